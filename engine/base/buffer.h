@@ -1,0 +1,21 @@
+/* buffer.h: bytes that grow in an arena. What buffer_view lends lives as long as the arena. */
+#ifndef STATUTE_BUFFER_H
+#define STATUTE_BUFFER_H
+
+#include "base/text.h"
+
+struct buffer {
+    struct arena *arena;
+    char *bytes;
+    size_t length;
+    size_t capacity;
+};
+
+void buffer_init(struct buffer *buffer, struct arena *arena);
+void buffer_add(struct buffer *buffer, const void *bytes, size_t length);
+void buffer_add_text(struct buffer *buffer, struct text text);
+void buffer_add_char(struct buffer *buffer, char character);
+void buffer_print(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
+struct text buffer_view(const struct buffer *buffer);
+
+#endif

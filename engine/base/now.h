@@ -1,0 +1,27 @@
+/* now.h: the clock, injected, so that tests and replay can hold it still.
+ * Instants are microseconds since 1970-01-01T00:00:00Z, as everywhere in statute. */
+#ifndef STATUTE_NOW_H
+#define STATUTE_NOW_H
+
+#include <stdint.h>
+
+#define NOW_SECOND      INT64_C(1000000)
+#define NOW_MILLISECOND INT64_C(1000)
+
+struct now {
+    int64_t (*wall_us)(void *context);      /* since 1970, may jump */
+    int64_t (*monotonic_us)(void *context); /* for spans; never goes back */
+    void *context;
+};
+
+/* The system's clocks. */
+struct now now_system(void);
+
+static inline int64_t now_wall_us(const struct now *now) {
+    return now->wall_us(now->context);
+}
+static inline int64_t now_monotonic_us(const struct now *now) {
+    return now->monotonic_us(now->context);
+}
+
+#endif

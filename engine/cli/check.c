@@ -1,0 +1,218 @@
+/* check.c: `statute check`: what is wrong with a policy directory, or what is in it. */
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "cli/policies.h"
+#include "cli/table.h"
+#include "cli/terminal.h"
+#include "server/service.h"
+
+enum format { FORMAT_TEXT, FORMAT_JSON };
+
+struct check_values {
+    struct text policies;
+    unsigned format;
+};
+
+static const struct option rows[] = {
+    {"policies", OPTION_TEXT, offsetof(struct check_values, policies), "DIR", 0, 0,
+     "the policy files"},
+    {"format", OPTION_CHOICE, offsetof(struct check_values, format), "text|json", 0, 0,
+     "for people, or for programs"},
+};
+
+static void defaults(void *values) {
+    ((struct check_values *)values)->policies = service_options_default().policies;
+}
+
+/* --- text --- */
+
+static size_t count_ways(const struct machine *machine) {
+    size_t count = 0;
+    for (size_t i = 0; i < machine->state_count; i++) {
+        count += machine->states[i].way_count;
+    }
+    return count;
+}
+
+static struct text state_label(struct arena *arena, const struct machine *machine, size_t index) {
+    const struct state *state = &machine->states[index];
+    return text_print(arena, "%.*s%s%s", TEXT_ARGS(state->name),
+                      index == machine->initial ? " (initial)" : "",
+                      state->final ? " (final)" : "");
+}
+
+static struct text permissions_of(struct arena *arena, const struct way *way) {
+    struct buffer buffer;
+    buffer_init(&buffer, arena);
+    for (size_t i = 0; i < way->permission_count; i++) {
+        buffer_add_text(&buffer, i > 0 ? TEXT(", ") : TEXT(""));
+        buffer_add_text(&buffer, way->permissions[i]);
+    }
+    if (way->has_permit_function) {
+        buffer_add_text(&buffer, TEXT("decided by a function"));
+    }
+    return buffer_view(&buffer);
+}
+
+/* What else stands in the way, or happens on it. */
+static struct text notes_of(struct arena *arena, const struct machine *machine,
+                            const struct way *way) {
+    const struct state *target = &machine->states[way->to_index];
+    return text_print(arena, "%s%s%s", way->has_guard || target->has_require ? "guarded" : "",
+                      (way->has_guard || target->has_require) && way->has_effect ? ", " : "",
+                      way->has_effect ? "has effects" : "");
+}
+
+static void add_state(struct table *table, const struct machine *machine, size_t index) {
+    const struct state *state = &machine->states[index];
+    struct text label = state_label(table->arena, machine, index);
+    for (size_t i = 0; i < state->way_count || i == 0; i++) {
+        const struct way *way = i < state->way_count ? &state->ways[i] : NULL;
+        table_add(table, i == 0 ? label : TEXT(""));
+        table_add(table, way != NULL ? way->to : TEXT(""));
+        table_add(table, way != NULL ? way->name : TEXT(""));
+        table_add(table, way != NULL ? permissions_of(table->arena, way) : TEXT(""));
+        table_add(table, way != NULL ? notes_of(table->arena, machine, way) : TEXT(""));
+    }
+}
+
+static void print_machine(const struct machine *machine, struct arena *arena) {
+    static const char *const headings[] = {"STATE", "TO", "VERB", "PERMISSIONS", "", NULL};
+    struct table table;
+    printf("%s%.*s%s  %.*s:%d", terminal_style(stdout, STYLE_BOLD), TEXT_ARGS(machine->name),
+           terminal_style(stdout, STYLE_PLAIN), TEXT_ARGS(machine->file), machine->line);
+    printf("  %.*s\n", TEXT_ARGS(machine->doc));
+    table_init(&table, arena, "  ", headings);
+    for (size_t i = 0; i < machine->state_count; i++) {
+        add_state(&table, machine, i);
+    }
+    table_write(&table, stdout);
+    putchar('\n');
+}
+
+/* The roles that grant the permission, by a wildcard or by name. */
+static struct text roles_with(struct arena *arena, const struct js *roles, struct text permission) {
+    struct buffer buffer;
+    buffer_init(&buffer, arena);
+    for (size_t i = 0; i < roles->object.count; i++) {
+        const struct js_member *role = &roles->object.members[i];
+        for (size_t j = 0; j < role->value->array.count; j++) {
+            if (policy_grants(js_text(role->value->array.items[j]), permission)) {
+                buffer_add_text(&buffer, buffer.length > 0 ? TEXT(", ") : TEXT(""));
+                buffer_add_text(&buffer, role->key);
+                break;
+            }
+        }
+    }
+    return buffer.length > 0 ? buffer_view(&buffer) : TEXT("no role");
+}
+
+static void print_permissions(const struct generation *generation, struct arena *arena) {
+    static const char *const headings[] = {"PERMISSION", "ROLES", NULL};
+    const struct js *permissions = generation_permissions(generation, arena);
+    const struct js *roles = generation_roles(generation, arena);
+    struct table table;
+    if (permissions->array.count == 0) {
+        return;
+    }
+    table_init(&table, arena, "", headings);
+    for (size_t i = 0; i < permissions->array.count; i++) {
+        struct text permission = js_text(permissions->array.items[i]);
+        table_add(&table, permission);
+        table_add(&table, roles_with(arena, roles, permission));
+    }
+    table_write(&table, stdout);
+    putchar('\n');
+}
+
+static void print_summary(const struct generation *generation) {
+    size_t states = 0, ways = 0, machines = generation_machine_count(generation);
+    for (size_t i = 0; i < machines; i++) {
+        const struct machine *machine = generation_machine_at(generation, i);
+        states += machine->state_count;
+        ways += count_ways(machine);
+    }
+    struct text name = generation_name(generation);
+    printf("%sok%s: %zu machine%s, %zu states, %zu ways; generation %.12s\n",
+           terminal_style(stdout, STYLE_GREEN), terminal_style(stdout, STYLE_PLAIN), machines,
+           machines == 1 ? "" : "s", states, ways, name.length >= 12 ? name.bytes : "");
+}
+
+static void print_text(const struct generation *generation, struct arena *arena) {
+    for (size_t i = 0; i < generation_machine_count(generation); i++) {
+        print_machine(generation_machine_at(generation, i), arena);
+    }
+    print_permissions(generation, arena);
+    print_summary(generation);
+}
+
+/* --- json --- */
+
+static void print_json(const struct generation *generation, struct arena *arena) {
+    struct buffer buffer;
+    struct js_writer writer;
+    buffer_init(&buffer, arena);
+    js_writer_init(&writer, &buffer);
+    js_open(&writer, '{');
+    js_key(&writer, TEXT("generation"));
+    js_put_text(&writer, generation_name(generation));
+    js_key(&writer, TEXT("problems"));
+    js_put(&writer, &js_empty_array);
+    js_key(&writer, TEXT("machines"));
+    js_open(&writer, '[');
+    for (size_t i = 0; i < generation_machine_count(generation); i++) {
+        js_put(&writer, machine_json(arena, generation_machine_at(generation, i)));
+    }
+    js_close(&writer, ']');
+    js_key(&writer, TEXT("permissions"));
+    js_put(&writer, generation_permissions(generation, arena));
+    js_key(&writer, TEXT("roles"));
+    js_put(&writer, generation_roles(generation, arena));
+    js_close(&writer, '}');
+    terminal_json(stdout, buffer_view(&buffer));
+}
+
+/* --- the command --- */
+
+/* The problems are the answer, so they go to standard output. */
+static void tell_problems(struct invocation *invocation, const struct problem_list *problems,
+                          const struct fault *fault) {
+    const struct check_values *check = invocation->values;
+    invocation->answer_is_no = true;
+    if (check->format == FORMAT_JSON) {
+        terminal_json(stdout, policies_json(problems, invocation->arena));
+        return;
+    }
+    policies_tell(problems, stdout);
+    printf("%s%s%s\n", terminal_style(stdout, STYLE_RED), fault->message,
+           terminal_style(stdout, STYLE_PLAIN));
+}
+
+static bool run(struct invocation *invocation, struct fault *fault) {
+    const struct check_values *check = invocation->values;
+    struct generation *generation;
+    struct problem_list problems;
+    if (!policies_load(check->policies, invocation->arena, &generation, &problems, fault)) {
+        if (fault->code != FAULT_POLICY_INVALID) {
+            return false;
+        }
+        tell_problems(invocation, &problems, fault);
+        return true;
+    }
+    (check->format == FORMAT_JSON ? print_json : print_text)(generation, invocation->arena);
+    generation_unref(generation);
+    return true;
+}
+
+const struct command command_check = {
+    .name = "check",
+    .arguments = "",
+    .summary = "check policy files, and show what they say",
+    .details = "Prints every problem as file:line: message and exits with 1, or a table of what is "
+               "in the files.",
+    .options = {rows, sizeof rows / sizeof rows[0]},
+    .values_size = sizeof(struct check_values),
+    .defaults = defaults,
+    .run = run,
+};

@@ -1,0 +1,192 @@
+/* serve.c: `statute serve`. All signals that matter are blocked before the first thread starts, so
+ * that every thread inherits the mask, and this thread alone waits for them. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/policies.h"
+#include "server/service.h"
+
+#define MILLISECOND   NOW_MILLISECOND
+#define HOUR          (3600 * NOW_SECOND)
+#define KIB           INT64_C(1024)
+#define MIB           (KIB * KIB)
+#define GIB           (KIB * MIB)
+#define AT(field)     offsetof(struct serve_values, field)
+#define SERVICE(name) AT(service.name)
+
+struct serve_values {
+    struct service_options service;
+    unsigned log_format; /* enum log_format */
+    unsigned log_level;  /* enum log_level */
+};
+
+/* clang-format off */
+static const struct option rows[] = {
+    {"listen", OPTION_TEXT, SERVICE(listen), "ADDRESS:PORT", 0, 0, "where to listen; port 0: any free one"},
+    {"policies", OPTION_TEXT, SERVICE(policies), "DIR", 0, 0, "the policy files; a change is loaded by itself, and on SIGHUP"},
+    {"store", OPTION_TEXT, SERVICE(store), "URL", 0, 0, "where entities live: sqlite:PATH"},
+    {"lock", OPTION_TEXT, SERVICE(lock), "URL", 0, 0, "the distributed lock: local"},
+    {"auth", OPTION_TEXT, SERVICE(auth), "keys|none", 0, 0, "keys: API keys, see 'statute token create'; none: everybody may do everything, on a loopback address only"},
+    {"workers", OPTION_UNSIGNED, SERVICE(workers), "N", 1, 64, "threads that write; of SQLite one is used"},
+    {"deciders", OPTION_UNSIGNED, SERVICE(deciders), "N", 1, 64, "threads that only read: look-ups, lists, dry runs"},
+    {"http-threads", OPTION_UNSIGNED, SERVICE(http_threads), "N", 1, 64, "threads that speak HTTP"},
+    {"pii-key", OPTION_SECRET, SERVICE(pii_key), "SECRET", 0, 0, "keys the hashes of personal data; better set as STATUTE_PII_KEY, since others can see a command line"},
+    {"log-format", OPTION_CHOICE, AT(log_format), "text|json", 0, 0, "one line per happening, on standard error"},
+    {"log-level", OPTION_CHOICE, AT(log_level), "debug|info|warning|error", 0, 0, "the least that is logged"},
+    {NULL, OPTION_HEADING, 0, NULL, 0, 0, "Limits of requests"},
+    {"body-limit", OPTION_BYTES, SERVICE(http.body_bytes), "SIZE", KIB, GIB, "a body over this is 413 payload_too_large"},
+    {"uri-limit", OPTION_BYTES, SERVICE(http.uri_bytes), "SIZE", 256, MIB, "a target over this is 414 uri_too_long"},
+    {"header-limit", OPTION_BYTES, SERVICE(http.header_bytes), "SIZE", KIB, MIB, "headers over this in all are 431 headers_too_large"},
+    {"header-count", OPTION_UNSIGNED, SERVICE(http.header_count), "N", 8, 1000, "more headers are 431 headers_too_large"},
+    {"connections", OPTION_UNSIGNED, SERVICE(http.connections), "N", 1, 1000000, "open at once; more wait to be accepted"},
+    {"header-timeout", OPTION_DURATION, SERVICE(http.header_timeout_us), "TIME", 10 * MILLISECOND, HOUR, "for a request's headers; then 408 request_timeout"},
+    {"body-timeout", OPTION_DURATION, SERVICE(http.body_timeout_us), "TIME", 10 * MILLISECOND, HOUR, "for a whole request; then 408 request_timeout"},
+    {"idle-timeout", OPTION_DURATION, SERVICE(http.idle_timeout_us), "TIME", 10 * MILLISECOND, 24 * HOUR, "between requests; then the connection is closed"},
+    {"write-timeout", OPTION_DURATION, SERVICE(http.write_timeout_us), "TIME", 10 * MILLISECOND, HOUR, "for the client to take an answer; then the connection is closed"},
+    {"queue-limit", OPTION_COUNT, SERVICE(queue_most), "N", 1, 10000000, "requests that wait for one worker; more are 503 overloaded"},
+    {"batch-limit", OPTION_UNSIGNED, SERVICE(batch_most), "N", 1, 10000, "requests in one transaction"},
+    {"drain-timeout", OPTION_DURATION, SERVICE(drain_us), "TIME", 0, HOUR, "for requests in flight after SIGTERM"},
+    {NULL, OPTION_HEADING, 0, NULL, 0, 0, "Limits of one call of a policy; over it: 500 policy_error"},
+    {"policy-instructions", OPTION_INTEGER, SERVICE(policy.instructions), "N", 1000, 1000000000, "Lua instructions"},
+    {"policy-time", OPTION_DURATION, SERVICE(policy.wall_us), "TIME", MILLISECOND, HOUR, "wall clock"},
+    {"policy-memory", OPTION_BYTES, SERVICE(policy.memory_bytes), "SIZE", 64 * KIB, GIB, "memory that it allocates"},
+};
+/* clang-format on */
+
+static void defaults(void *values) {
+    struct serve_values *serve = values;
+    serve->service = service_options_default();
+    serve->log_format = LOG_TEXT;
+    serve->log_level = LOG_INFO;
+}
+
+/* --- signals --- */
+
+static void block_signals(sigset_t *signals) {
+    sigemptyset(signals);
+    sigaddset(signals, SIGHUP);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* From here on a second SIGTERM or SIGINT ends the process at once, as it would without us. */
+static void unblock_signals(void) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+}
+
+static void wait_for_end(struct service *service, const sigset_t *signals) {
+    int number;
+    while (sigwait(signals, &number) == 0 && number == SIGHUP) {
+        log_line(LOG_INFO, "hangup", "SIGHUP: loading the policies again");
+        reload_request(service->reload);
+    }
+    log_line(LOG_INFO, "stopping", "no new requests; those in flight may take up to %lld ms",
+             (long long)(service->options.drain_us / NOW_MILLISECOND));
+}
+
+/* --- what the log says --- */
+
+/* The address as it was asked for, with the port that it came to. */
+static struct text host_of(struct text listen) {
+    while (listen.length > 0 && listen.bytes[listen.length - 1] != ':') {
+        listen.length--;
+    }
+    listen.length -= listen.length > 0;
+    return listen;
+}
+
+static void announce(struct service *service) {
+    const struct service_options *options = &service->options;
+    struct text host = host_of(options->listen);
+    log_line(LOG_INFO, "listening",
+             "listening on http://%.*s:%d (statute %s, store %.*s, policies %.*s, auth %.*s)",
+             TEXT_ARGS(host), http_port(service->http), STATUTE_VERSION, TEXT_ARGS(options->store),
+             TEXT_ARGS(options->policies), TEXT_ARGS(options->auth));
+}
+
+static void warn(struct service *service) {
+    struct text store = service->options.store;
+    if (!auth_is_open(service->auth) && auth_key_count(service->auth) == 0) {
+        log_line(LOG_WARNING, "no_keys",
+                 "there is no API key, so every call is refused; stop the server, make one with: "
+                 "statute token create --store %.*s --name admin --scopes "
+                 "read,transition,act_as,audit,admin, and start again; more can then be made with "
+                 "POST /v1/tokens",
+                 TEXT_ARGS(store));
+    }
+    if (service->options.pii_key.length == 0) {
+        log_line(LOG_WARNING, "pii_key",
+                 "STATUTE_PII_KEY is not set: hashes of personal data use a key that everybody "
+                 "knows");
+    }
+}
+
+/* Problems are for whoever reads the log: text, or JSON in one line. */
+static bool tell_problems(const struct serve_values *serve, const struct problem_list *problems,
+                          struct fault *fault) {
+    if (serve->log_format == LOG_JSON) {
+        struct text json = policies_json(problems, problems->arena);
+        fprintf(stderr, "%.*s\n", TEXT_ARGS(json));
+    } else {
+        policies_tell(problems, stderr);
+    }
+    return policies_fault(problems, fault);
+}
+
+/* --- the command --- */
+
+static bool open_service(const struct serve_values *serve, struct arena *arena,
+                         struct service **out, struct fault *fault) {
+    struct problem_list problems = {.arena = arena};
+    if (service_open(&serve->service, out, &problems, fault)) {
+        return true;
+    }
+    return fault->code == FAULT_POLICY_INVALID && tell_problems(serve, &problems, fault);
+}
+
+static bool run(struct invocation *invocation, struct fault *fault) {
+    const struct serve_values *serve = invocation->values;
+    struct service *service;
+    sigset_t signals;
+    log_setup((enum log_format)serve->log_format, (enum log_level)serve->log_level);
+    block_signals(&signals);
+    if (!open_service(serve, invocation->arena, &service, fault)) {
+        return false;
+    }
+    bool started = service_start(service, fault);
+    if (started) {
+        announce(service);
+        warn(service);
+        wait_for_end(service, &signals);
+        unblock_signals();
+    }
+    service_stop(service);
+    service_close(service);
+    if (started) {
+        log_line(LOG_INFO, "stopped", "everything that was answered is on disk");
+    }
+    return started;
+}
+
+const struct command command_serve = {
+    .name = "serve",
+    .arguments = "",
+    .summary = "run the HTTP API",
+    .details =
+        "SIGHUP loads the policies again. SIGTERM and SIGINT let the requests in flight finish, "
+        "then stop;\na second one stops at once. GET /openapi.json describes the API.",
+    .options = {rows, sizeof rows / sizeof rows[0]},
+    .values_size = sizeof(struct serve_values),
+    .defaults = defaults,
+    .run = run,
+};

@@ -1,0 +1,320 @@
+/* execute.c: one attempt, from judgement to record.
+ *
+ *   judge ──refused──────────────────────────────┐
+ *     │ allowed                                  │
+ *   apply (slot) ─ audit_append ─ outbox_append  │
+ *     │                                          │
+ *   each create and follow: the same again ─refused
+ *     │                                          │
+ *   done                     work_back to the mark, then one record of the refusal
+ *
+ * What follows is the policy's own act: its guards hold, but permissions are not asked again, and
+ * being there already is fine. Its records name their cause. */
+#include "core/execute.h"
+
+#include "core/audit.h"
+#include "core/outbox.h"
+
+static void refuse(struct outcome *out, enum fault_code code, struct text message) {
+    out->code = code;
+    out->message = message;
+}
+
+/* --- judgement --- */
+
+static bool is_unknown_machine(const struct work *work, const struct attempt *attempt) {
+    return generation_machine(work->core->policy.generation, attempt->machine) == NULL;
+}
+
+static struct text named(struct arena *arena, const struct attempt *attempt, const char *what) {
+    return text_print(arena, "%.*s '%.*s' %s", TEXT_ARGS(attempt->machine), TEXT_ARGS(attempt->id),
+                      what);
+}
+
+/* Refusals for which no policy has to be asked. */
+static bool is_out_of_question(struct work *work, const struct attempt *attempt,
+                               const struct entity *entity, struct outcome *out) {
+    struct arena *arena = &work->core->arena;
+    if (is_unknown_machine(work, attempt)) {
+        refuse(out, FAULT_UNKNOWN_MACHINE,
+               text_print(arena, "no machine '%.*s' is loaded", TEXT_ARGS(attempt->machine)));
+    } else if (attempt->kind == ATTEMPT_CREATE && entity->exists) {
+        refuse(out, FAULT_ALREADY_EXISTS, named(arena, attempt, "exists already"));
+    } else if (attempt->kind != ATTEMPT_CREATE && !entity->exists) {
+        refuse(out, FAULT_ENTITY_NOT_FOUND, named(arena, attempt, "does not exist"));
+    } else if (attempt->if_version != 0 && attempt->if_version != entity->version) {
+        refuse(out, FAULT_VERSION_CONFLICT,
+               text_print(arena, "version %lld was expected, but the entity has version %lld",
+                          (long long)attempt->if_version, (long long)entity->version));
+    }
+    return out->code != FAULT_NONE;
+}
+
+static bool judge(struct work *work, const struct attempt *attempt, const struct slot *slot,
+                  struct outcome *out, struct fault *fault) {
+    if (is_out_of_question(work, attempt, &slot->current, out)) {
+        return true;
+    }
+    struct policy_reads reads = work_reads(work);
+    struct decision *decision = ARENA_NEW(&work->core->arena, struct decision);
+    if (!policy_decide(work->core->policy, &work->core->arena, attempt, &slot->current,
+                       work->now_us, &reads, decision, fault)) {
+        return false;
+    }
+    out->decision = decision;
+    out->to = text_given(decision->to) ? decision->to : out->to;
+    refuse(out, decision->code, decision->message);
+    return true;
+}
+
+/* --- application --- */
+
+static void apply(struct work *work, struct slot *slot, const struct attempt *attempt,
+                  const struct decision *decision) {
+    struct entity *entity = &slot->current;
+    work_touch(work, slot);
+    if (attempt->kind == ATTEMPT_CREATE) {
+        entity->exists = true;
+        entity->created_us = work->now_us;
+    }
+    entity->state = decision->to;
+    entity->data = decision->data;
+    entity->version++;
+    entity->updated_us = work->now_us;
+    slot->body_changed = true;
+    if (decision->timers_changed) {
+        slot->disarm = true;
+        slot->timers = decision->timers;
+        slot->timer_count = decision->timer_count;
+    }
+}
+
+static void describe(struct work *work, const struct slot *slot, struct outcome *out) {
+    out->version = slot->current.version;
+    out->entity = NULL;
+    if (slot->current.exists) {
+        struct entity *copy = ARENA_NEW(&work->core->arena, struct entity);
+        *copy = slot->current;
+        out->entity = copy;
+    }
+}
+
+static void record(struct work *work, struct slot *slot, const struct attempt *attempt,
+                   struct outcome *out) {
+    work_touch(work, slot);
+    describe(work, slot, out);
+    audit_append(work, slot, attempt, out);
+}
+
+/* --- what follows --- */
+
+static bool carry_out(struct work *work, const struct attempt *attempt, unsigned depth,
+                      struct outcome *out, struct fault *fault);
+
+static struct attempt effect_of(const struct attempt *cause, const struct outcome *out,
+                                enum attempt_kind kind, const struct js *effect) {
+    return (struct attempt){
+        .kind = kind,
+        .machine = js_text(js_find(effect, TEXT("machine"))),
+        .id = js_text(js_find(effect, TEXT("id"))),
+        .to = js_text(js_find(effect, TEXT("to"))),
+        .verb = js_text(js_find(effect, TEXT("transition"))),
+        .actor = cause->actor,
+        .reason = TEXT("system_auto"),
+        .comments = js_text(js_find(effect, TEXT("comments"))),
+        .metadata = js_find(effect, TEXT("metadata")),
+        .patch = js_find(effect, TEXT("data")),
+        .dry_run = cause->dry_run,
+        .idempotent = true,
+        .skip_permissions = true,
+        .isolation = cause->isolation,
+        .request_id = cause->request_id,
+        .caused_by = text_of(out->audit_uuid),
+    };
+}
+
+static struct text fresh_id(struct work *work) {
+    char *id = arena_alloc(&work->core->arena, ID_LENGTH);
+    id_uuid7(&work->core->ids, work->now_us, id);
+    return (struct text){id, ID_LENGTH};
+}
+
+/* Is there room for one more effect? If not, `out` is refused. */
+static bool has_room(struct work *work, unsigned depth, struct outcome *out) {
+    if (depth < EXECUTE_DEPTH_MOST && ++work->effects <= EXECUTE_EFFECTS_MOST) {
+        return true;
+    }
+    refuse(out, FAULT_POLICY_ERROR,
+           text_print(&work->core->arena,
+                      "effects go on for ever: more than %d levels deep or %d in all",
+                      EXECUTE_DEPTH_MOST, EXECUTE_EFFECTS_MOST));
+    return false;
+}
+
+static void refuse_for_effect(struct work *work, const struct attempt *effect,
+                              const struct outcome *child, struct outcome *out) {
+    out->decision = child->decision;
+    refuse(out, child->code,
+           text_print(&work->core->arena, "the effect on %.*s '%.*s' was refused: %.*s",
+                      TEXT_ARGS(effect->machine), TEXT_ARGS(effect->id),
+                      TEXT_ARGS(child->message)));
+}
+
+static bool run_effect(struct work *work, const struct attempt *cause, enum attempt_kind kind,
+                       const struct js *effect, unsigned depth, struct outcome *out,
+                       struct fault *fault) {
+    if (!has_room(work, depth, out)) {
+        return true;
+    }
+    struct attempt attempt = effect_of(cause, out, kind, effect);
+    if (!text_given(attempt.id)) {
+        attempt.id = fresh_id(work);
+    }
+    struct outcome child = {0};
+    if (!carry_out(work, &attempt, depth + 1, &child, fault)) {
+        return false;
+    }
+    if (child.code != FAULT_NONE) {
+        refuse_for_effect(work, &attempt, &child, out);
+    }
+    return true;
+}
+
+static bool run_effects(struct work *work, const struct attempt *cause, enum attempt_kind kind,
+                        const struct js *effects, unsigned depth, struct outcome *out,
+                        struct fault *fault) {
+    for (size_t i = 0; effects != NULL && i < effects->array.count; i++) {
+        if (!run_effect(work, cause, kind, effects->array.items[i], depth, out, fault)) {
+            return false;
+        }
+        if (out->code != FAULT_NONE) {
+            break;
+        }
+    }
+    return true;
+}
+
+static bool follow(struct work *work, const struct attempt *attempt, unsigned depth,
+                   struct outcome *out, struct fault *fault) {
+    const struct decision *decision = out->decision;
+    if (!run_effects(work, attempt, ATTEMPT_CREATE, decision->create, depth, out, fault)) {
+        return false;
+    }
+    return out->code != FAULT_NONE ||
+           run_effects(work, attempt, ATTEMPT_TRANSITION, decision->follow, depth, out, fault);
+}
+
+/* --- the whole --- */
+
+static bool carry_out(struct work *work, const struct attempt *attempt, unsigned depth,
+                      struct outcome *out, struct fault *fault) {
+    int64_t started_us = now_monotonic_us(&work->core->now);
+    struct slot *slot;
+    if (!work_slot(work, attempt->machine, attempt->id, &slot, fault)) {
+        return false;
+    }
+    out->from = slot->current.exists ? slot->current.state : TEXT_NONE;
+    out->to = attempt->kind == ATTEMPT_UPDATE ? out->from : attempt->to;
+    out->version = slot->current.version;
+    if (!judge(work, attempt, slot, out, fault)) {
+        return false;
+    }
+    out->execute_us = now_monotonic_us(&work->core->now) - started_us;
+    if (out->code != FAULT_NONE) {
+        return true;
+    }
+    out->changed = out->decision->changed;
+    if (out->changed) {
+        apply(work, slot, attempt, out->decision);
+    }
+    record(work, slot, attempt, out);
+    outbox_append(work, attempt, out);
+    return follow(work, attempt, depth, out, fault);
+}
+
+static bool record_refusal(struct work *work, const struct attempt *attempt, struct outcome *out,
+                           struct fault *fault) {
+    struct slot *slot;
+    out->changed = false;
+    out->audit_uuid[0] = '\0';
+    if (!work_slot(work, attempt->machine, attempt->id, &slot, fault)) {
+        return false;
+    }
+    out->from = slot->current.exists ? slot->current.state : TEXT_NONE;
+    describe(work, slot, out);
+    if (!attempt->dry_run && !is_unknown_machine(work, attempt)) {
+        record(work, slot, attempt, out);
+    }
+    return true;
+}
+
+/* A dry run leaves nothing but its outcome. */
+static void forget(struct work *work, struct mark mark, struct outcome *out) {
+    work_back(work, mark);
+    out->audit_uuid[0] = '\0';
+    out->audit_sequence = 0;
+    out->changed = false;
+}
+
+bool execute_attempt(struct work *work, const struct attempt *attempt, struct outcome *out,
+                     struct fault *fault) {
+    struct mark mark = work_mark(work);
+    work->effects = 0;
+    if (!carry_out(work, attempt, 0, out, fault)) {
+        return false;
+    }
+    if (out->code != FAULT_NONE) {
+        work_back(work, mark);
+        return record_refusal(work, attempt, out, fault);
+    }
+    if (attempt->dry_run) {
+        forget(work, mark, out);
+    }
+    return true;
+}
+
+bool execute_refuse(struct work *work, const struct attempt *attempt, enum fault_code code,
+                    const char *message, struct outcome *out, struct fault *fault) {
+    refuse(out, code, text_of(message));
+    out->to = attempt->to;
+    return record_refusal(work, attempt, out, fault);
+}
+
+static bool execute_until_refused(struct work *work, const struct attempt *attempts, size_t count,
+                                  struct outcome *outcomes, size_t *refused, struct fault *fault) {
+    work->effects = 0;
+    for (*refused = 0; *refused < count; (*refused)++) {
+        struct outcome *out = &outcomes[*refused];
+        if (!carry_out(work, &attempts[*refused], 0, out, fault)) {
+            return false;
+        }
+        if (out->code != FAULT_NONE) {
+            break;
+        }
+    }
+    return true;
+}
+
+bool execute_all(struct work *work, const struct attempt *attempts, size_t count,
+                 struct outcome *outcomes, struct fault *fault) {
+    struct mark mark = work_mark(work);
+    size_t refused;
+    if (!execute_until_refused(work, attempts, count, outcomes, &refused, fault)) {
+        return false;
+    }
+    if (refused == count) {
+        return true;
+    }
+    work_back(work, mark);
+    for (size_t i = 0; i < count; i++) {
+        if (i != refused) {
+            refuse(&outcomes[i], FAULT_BATCH_ABORTED,
+                   text_print(&work->core->arena, "undone because '%.*s' was refused",
+                              TEXT_ARGS(attempts[refused].id)));
+        }
+        if (!record_refusal(work, &attempts[i], &outcomes[i], fault)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,76 @@
+/* reads.c: what a policy may read while it decides: ctx:find and ctx:count, inside the batch's own
+ * transaction and with the batch's own changes. The store counts what is on disk; entities that this
+ * batch changed are then taken out as they were and put in as they are. */
+#include "core/work.h"
+
+static bool find(void *context, struct arena *arena, struct text machine, struct text id,
+                 const struct entity **out, struct fault *fault) {
+    (void)arena;
+    struct slot *slot;
+    if (!work_slot(context, machine, id, &slot, fault)) {
+        return false;
+    }
+    *out = slot->current.exists ? &slot->current : NULL;
+    return true;
+}
+
+/* The value at a dotted path, as the store's data filter reads it. */
+static const struct js *at_path(const struct js *data, struct text path) {
+    const char *dot;
+    while (data != NULL && (dot = memchr(path.bytes, '.', path.length)) != NULL) {
+        struct text head = {path.bytes, (size_t)(dot - path.bytes)};
+        data = js_find(data, head);
+        path = (struct text){dot + 1, path.length - head.length - 1};
+    }
+    return js_find(data, path);
+}
+
+static bool has_state(const struct store_where *where, struct text state) {
+    for (size_t i = 0; i < where->state_count; i++) {
+        if (text_equal(where->states[i], state)) {
+            return true;
+        }
+    }
+    return where->state_count == 0;
+}
+
+static bool matches(const struct entity *entity, const struct store_where *where) {
+    if (!entity->exists || !has_state(where, entity->state)) {
+        return false;
+    }
+    for (size_t i = 0; where->data != NULL && i < where->data->object.count; i++) {
+        const struct js_member *member = &where->data->object.members[i];
+        const struct js *value = at_path(entity->data, member->key);
+        if (value == NULL || !js_equal(value, member->value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int64_t changes_since(const struct work *work, struct text machine,
+                             const struct store_where *where) {
+    int64_t difference = 0;
+    for (size_t i = 0; i < work->slots.count; i++) {
+        const struct slot *slot = work->slots.entries[i].value;
+        if (slot->body_changed && text_equal(slot->current.machine, machine)) {
+            difference += matches(&slot->current, where) - matches(&slot->original, where);
+        }
+    }
+    return difference;
+}
+
+static bool count(void *context, struct text machine, const struct text *states,
+                  size_t state_count, const struct js *data, int64_t *out, struct fault *fault) {
+    struct work *work = context;
+    struct store_where where = {.states = states, .state_count = state_count, .data = data};
+    if (!store_count(work->core->store, machine, &where, out, fault)) {
+        return false;
+    }
+    *out += changes_since(work, machine, &where);
+    return true;
+}
+
+struct policy_reads work_reads(struct work *work) {
+    return (struct policy_reads){find, count, work};
+}

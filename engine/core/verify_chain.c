@@ -1,0 +1,207 @@
+/* verify_chain.c: a record is wrong by itself (its hash, or a column that says otherwise than the
+ * JSON that was hashed), wrong in its place (a gap, a link), or the last one contradicts the
+ * entity. Each is one sentence, since each is a different kind of damage. */
+#include "core/verify_chain.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "core/pages.h"
+#include "model/chain.h"
+#include "timezone/instant.h"
+
+/* Where the walk of a chain has come to. */
+struct chain {
+    struct verify *verify;
+    struct store_key key;
+    int64_t sequence;                 /* of the record before; 0: none */
+    unsigned char hash[DIGEST_BYTES]; /* of that record, as stored */
+    int64_t version;                  /* of the entity, as that record says */
+    struct arena arena;               /* of the names below */
+    struct text state;                /* of the entity, as that record says; TEXT_NONE: no entity */
+};
+
+void verify_report(struct verify *verify, struct store_key key, int64_t sequence,
+                   const char *format, ...) {
+    char message[512];
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    struct text text = {message,
+                        (size_t)length < sizeof message ? (size_t)length : sizeof message - 1};
+    struct verify_problem problem = {key.machine, key.id, sequence, text};
+    verify->counts.problems++;
+    verify->options->report(verify->options->context, &problem);
+}
+
+#define REPORT(chain, record, ...)                                                                 \
+    verify_report((chain)->verify, (chain)->key, (record)->sequence, __VA_ARGS__)
+
+/* --- a record by itself --- */
+
+static void check_hash(struct chain *chain, const struct store_record *record) {
+    unsigned char hash[DIGEST_BYTES];
+    chain_hash(record->previous_hash, record->json, hash);
+    if (memcmp(hash, record->hash, DIGEST_BYTES) != 0) {
+        REPORT(chain, record, "the hash is not that of the record: the record was changed");
+    }
+}
+
+/* TEXT_NONE in a column is null in the JSON. */
+static void check_text(struct chain *chain, const struct store_record *record,
+                       const struct js *json, const char *name, struct text column) {
+    struct text text = js_text(js_find(json, text_of(name)));
+    if (text_given(text) != text_given(column) || !text_equal(text, column)) {
+        REPORT(chain, record, "the column %s says '%.*s', the record '%.*s'", name,
+               TEXT_ARGS(column), TEXT_ARGS(text));
+    }
+}
+
+static void check_numbers(struct chain *chain, const struct store_record *record,
+                          const struct js *json) {
+    char instant[INSTANT_TEXT];
+    const struct js *sequence = js_find(json, TEXT("sequence"));
+    const struct js *success = js_find(json, TEXT("success"));
+    if (!js_is(sequence, JS_INTEGER) || sequence->integer != record->sequence) {
+        REPORT(chain, record, "the column sequence differs from the record's");
+    }
+    if (!js_is(success, record->success ? JS_TRUE : JS_FALSE)) {
+        REPORT(chain, record, "the column success differs from the record's");
+    }
+    check_text(chain, record, json, "timestamp", instant_print(record->timestamp_us, instant));
+}
+
+static void check_columns(struct chain *chain, const struct store_record *record,
+                          const struct js *json) {
+    struct text actor_id = js_text(js_find(js_find(json, TEXT("actor")), TEXT("id")));
+    check_text(chain, record, json, "machine", record->machine);
+    check_text(chain, record, json, "entity_id", record->entity_id);
+    check_text(chain, record, json, "from_state", record->from_state);
+    check_text(chain, record, json, "to_state", record->to_state);
+    check_text(chain, record, json, "reason", record->reason);
+    check_text(chain, record, json, "uuid", (struct text){record->uuid, sizeof record->uuid});
+    check_numbers(chain, record, json);
+    if (!text_equal(actor_id, record->actor_id)) {
+        REPORT(chain, record, "the column actor_id says '%.*s', the record '%.*s'",
+               TEXT_ARGS(record->actor_id), TEXT_ARGS(actor_id));
+    }
+}
+
+/* --- a record in its place --- */
+
+static void check_link(struct chain *chain, const struct store_record *record) {
+    if (record->sequence != chain->sequence + 1) {
+        REPORT(chain, record, "the record before it is %lld: records are missing",
+               (long long)chain->sequence);
+    } else if (memcmp(record->previous_hash, chain->hash, DIGEST_BYTES) != 0) {
+        REPORT(chain, record, "previous_hash is not the hash of the record before");
+    }
+}
+
+/* What the record says of the entity after it: a refused attempt leaves it where it was. */
+static void remember(struct chain *chain, const struct store_record *record,
+                     const struct js *json) {
+    const struct js *version = js_find(json, TEXT("version"));
+    struct text state =
+        js_text(js_find(json, record->success ? TEXT("to_state") : TEXT("from_state")));
+    chain->sequence = record->sequence;
+    chain->version = js_is(version, JS_INTEGER) ? version->integer : 0;
+    memcpy(chain->hash, record->hash, DIGEST_BYTES);
+    arena_reset(&chain->arena);
+    chain->state = text_copy(&chain->arena, state);
+}
+
+static void advance(struct verify *verify, const struct store_record *record) {
+    verify->counts.records++;
+    verify->walked_before_start += record->timestamp_us < verify->started_us;
+    verify->options->advance(verify->options->context, &verify->counts);
+}
+
+static bool check_record(void *context, const struct store_record *record, struct fault *fault) {
+    struct chain *chain = context;
+    struct arena arena;
+    const struct js *json = NULL;
+    (void)fault;
+    struct fault unreadable = FAULT_INIT;
+    arena_init(&arena, 0);
+    check_link(chain, record);
+    check_hash(chain, record);
+    if (js_parse(&arena, record->json, &json, &unreadable)) {
+        check_columns(chain, record, json);
+    } else {
+        REPORT(chain, record, "the record is no JSON: %s", unreadable.message);
+    }
+    remember(chain, record, json);
+    arena_deinit(&arena);
+    advance(chain->verify, record);
+    return true;
+}
+
+/* --- the entity --- */
+
+static void check_head(struct chain *chain, const struct entity *entity) {
+    struct verify *verify = chain->verify;
+    if (entity->audit_sequence != chain->sequence) {
+        verify_report(verify, chain->key, 0,
+                      "the entity's newest record should be %lld, but the chain ends with %lld",
+                      (long long)entity->audit_sequence, (long long)chain->sequence);
+    } else if (memcmp(entity->audit_hash, chain->hash, DIGEST_BYTES) != 0) {
+        verify_report(verify, chain->key, 0,
+                      "the entity does not have the hash of its newest record");
+    } else if (entity->version != chain->version) {
+        verify_report(verify, chain->key, 0,
+                      "the entity has version %lld, by its newest record it is %lld",
+                      (long long)entity->version, (long long)chain->version);
+    } else if (!text_equal(entity->state, chain->state)) {
+        verify_report(verify, chain->key, 0,
+                      "the entity is in state '%.*s', by its newest record in '%.*s'",
+                      TEXT_ARGS(entity->state), TEXT_ARGS(chain->state));
+    }
+}
+
+static void check_policy(struct chain *chain, const struct entity *entity) {
+    const struct generation *policies = chain->verify->options->policies;
+    if (policies == NULL) {
+        return;
+    }
+    const struct machine *machine = generation_machine(policies, entity->machine);
+    if (machine == NULL) {
+        verify_report(chain->verify, chain->key, 0, "no machine of that name is loaded");
+    } else if (machine_state(machine, entity->state) == NULL) {
+        verify_report(chain->verify, chain->key, 0,
+                      "the entity is in state '%.*s', which the machine does not have",
+                      TEXT_ARGS(entity->state));
+    }
+}
+
+static bool check_entity(struct chain *chain, bool *has_entity, struct fault *fault) {
+    struct arena arena;
+    struct entity entity;
+    arena_init(&arena, 0);
+    bool read = store_read(chain->verify->store, &arena, &chain->key, 1, &entity, fault);
+    *has_entity = read && entity.exists;
+    if (*has_entity) {
+        check_head(chain, &entity);
+        check_policy(chain, &entity);
+    } else if (read && text_given(chain->state)) {
+        verify_report(chain->verify, chain->key, 0,
+                      "the entity is gone; by its newest record it is in state '%.*s'",
+                      TEXT_ARGS(chain->state));
+    }
+    arena_deinit(&arena);
+    return read;
+}
+
+bool verify_chain(struct verify *verify, struct store_key key, bool *has_entity,
+                  struct fault *fault) {
+    struct chain chain = {.verify = verify, .key = key};
+    struct store_search search = {.machine = key.machine, .entity_id = key.id, .success = -1};
+    arena_init(&chain.arena, 0);
+    bool walked =
+        pages_records(verify->store, PAGES_OPEN, &search, 0, check_record, &chain, fault) &&
+        check_entity(&chain, has_entity, fault);
+    verify->counts.chains += chain.sequence > 0;
+    arena_deinit(&chain.arena);
+    return walked;
+}

@@ -1,0 +1,22 @@
+/* verify_chain.h: proves one entity's chain. Used by core/verify.c only. */
+#ifndef STATUTE_VERIFY_CHAIN_H
+#define STATUTE_VERIFY_CHAIN_H
+
+#include "core/verify.h"
+
+struct verify {
+    struct store *store;
+    const struct verify_options *options;
+    struct verify_counts counts;
+    int64_t started_us;          /* wall clock */
+    int64_t walked_before_start; /* records */
+};
+
+/* Inside a read transaction. `has_entity`: the chain belongs to an entity that is there. */
+bool verify_chain(struct verify *verify, struct store_key key, bool *has_entity,
+                  struct fault *fault) MUST_CHECK;
+
+void verify_report(struct verify *verify, struct store_key key, int64_t sequence,
+                   const char *format, ...) PRINTF_LIKE(4, 5);
+
+#endif

@@ -1,0 +1,210 @@
+/* work.c: the batch's memory.
+ * Slots are found by key through one map; the lists are plain arrays in write order. Going back to a
+ * mark pops the undo list newest first and cuts the lists, so a failed attempt costs what it did. */
+#include "core/work.h"
+
+#include <stdlib.h>
+
+void work_init(struct work *work, struct core *core) {
+    *work = (struct work){.core = core, .now_us = now_wall_us(&core->now)};
+    map_init(&work->slots, &core->arena);
+}
+
+void *work_add(struct work *work, struct list *list, size_t size) {
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 16 : list->capacity * 2;
+        void *items = arena_alloc_array(&work->core->arena, capacity, size);
+        if (list->count > 0) {
+            memcpy(items, list->items, list->count * size);
+        }
+        list->items = items;
+        list->capacity = capacity;
+    }
+    void *item = (char *)list->items + list->count++ * size;
+    memset(item, 0, size);
+    return item;
+}
+
+static struct text key_of(struct arena *arena, struct text machine, struct text id) {
+    char *bytes = arena_alloc(arena, machine.length + 1 + id.length);
+    memcpy(bytes, machine.bytes, machine.length);
+    memcpy(bytes + machine.length + 1, id.bytes, id.length);
+    return (struct text){bytes, machine.length + 1 + id.length};
+}
+
+static struct slot *slot_add(struct work *work, struct text key, const struct entity *entity) {
+    struct slot *slot = ARENA_NEW(&work->core->arena, struct slot);
+    slot->key = key;
+    slot->original = slot->current = *entity;
+    map_set(&work->slots, key, slot);
+    return slot;
+}
+
+/* --- reading --- */
+
+struct wanted {
+    struct text key;
+    struct store_key entity;
+};
+
+static int by_key(const void *a, const void *b) {
+    return text_compare(((const struct wanted *)a)->key, ((const struct wanted *)b)->key);
+}
+
+static size_t attempts_in(struct member *const *members, size_t count) {
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        total += members[i]->attempt_count;
+    }
+    return total;
+}
+
+/* The distinct entities that the members name, in key order. */
+static size_t wanted_of(struct work *work, struct member *const *members, size_t count,
+                        struct wanted *wanted) {
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < members[i]->attempt_count; j++) {
+            const struct attempt *attempt = &members[i]->attempts[j];
+            wanted[total++] =
+                (struct wanted){key_of(&work->core->arena, attempt->machine, attempt->id),
+                                {attempt->machine, attempt->id}};
+        }
+    }
+    qsort(wanted, total, sizeof *wanted, by_key);
+    size_t distinct = 0;
+    for (size_t i = 0; i < total; i++) {
+        if (distinct == 0 || !text_equal(wanted[distinct - 1].key, wanted[i].key)) {
+            wanted[distinct++] = wanted[i];
+        }
+    }
+    return distinct;
+}
+
+bool work_read(struct work *work, struct member *const *members, size_t count,
+               struct fault *fault) {
+    struct arena *arena = &work->core->arena;
+    size_t most = attempts_in(members, count);
+    struct wanted *wanted = ARENA_ARRAY(arena, struct wanted, most);
+    size_t distinct = wanted_of(work, members, count, wanted);
+    struct store_key *keys = ARENA_ARRAY(arena, struct store_key, distinct);
+    struct entity *entities = ARENA_ARRAY(arena, struct entity, distinct);
+    for (size_t i = 0; i < distinct; i++) {
+        keys[i] = wanted[i].entity;
+    }
+    if (!store_read(work->core->store, arena, keys, distinct, entities, fault)) {
+        return false;
+    }
+    for (size_t i = 0; i < distinct; i++) {
+        slot_add(work, wanted[i].key, &entities[i]);
+    }
+    return true;
+}
+
+bool work_slot(struct work *work, struct text machine, struct text id, struct slot **out,
+               struct fault *fault) {
+    struct text key = key_of(&work->core->arena, machine, id);
+    *out = map_find(&work->slots, key);
+    if (*out != NULL) {
+        return true;
+    }
+    struct entity entity;
+    struct store_key wanted = {machine, id};
+    if (!store_read(work->core->store, &work->core->arena, &wanted, 1, &entity, fault)) {
+        return false;
+    }
+    *out = slot_add(work, key, &entity);
+    return true;
+}
+
+/* --- marks --- */
+
+struct mark work_mark(const struct work *work) {
+    return (struct mark){work->records.count, work->outbox.count, work->undo.count};
+}
+
+void work_back(struct work *work, struct mark mark) {
+    const struct undo *undo = work->undo.items;
+    for (size_t i = work->undo.count; i > mark.undo; i--) {
+        *undo[i - 1].slot = undo[i - 1].before;
+    }
+    work->undo.count = mark.undo;
+    work->records.count = mark.records;
+    work->outbox.count = mark.outbox;
+}
+
+void work_touch(struct work *work, struct slot *slot) {
+    struct undo *undo = work_add(work, &work->undo, sizeof *undo);
+    undo->slot = slot;
+    undo->before = *slot;
+}
+
+/* --- writing --- */
+
+static size_t changed_entities(struct work *work, struct store_entity_write *writes) {
+    size_t count = 0;
+    for (size_t i = 0; i < work->slots.count; i++) {
+        const struct slot *slot = work->slots.entries[i].value;
+        bool moved = slot->current.audit_sequence != slot->original.audit_sequence;
+        if (slot->current.exists && (slot->body_changed || moved)) {
+            writes[count++] = (struct store_entity_write){
+                &slot->current, slot->original.exists ? slot->original.version : 0,
+                slot->body_changed};
+        }
+    }
+    return count;
+}
+
+static size_t disarmed_entities(struct work *work, struct store_key *keys) {
+    size_t count = 0;
+    for (size_t i = 0; i < work->slots.count; i++) {
+        const struct slot *slot = work->slots.entries[i].value;
+        if (slot->disarm && slot->original.exists) {
+            keys[count++] = (struct store_key){slot->current.machine, slot->current.id};
+        }
+    }
+    return count;
+}
+
+/* The timers that are armed when all is decided: those of the last state entered. */
+static void armed_deadlines(struct work *work, struct list *deadlines) {
+    for (size_t i = 0; i < work->slots.count; i++) {
+        const struct slot *slot = work->slots.entries[i].value;
+        for (size_t j = 0; j < slot->timer_count; j++) {
+            struct store_deadline *deadline = work_add(work, deadlines, sizeof *deadline);
+            deadline->machine = slot->current.machine;
+            deadline->entity_id = slot->current.id;
+            deadline->due_us = slot->timers[j].due_us;
+            deadline->to_state = slot->timers[j].to;
+            deadline->reason = slot->timers[j].reason;
+            deadline->comments = slot->timers[j].comments;
+            deadline->entity_version = slot->current.version;
+        }
+    }
+}
+
+bool work_write(struct work *work, struct fault *fault) {
+    struct arena *arena = &work->core->arena;
+    struct store_entity_write *writes =
+        ARENA_ARRAY(arena, struct store_entity_write, work->slots.count + 1);
+    struct store_key *disarmed = ARENA_ARRAY(arena, struct store_key, work->slots.count + 1);
+    struct list deadlines = {0};
+    armed_deadlines(work, &deadlines);
+    struct store_batch batch = {
+        .entities = writes,
+        .entity_count = changed_entities(work, writes),
+        .records = work->records.items,
+        .record_count = work->records.count,
+        .outbox = work->outbox.items,
+        .outbox_count = work->outbox.count,
+        .disarmed = disarmed,
+        .disarmed_count = disarmed_entities(work, disarmed),
+        .fired = work->fired.items,
+        .fired_count = work->fired.count,
+        .deadlines = deadlines.items,
+        .deadline_count = deadlines.count,
+        .answers = work->answers.items,
+        .answer_count = work->answers.count,
+    };
+    return store_write(work->core->store, &batch, fault);
+}

@@ -1,0 +1,74 @@
+/* work.h: what a batch holds in memory while it decides: every entity it touched, as read and as it
+ * is to be, and everything that will be written. A mark can be taken and gone back to, so that an
+ * attempt that fails leaves no trace among its neighbours. Used by engine/core only. */
+#ifndef STATUTE_WORK_H
+#define STATUTE_WORK_H
+
+#include "base/map.h"
+#include "core/batch.h"
+
+/* One entity of the batch. */
+struct slot {
+    struct text key;          /* machine, NUL, id */
+    struct entity original;   /* as it is in the store */
+    struct entity current;    /* after the attempts so far */
+    bool body_changed;
+    bool disarm;              /* its deadlines in the store go */
+    const struct timer *timers; /* armed by the state it entered in this batch */
+    size_t timer_count;
+};
+
+/* A growing array in the batch's arena; elements are copied in. */
+struct list {
+    void *items;
+    size_t count, capacity;
+};
+
+struct work {
+    struct core *core;
+    struct map slots;         /* key -> struct slot */
+    struct list records;      /* struct store_record */
+    struct list outbox;       /* struct store_outbox */
+    struct list fired;        /* struct store_deadline */
+    struct list answers;      /* struct store_answer */
+    struct list undo;         /* struct undo: older states of slots, newest last */
+    int64_t now_us;           /* wall clock of the whole batch: ctx.now */
+    size_t effects;           /* follow and create done for the current root attempt */
+    int64_t retries;          /* how often the batch was run again */
+};
+
+struct undo {
+    struct slot *slot;
+    struct slot before;
+};
+
+struct mark {
+    size_t records, outbox, undo;
+};
+
+void work_init(struct work *work, struct core *core);
+
+/* Adds a zeroed element of `size` bytes and returns it; valid until the next add. */
+void *work_add(struct work *work, struct list *list, size_t size);
+
+/* Reads all the entities that the members name, in one call, in key order. */
+bool work_read(struct work *work, struct member *const *members, size_t count,
+               struct fault *fault) MUST_CHECK;
+
+/* The slot of an entity, read from the store if the batch has not touched it yet. */
+bool work_slot(struct work *work, struct text machine, struct text id, struct slot **out,
+               struct fault *fault) MUST_CHECK;
+
+struct mark work_mark(const struct work *work);
+void work_back(struct work *work, struct mark mark);
+
+/* Keeps the slot's present state for work_back. Call before each change of a slot. */
+void work_touch(struct work *work, struct slot *slot);
+
+/* Writes everything, in one store_write. */
+bool work_write(struct work *work, struct fault *fault) MUST_CHECK;
+
+/* ctx:find and ctx:count: the store, overlaid with what this batch has changed. */
+struct policy_reads work_reads(struct work *work);
+
+#endif

@@ -1,0 +1,54 @@
+/* attempt.h: what somebody asks for: create an entity, change its data, or move it to a state.
+ * Pure data; everything it points to lives in the arena of whoever made it. */
+#ifndef STATUTE_ATTEMPT_H
+#define STATUTE_ATTEMPT_H
+
+#include "base/js.h"
+
+enum attempt_kind { ATTEMPT_CREATE, ATTEMPT_UPDATE, ATTEMPT_TRANSITION };
+
+enum isolation { ISOLATION_DEFAULT, ISOLATION_READ_COMMITTED, ISOLATION_REPEATABLE_READ, ISOLATION_SERIALIZABLE };
+
+/* "read committed" and so on; ISOLATION_DEFAULT when the name is none of the three. */
+enum isolation isolation_of_name(struct text name);
+struct text isolation_name(enum isolation isolation); /* DEFAULT is "read committed" */
+
+/* Who asks. Roles and permissions are arrays of strings, attributes an object; each may be NULL. */
+struct actor {
+    struct text id;
+    const struct js *roles;
+    const struct js *permissions;
+    const struct js *attributes;
+};
+
+struct attempt {
+    enum attempt_kind kind;
+    struct text machine;
+    struct text id;
+    struct text to;            /* the state wanted (TRANSITION), or the state to be created in (CREATE, imports) */
+    struct text verb;          /* the transition's name, when sent in place of `to` */
+    const struct actor *actor; /* NULL: nobody */
+    struct text reason;        /* one of attempt_reasons */
+    struct text comments;      /* TEXT_NONE: none */
+    const struct js *metadata; /* an object, or NULL */
+    const struct js *patch;    /* merge patch; for CREATE the data; an object, or NULL */
+    int64_t if_version;        /* 0: any */
+    bool dry_run;
+    bool idempotent;           /* already in `to` is a success without a change */
+    bool skip_permissions;
+    bool lock;                 /* false skips the distributed lock, never the row lock */
+    int64_t lock_timeout_ms;   /* how long the lock is held at the most; 0: the machine's */
+    int64_t blocking_timeout_ms; /* how long to wait for it; -1: the machine's */
+    int64_t max_retries;       /* -1: the machine's */
+    enum isolation isolation;
+    struct text request_id;
+    struct text caused_by;     /* audit uuid of the attempt whose effect this is; TEXT_NONE: a request */
+};
+
+/* The reasons of CONTRACT section 4: user_action, system_auto, batch, migration, api, timer,
+ * webhook, admin_override. */
+extern const struct text attempt_reasons[];
+extern const size_t attempt_reason_count;
+bool attempt_is_reason(struct text reason);
+
+#endif

@@ -1,0 +1,49 @@
+/* entity.c: what entities, machines and states may be called. */
+#include "model/entity.h"
+
+#define NAME_MOST 100
+
+static bool is_control(unsigned char byte) {
+    return byte < 0x20 || byte == 0x7F;
+}
+
+/* U+0080..U+009F, in UTF-8 C2 80..9F. */
+static bool is_late_control(const unsigned char *bytes) {
+    return bytes[0] == 0xC2 && bytes[1] < 0xA0;
+}
+
+static bool has_control(struct text text) {
+    const unsigned char *bytes = (const unsigned char *)text.bytes;
+    for (size_t i = 0; i < text.length; i++) {
+        if (is_control(bytes[i]) || (i + 1 < text.length && is_late_control(bytes + i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool entity_is_id(struct text id) {
+    return id.length >= 1 && id.length <= ENTITY_ID_MOST && text_is_utf8(id) && !has_control(id);
+}
+
+static bool is_name_start(char character) {
+    return (character >= 'A' && character <= 'Z') || (character >= 'a' && character <= 'z') ||
+           character == '_';
+}
+
+static bool is_name_part(char character) {
+    return is_name_start(character) || (character >= '0' && character <= '9') || character == '-' ||
+           character == '.';
+}
+
+bool entity_is_name(struct text name) {
+    if (name.length < 1 || name.length > NAME_MOST || !is_name_start(name.bytes[0])) {
+        return false;
+    }
+    for (size_t i = 1; i < name.length; i++) {
+        if (!is_name_part(name.bytes[i])) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,29 @@
+/* entity.h: one instance of a machine. Pure data. */
+#ifndef STATUTE_ENTITY_H
+#define STATUTE_ENTITY_H
+
+#include "base/digest.h"
+#include "base/js.h"
+
+struct entity {
+    struct text machine;
+    struct text id;
+    bool exists;      /* false: only the end of its audit chain is known */
+    struct text state;
+    int64_t version;  /* 1 at creation, +1 a change */
+    const struct js *data;
+    int64_t fence;    /* the largest fencing token that wrote it */
+    int64_t audit_sequence; /* of its newest audit record; 0: none yet */
+    unsigned char audit_hash[DIGEST_BYTES]; /* of that record; zeros when there is none */
+    int64_t created_us;
+    int64_t updated_us;
+};
+
+/* Identifiers are 1..200 bytes of printable UTF-8 without control characters. */
+#define ENTITY_ID_MOST 200
+bool entity_is_id(struct text id);
+
+/* Machine names and states: a letter or '_', then letters, digits, '_', '-', '.'; at most 100. */
+bool entity_is_name(struct text name);
+
+#endif

@@ -1,0 +1,117 @@
+#include "policy/bind.h"
+
+#include <lauxlib.h>
+
+/* stack: [-0, +1] */
+static int push(lua_State *lua, int table, struct text key) {
+    table = lua_absindex(lua, table);
+    lua_pushlstring(lua, key.bytes, key.length); // stack: key
+    return lua_rawget(lua, table);               // stack: value
+}
+
+/* stack: [-1, +0]. Takes the function on top. */
+static int take(lua_State *lua) {
+    if (lua_type(lua, -1) != LUA_TFUNCTION) {
+        luaL_error(lua, "the policies gave something else when they were loaded again");
+    }
+    return luaL_ref(lua, LUA_REGISTRYINDEX); // stack:
+}
+
+static int bind_one(lua_State *lua, int table, const char *key, bool is_there) {
+    if (!is_there) {
+        return 0;
+    }
+    push(lua, table, text_of(key)); // stack: function
+    return take(lua);               // stack:
+}
+
+/* A function, or a list of them. */
+static struct functions bind_list(lua_State *lua, struct arena *arena, int table, const char *key,
+                                  bool is_there) {
+    if (!is_there) {
+        return (struct functions){NULL, 0};
+    }
+    int type = push(lua, table, text_of(key)); // stack: value
+    size_t count = type == LUA_TTABLE ? lua_rawlen(lua, -1) : 1;
+    int *references = ARENA_ARRAY(arena, int, count);
+    if (type != LUA_TTABLE) {
+        references[0] = take(lua); // stack:
+        return (struct functions){references, count};
+    }
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(lua, -1, (lua_Integer)i + 1); // stack: value function
+        references[i] = take(lua);                // stack: value
+    }
+    lua_pop(lua, 1); // stack:
+    return (struct functions){references, count};
+}
+
+/* stack: [-0, +0]. The `to` table is on top. */
+static const struct way_functions *bind_ways(lua_State *lua, struct arena *arena,
+                                             const struct state *state) {
+    struct way_functions *ways = ARENA_ARRAY(arena, struct way_functions, state->way_count);
+    for (size_t i = 0; i < state->way_count; i++) {
+        const struct way *way = &state->ways[i];
+        if (push(lua, -1, way->to) == LUA_TTABLE) { // stack: to way
+            int table = lua_gettop(lua);
+            ways[i].permit = bind_one(lua, table, "permit", way->has_permit_function);
+            ways[i].guards = bind_list(lua, arena, table, "guard", way->has_guard);
+            ways[i].effects = bind_list(lua, arena, table, "effect", way->has_effect);
+        }
+        lua_pop(lua, 1); // stack: to
+    }
+    return ways;
+}
+
+/* stack: [-0, +0]. The value of `after` is on top: a timer or a list of timers. */
+static const int *bind_delays(lua_State *lua, struct arena *arena, const struct state *state) {
+    int *delays = ARENA_ARRAY(arena, int, state->timer_count);
+    bool is_list = lua_istable(lua, -1) && lua_rawlen(lua, -1) > 0;
+    for (size_t i = 0; i < state->timer_count; i++) {
+        if (is_list) {
+            lua_rawgeti(lua, -1, (lua_Integer)i + 1); // stack: after timer
+        } else {
+            lua_pushvalue(lua, -1); // stack: after timer
+        }
+        delays[i] =
+            bind_one(lua, lua_gettop(lua), "delay", state->timers[i].has_delay_function);
+        lua_pop(lua, 1); // stack: after
+    }
+    return delays;
+}
+
+/* stack: [-0, +0]. The state's table is on top. */
+static void bind_state(lua_State *lua, struct arena *arena, const struct state *state,
+                       struct state_functions *out) {
+    int table = lua_gettop(lua);
+    out->requires = bind_list(lua, arena, table, "require", state->has_require);
+    out->on_enter = bind_list(lua, arena, table, "on_enter", state->has_on_enter);
+    out->on_exit = bind_list(lua, arena, table, "on_exit", state->has_on_exit);
+    if (state->way_count > 0) {
+        push(lua, table, TEXT("to")); // stack: state to
+        out->ways = bind_ways(lua, arena, state);
+        lua_pop(lua, 1); // stack: state
+    }
+    if (state->timer_count > 0) {
+        push(lua, table, TEXT("after")); // stack: state after
+        out->delays = bind_delays(lua, arena, state);
+        lua_pop(lua, 1); // stack: state
+    }
+}
+
+void bind_machine(lua_State *lua, struct arena *arena, const struct machine *machine, int table,
+                  struct machine_functions *out) {
+    struct state_functions *states =
+        ARENA_ARRAY(arena, struct state_functions, machine->state_count);
+    out->prepare = bind_one(lua, table, "prepare", machine->has_prepare);
+    out->validate = bind_one(lua, table, "validate", machine->has_validate);
+    out->warn = bind_one(lua, table, "warn", machine->has_warn);
+    push(lua, table, TEXT("states")); // stack: states
+    for (size_t i = 0; i < machine->state_count; i++) {
+        push(lua, -1, machine->states[i].name); // stack: states state
+        bind_state(lua, arena, &machine->states[i], &states[i]);
+        lua_pop(lua, 1); // stack: states
+    }
+    lua_pop(lua, 1); // stack:
+    out->states = states;
+}

@@ -1,0 +1,37 @@
+/* bind.h: one VM's functions of one machine, found once at load and then called by number. They
+ * mirror the machine's states and ways, index by index. Used by engine/policy only. */
+#ifndef STATUTE_BIND_H
+#define STATUTE_BIND_H
+
+#include "policy/machine.h"
+
+#include <lua.h>
+
+/* References: lua_rawgeti(lua, LUA_REGISTRYINDEX, reference). 0: there is no function. */
+struct functions {
+    const int *references;
+    size_t count;
+};
+
+struct way_functions {
+    int permit;
+    struct functions guards, effects;
+};
+
+struct state_functions {
+    struct functions requires, on_enter, on_exit;
+    const struct way_functions *ways; /* as state.ways */
+    const int *delays;                /* as state.timers */
+};
+
+struct machine_functions {
+    int prepare, validate, warn;
+    const struct state_functions *states; /* as machine.states */
+};
+
+/* stack: [-0, +0]. The machine's table is at `table`. Raises when a function that the description
+ * promises is not there: then this VM loaded something else than the first one. */
+void bind_machine(lua_State *lua, struct arena *arena, const struct machine *machine, int table,
+                  struct machine_functions *out);
+
+#endif

@@ -1,0 +1,13 @@
+/* context.h: the `ctx` of policy functions. Used by engine/policy only. */
+#ifndef STATUTE_CONTEXT_H
+#define STATUTE_CONTEXT_H
+
+#include "policy/generation.h"
+
+/* Prepares a seat's VM: ctx:find and ctx:count. */
+void context_open(struct seat *seat);
+
+/* stack: [-0, +1]. Makes ctx for the turn. May raise. */
+void context_push(struct turn *turn);
+
+#endif

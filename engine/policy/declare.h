@@ -1,0 +1,59 @@
+/* declare.h: what a policy file declares, from the call of a constructor to checked plain data.
+ * Used by engine/policy only.
+ *   declare_open   puts machine, roles, pii, access, webhooks and require into a VM
+ *   declare_libraries, declare_file   run files; what they return lands in `declarations`
+ *   declare_check_...   one a kind: reads the table into plain data, reports what is wrong
+ * One loader a VM; it lives as long as the VM, for `require` looks into it. */
+#ifndef STATUTE_DECLARE_H
+#define STATUTE_DECLARE_H
+
+#include "policy/check.h"
+#include "policy/folder.h"
+#include "policy/pii.h"
+#include "policy/roles.h"
+#include "policy/vm.h"
+
+enum declaration_kind {
+    DECLARATION_MACHINE, DECLARATION_ROLES, DECLARATION_PII, DECLARATION_ACCESS,
+    DECLARATION_WEBHOOKS
+};
+
+/* One constructor's call. Its table is in the registry of its VM. */
+struct declaration {
+    enum declaration_kind kind;
+    struct text name;                /* of machine and access */
+    const struct policy_file *file;  /* that returned it */
+    int line;
+    int table; /* a reference: lua_rawgeti(lua, LUA_REGISTRYINDEX, table) */
+};
+
+struct loader {
+    struct vm *vm;
+    struct arena *arena;             /* of the generation */
+    const struct policy_file *files; /* libraries too, by path */
+    size_t file_count;
+    const struct policy_file *current; /* being run */
+    struct problem_list *problems;
+    struct declaration *declarations; /* of all files so far, in the order of the files */
+    size_t declaration_count, declaration_capacity;
+    int libraries;                    /* reference: what require gave, by path; false while it loads */
+    int undelivered;                  /* reference: what the running file has declared but not returned yet */
+};
+
+const char *declaration_name(enum declaration_kind kind); /* "machine" */
+
+void declare_open(struct loader *loader);
+/* Runs every library, so that one that nobody requires is proven too. */
+void declare_libraries(struct loader *loader);
+void declare_file(struct loader *loader, const struct policy_file *file);
+
+/* --- checks; the table is on top of check->lua's stack --- */
+void declare_check_machine(struct check *check, struct machine *out);
+void declare_check_states(struct check *check, int table, struct machine *out);
+void declare_check_fields(struct check *check, int table, struct machine *out);
+void declare_check_roles(struct check *check, struct roles *out);
+void declare_check_pii(struct check *check, struct pii *out);
+void declare_check_access(struct check *check);
+void declare_check_webhooks(struct check *check, const struct text *machines, size_t machine_count);
+
+#endif

@@ -1,0 +1,258 @@
+/* declare_rules.c: what is declared beside machines: roles, pii, access and webhooks. The last two
+ * are checked for their shape and kept; nothing acts on them yet. */
+#include "policy/declare.h"
+
+#include <stdlib.h>
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* --- roles --- */
+
+static const struct key_rule role_keys[] = {
+    {"doc", KIND_TEXT, "a string"},
+    {"inherits", KIND_TEXT | KIND_TABLE, "the name of a role or a list of names"},
+};
+
+/* The keys of a role without its list items, which are permissions. */
+static void check_role_keys(struct check *check, int table, const struct key_path *at) {
+    lua_newtable(check->lua);                  // stack: keys
+    lua_pushnil(check->lua);                   // stack: keys key
+    while (lua_next(check->lua, table) != 0) { // stack: keys key value
+        if (lua_isinteger(check->lua, -2)) {
+            lua_pop(check->lua, 1); // stack: keys key
+            continue;
+        }
+        lua_pushvalue(check->lua, -2); // stack: keys key value key
+        lua_insert(check->lua, -2);    // stack: keys key key value
+        lua_rawset(check->lua, -4);    // stack: keys key
+    }
+    check_keys(check, lua_gettop(check->lua), at, role_keys, COUNT(role_keys));
+    lua_pop(check->lua, 1); // stack:
+}
+
+/* stack: [-0, +0]. The role is on top. */
+static void read_role(struct check *check, const struct key_path *at, struct roles *out) {
+    int table = lua_gettop(check->lua);
+    struct key_path inherits = {at, TEXT("inherits"), 0};
+    if (lua_type(check->lua, table) != LUA_TTABLE) {
+        check_problem(check, at, "it must be a list of permissions");
+        return;
+    }
+    check_role_keys(check, table, at);
+    struct role role = {.name = at->name, .file = check->file};
+    role.own_count = check_grants(check, table, at, &role.own);
+    int type = check_push(check, table, inherits.name); // stack: role inherits
+    if (type == LUA_TSTRING || type == LUA_TTABLE) {
+        role.inherit_count = check_texts(check, -1, &inherits, &role.inherits);
+    }
+    lua_pop(check->lua, 1); // stack: role
+    role.line = lines_find(check->lines, check->constructor, check->line,
+                            role.inherit_count > 0 ? &inherits : at);
+    roles_add(out, check->arena, &role, check->problems);
+}
+
+void declare_check_roles(struct check *check, struct roles *out) {
+    struct text *names;
+    size_t count = check_names(check, -1, NULL, "role = { 'permission', inherits = 'role' }",
+                               &names);
+    if (out->count + count > ROLES_MOST) {
+        check_problem(check, NULL, "there are more than %d roles", ROLES_MOST);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct key_path at = {NULL, names[i], 0};
+        check_push(check, -1, names[i]); // stack: roles role
+        read_role(check, &at, out);
+        lua_pop(check->lua, 1); // stack: roles
+    }
+}
+
+/* --- pii --- */
+
+static const struct key_rule pii_keys[] = {
+    {"doc", KIND_TEXT, "a string"},
+    {"drop", KIND_TABLE, "a list of keys"},
+    {"mask", KIND_TABLE, "a table of key = 'last4' or key = 'domain'"},
+    {"hash", KIND_TABLE, "a list of keys"},
+    {"redact", KIND_TABLE, "a list of 'email', 'card', 'ssn', 'phone'"},
+};
+
+static void add_key(struct check *check, const struct key_path *at, struct text key,
+                    enum pii_action action, struct pii *out) {
+    if (key.length == 0) {
+        check_problem(check, at, "a key is not empty");
+    } else if (!pii_add(out, key, action)) {
+        check_problem(check, at, "'%.*s' is treated in another way too; choose drop, mask or hash",
+                      TEXT_ARGS(key));
+    }
+}
+
+static void read_keys(struct check *check, int table, const char *name, enum pii_action action,
+                      struct pii *out) {
+    struct key_path at = {NULL, text_of(name), 0};
+    if (check_push(check, table, at.name) == LUA_TTABLE) { // stack: list
+        const struct text *keys;
+        size_t count = check_texts(check, -1, &at, &keys);
+        for (size_t i = 0; i < count; i++) {
+            struct key_path item = {&at, TEXT_NONE, i + 1};
+            add_key(check, &item, keys[i], action, out);
+        }
+    }
+    lua_pop(check->lua, 1); // stack:
+}
+
+static void read_mask(struct check *check, const struct key_path *at, struct text key,
+                      struct pii *out) {
+    static const struct text styles[] = {{"last4", 5}, {"domain", 6}};
+    struct text style = check_text_at(check, -1);
+    if (!text_given(style)) {
+        check_problem(check, at, "it must be 'last4' or 'domain'");
+        return;
+    }
+    int64_t index = check_reference(check, at, "mask", style, styles, COUNT(styles));
+    if (index >= 0) {
+        add_key(check, at, key, index == 0 ? PII_MASK_LAST4 : PII_MASK_DOMAIN, out);
+    }
+}
+
+static void read_masks(struct check *check, int table, struct pii *out) {
+    struct key_path at = {NULL, TEXT("mask"), 0};
+    if (check_push(check, table, at.name) == LUA_TTABLE) { // stack: mask
+        struct text *names;
+        size_t count = check_names(check, -1, &at, "key = 'last4' or key = 'domain'", &names);
+        for (size_t i = 0; i < count; i++) {
+            struct key_path path = {&at, names[i], 0};
+            check_push(check, -1, names[i]); // stack: mask style
+            read_mask(check, &path, names[i], out);
+            lua_pop(check->lua, 1); // stack: mask
+        }
+    }
+    lua_pop(check->lua, 1); // stack:
+}
+
+static void read_patterns(struct check *check, int table, struct pii *out) {
+    struct key_path at = {NULL, TEXT("redact"), 0};
+    if (check_push(check, table, at.name) == LUA_TTABLE) { // stack: redact
+        const struct text *names;
+        size_t count = check_texts(check, -1, &at, &names);
+        for (size_t i = 0; i < count; i++) {
+            struct key_path item = {&at, TEXT_NONE, i + 1};
+            int64_t index = check_reference(check, &item, "pattern", names[i], redact_names,
+                                            REDACT_PATTERN_COUNT);
+            out->patterns |= index >= 0 ? 1U << index : 0;
+        }
+    }
+    lua_pop(check->lua, 1); // stack:
+}
+
+void declare_check_pii(struct check *check, struct pii *out) {
+    int table = lua_gettop(check->lua);
+    check_keys(check, table, NULL, pii_keys, COUNT(pii_keys));
+    read_keys(check, table, "drop", PII_DROP, out);
+    read_keys(check, table, "hash", PII_HASH, out);
+    read_masks(check, table, out);
+    read_patterns(check, table, out);
+}
+
+/* --- access --- */
+
+static const struct key_rule access_keys[] = {
+    {"doc", KIND_TEXT, "a string"},
+    {"actions", KIND_TABLE, "a table of action = permission or function"},
+};
+
+static void check_action(struct check *check, const struct key_path *at) {
+    const struct text *permissions;
+    switch (lua_type(check->lua, -1)) {
+    case LUA_TSTRING:
+    case LUA_TTABLE:
+        check_permissions(check, -1, at, &permissions);
+        return;
+    case LUA_TFUNCTION:
+        return;
+    default:
+        check_problem(check, at, "it must be a permission, a list of permissions, or a function "
+                                 "(subject, resource, ctx) -> boolean, message");
+    }
+}
+
+void declare_check_access(struct check *check) {
+    int table = lua_gettop(check->lua);
+    struct key_path at = {NULL, TEXT("actions"), 0};
+    check_keys(check, table, NULL, access_keys, COUNT(access_keys));
+    if (check_push(check, table, at.name) == LUA_TTABLE) { // stack: access actions
+        struct text *names;
+        size_t count = check_names(check, -1, &at, "action = permission or function", &names);
+        for (size_t i = 0; i < count; i++) {
+            struct key_path path = {&at, names[i], 0};
+            check_push(check, -1, names[i]); // stack: access actions action
+            check_action(check, &path);
+            lua_pop(check->lua, 1); // stack: access actions
+        }
+    } else {
+        check_problem(check, NULL, "'actions' is missing: a table of action = permission");
+    }
+    lua_pop(check->lua, 1); // stack: access
+}
+
+/* --- webhooks --- */
+
+static const struct key_rule hook_keys[] = {
+    {"doc", KIND_TEXT, "a string"},
+    {"url", KIND_TEXT, "a string"},
+    {"machines", KIND_TABLE, "a list of machines"},
+    {"events", KIND_TABLE, "a list of event types"},
+    {"secret", KIND_TEXT, "the name of an environment variable"},
+    {"when", KIND_FUNCTION, "a function (event) -> boolean"},
+};
+
+static void check_hook_lists(struct check *check, int table, const struct key_path *at,
+                             const struct text *machines, size_t machine_count) {
+    const struct text *names;
+    struct key_path of_machines = {at, TEXT("machines"), 0}, of_events = {at, TEXT("events"), 0};
+    if (check_push(check, table, of_machines.name) == LUA_TTABLE) { // stack: hook machines
+        size_t count = check_texts(check, -1, &of_machines, &names);
+        for (size_t i = 0; i < count; i++) {
+            struct key_path item = {&of_machines, TEXT_NONE, i + 1};
+            check_reference(check, &item, "machine", names[i], machines, machine_count);
+        }
+    }
+    if (check_push(check, table, of_events.name) == LUA_TTABLE) { // stack: hook machines events
+        check_texts(check, -1, &of_events, &names);
+    }
+    lua_pop(check->lua, 2); // stack: hook
+}
+
+static void check_hook(struct check *check, const struct key_path *at, const struct text *machines,
+                       size_t machine_count) {
+    int table = lua_gettop(check->lua);
+    struct key_path url_path = {at, TEXT("url"), 0};
+    if (lua_type(check->lua, table) != LUA_TTABLE) {
+        check_problem(check, at, "it must be a table { url = 'https://...' }");
+        return;
+    }
+    check_keys(check, table, at, hook_keys, COUNT(hook_keys));
+    struct text url = check_text(check, table, "url");
+    if (!check_has(check, table, "url")) {
+        check_problem(check, at, "'url' is missing: where the events go");
+    } else if (text_given(url) && !text_starts(url, TEXT("https://")) &&
+               !text_starts(url, TEXT("http://"))) {
+        check_problem(check, &url_path, "it must begin with 'https://' or 'http://'");
+    }
+    check_hook_lists(check, table, at, machines, machine_count);
+}
+
+void declare_check_webhooks(struct check *check, const struct text *machines,
+                            size_t machine_count) {
+    size_t count = lua_rawlen(check->lua, -1);
+    if (!check_is_list(check, -1)) {
+        check_problem(check, NULL, "it must be a list: webhooks { { url = '...' } }");
+        return;
+    }
+    for (size_t i = 1; i <= count; i++) {
+        struct key_path at = {NULL, TEXT_NONE, i};
+        lua_rawgeti(check->lua, -1, (lua_Integer)i); // stack: hooks hook
+        check_hook(check, &at, machines, machine_count);
+        lua_pop(check->lua, 1); // stack: hooks
+    }
+}

@@ -1,0 +1,269 @@
+/* declare_states.c: the states of a machine, the ways between them, and their timers. */
+#include "policy/declare.h"
+
+#include "timezone/instant.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define GUARD_EXPECTED "a function (data, ctx) -> ok, message, or a list of such functions"
+#define EFFECT_EXPECTED "a function (data, ctx) -> effects, or a list of such functions"
+
+static const struct key_rule state_keys[] = {
+    {"doc", KIND_TEXT, "a string"},
+    {"final", KIND_BOOLEAN, "true or false"},
+    {"to", KIND_TABLE, "a table of STATE = true or STATE = {...}"},
+    {"require", KIND_FUNCTIONS, GUARD_EXPECTED},
+    {"on_enter", KIND_FUNCTIONS, EFFECT_EXPECTED},
+    {"on_exit", KIND_FUNCTIONS, EFFECT_EXPECTED},
+    {"after", KIND_TABLE, "a timer { delay =, to = } or a list of timers"},
+};
+
+static const struct key_rule way_keys[] = {
+    {"doc", KIND_TEXT, "a string"},
+    {"name", KIND_TEXT, "a string"},
+    {"permit", KIND_TEXT | KIND_TABLE | KIND_FUNCTION,
+     "a permission, a list of permissions, or a function (actor, data, ctx) -> boolean, message"},
+    {"guard", KIND_FUNCTIONS, GUARD_EXPECTED},
+    {"effect", KIND_FUNCTIONS, EFFECT_EXPECTED},
+};
+
+static const struct key_rule timer_keys[] = {
+    {"delay", KIND_TEXT | KIND_FUNCTION,
+     "a duration such as '24h', or a function (data, ctx) -> duration or instant"},
+    {"to", KIND_TEXT, "the name of a state"},
+    {"reason", KIND_TEXT, "a string"},
+    {"comments", KIND_TEXT, "a string"},
+};
+
+/* The names of all states of the machine being checked. */
+struct names {
+    const struct text *items;
+    size_t count;
+};
+
+/* --- ways --- */
+
+static void read_permit(struct check *check, int table, const struct key_path *at,
+                        struct way *out) {
+    struct key_path path = {at, TEXT("permit"), 0};
+    int type = check_push(check, table, path.name); // stack: permit
+    out->has_permit_function = type == LUA_TFUNCTION;
+    if (type == LUA_TSTRING || type == LUA_TTABLE) {
+        out->permission_count = check_permissions(check, -1, &path, &out->permissions);
+    }
+    if (type == LUA_TTABLE && lua_rawlen(check->lua, -1) == 0) {
+        check_problem(check, &path, "the list is empty; leave it out if no permission is needed");
+    }
+    lua_pop(check->lua, 1); // stack:
+}
+
+static void read_verb(struct check *check, int table, const struct key_path *at, struct way *out) {
+    struct key_path path = {at, TEXT("name"), 0};
+    out->name = check_text(check, table, "name");
+    if (text_given(out->name) && !entity_is_name(out->name)) {
+        check_problem(check, &path, "'%.*s' is no verb; use a letter or '_', then letters, digits, "
+                                    "'_', '-' and '.'",
+                      TEXT_ARGS(out->name));
+    }
+}
+
+/* stack: [-0, +0]. The value of the way is on top. */
+static void read_way(struct check *check, const struct key_path *at, struct way *out) {
+    int table = lua_gettop(check->lua);
+    if (lua_type(check->lua, table) != LUA_TTABLE) {
+        bool is_true = lua_isboolean(check->lua, table) && lua_toboolean(check->lua, table);
+        if (!is_true) {
+            check_problem(check, at, "it must be true or a table such as { permit = '...' }");
+        }
+        return;
+    }
+    check_keys(check, table, at, way_keys, COUNT(way_keys));
+    out->doc = check_text(check, table, "doc");
+    out->has_guard = check_has_function(check, table, "guard");
+    out->has_effect = check_has_function(check, table, "effect");
+    read_verb(check, table, at, out);
+    read_permit(check, table, at, out);
+}
+
+static void report_doubled_verbs(struct check *check, const struct key_path *at,
+                                 const struct way *ways, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (text_given(ways[i].name) && text_equal(ways[i].name, ways[j].name)) {
+                struct key_path way = {at, ways[i].to, 0};
+                struct key_path path = {&way, TEXT("name"), 0};
+                check_problem(check, &path, "the verb '%.*s' is also the way to '%.*s'",
+                              TEXT_ARGS(ways[i].name), TEXT_ARGS(ways[j].to));
+            }
+        }
+    }
+}
+
+/* stack: [-0, +0]. The `to` table is on top. */
+static void read_ways(struct check *check, const struct key_path *at, struct names states,
+                      struct state *out) {
+    struct text *names;
+    size_t count = check_names(check, -1, at, "STATE = true or STATE = {...}", &names);
+    struct way *ways = ARENA_ARRAY(check->arena, struct way, count);
+    size_t known = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct key_path path = {at, names[i], 0};
+        struct way *way = &ways[known];
+        *way = (struct way){.to = names[i]};
+        int64_t index =
+            check_reference(check, &path, "state", names[i], states.items, states.count);
+        check_push(check, -1, names[i]); // stack: to way
+        read_way(check, &path, way);
+        lua_pop(check->lua, 1); // stack: to
+        way->to_index = index >= 0 ? (size_t)index : 0;
+        known += index >= 0;
+    }
+    report_doubled_verbs(check, at, ways, known);
+    out->ways = ways;
+    out->way_count = known;
+}
+
+/* --- timers --- */
+
+static void read_delay(struct check *check, int table, const struct key_path *at,
+                       struct timer_rule *out) {
+    struct key_path path = {at, TEXT("delay"), 0};
+    out->has_delay_function = check_has_function(check, table, "delay");
+    out->delay = check_text(check, table, "delay");
+    out->delay_us = check_duration(check, table, at, "delay", 0);
+    if (!check_has(check, table, "delay")) {
+        check_problem(check, at, "'delay' is missing: a duration such as '24h', or a function");
+    } else if (out->delay_us < 0) {
+        check_problem(check, &path, "a timer cannot go off before it is armed");
+    }
+}
+
+/* stack: [-0, +0]. The timer is on top. */
+static void read_timer(struct check *check, const struct key_path *at, struct names states,
+                       struct timer_rule *out) {
+    int table = lua_gettop(check->lua);
+    struct key_path to = {at, TEXT("to"), 0};
+    *out = (struct timer_rule){.reason = TEXT("system_auto")};
+    if (lua_type(check->lua, table) != LUA_TTABLE) {
+        check_problem(check, at, "it must be a timer { delay =, to = }");
+        return;
+    }
+    check_keys(check, table, at, timer_keys, COUNT(timer_keys));
+    read_delay(check, table, at, out);
+    out->comments = check_text(check, table, "comments");
+    struct text reason = check_text(check, table, "reason");
+    out->reason = text_given(reason) ? reason : out->reason;
+    if (text_given(reason) && !attempt_is_reason(reason)) {
+        struct key_path path = {at, TEXT("reason"), 0};
+        check_reference(check, &path, "reason", reason, attempt_reasons, attempt_reason_count);
+    }
+    out->to = check_text(check, table, "to");
+    if (text_given(out->to)) {
+        int64_t index = check_reference(check, &to, "state", out->to, states.items, states.count);
+        out->to_index = index >= 0 ? (size_t)index : 0;
+    } else if (!check_has(check, table, "to")) {
+        check_problem(check, at, "'to' is missing: the state that the timer leads to");
+    }
+}
+
+static void keep_timers(struct check *check, struct timer_rule *timers, size_t count,
+                        struct state *out) {
+    struct text *targets = ARENA_ARRAY(check->arena, struct text, count);
+    for (size_t i = 0; i < count; i++) {
+        targets[i] = timers[i].to;
+    }
+    out->timers = timers;
+    out->timer_to = targets;
+    out->timer_count = count;
+}
+
+/* stack: [-0, +0]. The value of `after` is on top: a list, if it has a first item. */
+static void read_timers(struct check *check, const struct key_path *at, struct names states,
+                        struct state *out) {
+    size_t length = lua_rawlen(check->lua, -1);
+    struct timer_rule *timers = ARENA_ARRAY(check->arena, struct timer_rule, length + 1);
+    if (length == 0) {
+        read_timer(check, at, states, &timers[0]);
+        keep_timers(check, timers, 1, out);
+        return;
+    }
+    for (size_t i = 0; i < length; i++) {
+        struct key_path path = {at, TEXT_NONE, i + 1};
+        lua_rawgeti(check->lua, -1, (lua_Integer)i + 1); // stack: after timer
+        read_timer(check, &path, states, &timers[i]);
+        lua_pop(check->lua, 1); // stack: after
+    }
+    keep_timers(check, timers, length, out);
+}
+
+/* --- states --- */
+
+static void report_ends(struct check *check, const struct key_path *at, const struct state *state) {
+    if (state->final && state->way_count > 0) {
+        struct key_path path = {at, TEXT("to"), 0};
+        check_problem(check, &path, "a final state has no way out");
+    }
+    if (state->final && state->timer_count > 0) {
+        struct key_path path = {at, TEXT("after"), 0};
+        check_problem(check, &path, "a final state has no timer, for it has no way out");
+    }
+}
+
+/* stack: [-0, +0]. The state's table is on top. */
+static void read_state(struct check *check, const struct key_path *at, struct names states,
+                       struct state *out) {
+    int table = lua_gettop(check->lua);
+    struct key_path to = {at, TEXT("to"), 0}, after = {at, TEXT("after"), 0};
+    if (lua_type(check->lua, table) != LUA_TTABLE) {
+        check_problem(check, at, "it must be a table such as { to = { STATE = true } }");
+        return;
+    }
+    check_keys(check, table, at, state_keys, COUNT(state_keys));
+    out->doc = check_text(check, table, "doc");
+    out->final = check_flag(check, table, "final");
+    out->has_require = check_has_function(check, table, "require");
+    out->has_on_enter = check_has_function(check, table, "on_enter");
+    out->has_on_exit = check_has_function(check, table, "on_exit");
+    if (check_push(check, table, to.name) == LUA_TTABLE) { // stack: state to
+        read_ways(check, &to, states, out);
+    }
+    lua_pop(check->lua, 1); // stack: state
+    if (check_push(check, table, after.name) == LUA_TTABLE) { // stack: state after
+        read_timers(check, &after, states, out);
+    }
+    lua_pop(check->lua, 1); // stack: state
+    report_ends(check, at, out);
+}
+
+static void read_states(struct check *check, const struct key_path *at, struct machine *out) {
+    struct text *names;
+    struct names states = {.count = check_names(check, -1, at, "STATE = {...}", &names)};
+    states.items = names;
+    struct state *items = ARENA_ARRAY(check->arena, struct state, states.count);
+    for (size_t i = 0; i < states.count; i++) {
+        struct key_path path = {at, names[i], 0};
+        items[i].name = names[i];
+        if (!entity_is_name(names[i])) {
+            check_problem(check, &path, "a state's name begins with a letter or '_' and goes on "
+                                        "with letters, digits, '_', '-' and '.'; at most 100");
+        }
+        check_push(check, -1, names[i]); // stack: states state
+        read_state(check, &path, states, &items[i]);
+        lua_pop(check->lua, 1); // stack: states
+    }
+    out->states = items;
+    out->state_count = states.count;
+}
+
+void declare_check_states(struct check *check, int table, struct machine *out) {
+    struct key_path at = {NULL, TEXT("states"), 0};
+    int type = check_push(check, table, at.name); // stack: states
+    if (type == LUA_TTABLE) {
+        read_states(check, &at, out);
+    }
+    if (type == LUA_TNIL) {
+        check_problem(check, NULL, "'states' is missing: a table of STATE = {...}");
+    } else if (type == LUA_TTABLE && out->state_count == 0) {
+        check_problem(check, &at, "a machine has at least one state");
+    }
+    lua_pop(check->lua, 1); // stack:
+}

@@ -1,0 +1,394 @@
+/* generation.c: building everything, in this order:
+ *   1. folder_read       all files into memory; the name is the hash of them
+ *   2. the first VM      libraries, then files; declarations are collected
+ *   3. checks            every declaration, machines first; then what spans files: names, roles
+ *   4. the other VMs     run the same files
+ *   5. bind              each VM's functions get their places
+ * Problems are gathered through 1 to 3, so that one load shows them all; a generation with a problem is
+ * freed. Policies are pure, so a later VM that fails where the first did not is a fault of its own. */
+#include "policy/generation.h"
+
+#include "base/digest.h"
+#include "base/map.h"
+#include "policy/context.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DEVELOPMENT_HASH_KEY TEXT("statute development key")
+
+struct build {
+    struct generation *generation;
+    const struct generation_options *options;
+    struct problem_list *problems;
+    size_t problems_before; /* of other loads, in the same list */
+    bool has_pii;
+};
+
+/* --- names --- */
+
+/* Canonical JSON {path: text}: what is kept as the source of a record's rules, and what is hashed. */
+static void name_it(struct generation *generation) {
+    struct arena *arena = &generation->arena;
+    struct js_member *members = ARENA_ARRAY(arena, struct js_member, generation->file_count);
+    unsigned char digest[DIGEST_BYTES];
+    char *hex = arena_alloc(arena, DIGEST_HEX);
+    for (size_t i = 0; i < generation->file_count; i++) {
+        members[i].key = generation->files[i].path;
+        members[i].value = js_string(arena, generation->files[i].text);
+    }
+    generation->files_json =
+        js_print(arena, js_object(arena, members, generation->file_count));
+    digest_sha256(generation->files_json, digest);
+    digest_hex(digest, sizeof digest, hex);
+    generation->name = (struct text){hex, DIGEST_HEX};
+}
+
+/* --- checks --- */
+
+struct checking {
+    struct build *build;
+    const struct declaration *declaration;
+    struct check check;
+    const struct text *machine_names; /* of all files */
+    size_t machine_name_count;
+};
+
+/* stack: [-0, +0]. The declaration's table is on top. */
+static void check_declaration(struct checking *checking) {
+    struct generation *generation = checking->build->generation;
+    struct check *check = &checking->check;
+    switch (checking->declaration->kind) {
+    case DECLARATION_MACHINE:
+        declare_check_machine(check, &generation->machines[generation->machine_count++]);
+        return;
+    case DECLARATION_ROLES:
+        declare_check_roles(check, &generation->roles);
+        return;
+    case DECLARATION_PII:
+        checking->build->has_pii = true;
+        declare_check_pii(check, &generation->pii);
+        return;
+    case DECLARATION_ACCESS:
+        declare_check_access(check);
+        return;
+    case DECLARATION_WEBHOOKS:
+        declare_check_webhooks(check, checking->machine_names, checking->machine_name_count);
+        return;
+    }
+}
+
+static int check_protected(lua_State *lua) {
+    struct checking *checking = lua_touserdata(lua, 1);
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, checking->declaration->table); // stack: checking table
+    checking->check.lua = lua;
+    check_declaration(checking);
+    return 0;
+}
+
+static void check_one(struct checking *checking, const struct declaration *declaration,
+                      struct lines *lines) {
+    struct build *build = checking->build;
+    struct seat *seat = &build->generation->seats[0];
+    struct fault fault = FAULT_INIT;
+    checking->declaration = declaration;
+    checking->check = (struct check){
+        .arena = &build->generation->arena,
+        .problems = build->problems,
+        .lines = lines,
+        .file = declaration->file->path,
+        .constructor = text_of(declaration_name(declaration->kind)),
+        .name = declaration->name,
+        .line = declaration->line,
+    };
+    lua_pushcfunction(vm_lua(seat->vm), check_protected);  // stack: function
+    lua_pushlightuserdata(vm_lua(seat->vm), checking);     // stack: function checking
+    if (!vm_call(seat->vm, 1, 0, &fault)) {                // stack:
+        problem_add(build->problems, declaration->file->path, declaration->line,
+                    text_of(fault.message));
+    }
+}
+
+/* Checks in the order of the files; the tokens of a file are kept for all its declarations. */
+static void check_all(struct build *build) {
+    struct generation *generation = build->generation;
+    const struct loader *loader = &generation->seats[0].loader;
+    struct text *names =
+        ARENA_ARRAY(build->problems->arena, struct text, loader->declaration_count);
+    struct checking checking = {.build = build, .machine_names = names};
+    struct lines lines = {0};
+    for (size_t i = 0; i < loader->declaration_count; i++) {
+        if (loader->declarations[i].kind == DECLARATION_MACHINE) {
+            names[checking.machine_name_count++] = loader->declarations[i].name;
+        }
+    }
+    generation->machines =
+        ARENA_ARRAY(&generation->arena, struct machine, checking.machine_name_count);
+    for (size_t i = 0; i < loader->declaration_count; i++) {
+        const struct declaration *declaration = &loader->declarations[i];
+        if (declaration->file->text.bytes != lines.text.bytes) {
+            lines_init(&lines, build->problems->arena, declaration->file->text);
+        }
+        check_one(&checking, declaration, &lines);
+    }
+}
+
+static int by_name(const void *a, const void *b) {
+    const struct machine *left = a, *right = b;
+    int order = text_compare(left->name, right->name);
+    order = order != 0 ? order : text_compare(left->file, right->file);
+    return order != 0 ? order : (left->line > right->line) - (left->line < right->line);
+}
+
+static void report_doubled(struct problem_list *problems, const struct machine *first,
+                           const struct machine *second) {
+    problem_add(problems, second->file, second->line,
+                text_print(problems->arena,
+                           "machine '%.*s' is declared twice: here and at %.*s:%d",
+                           TEXT_ARGS(second->name), TEXT_ARGS(first->file), first->line));
+}
+
+static void sort_machines(struct build *build) {
+    struct generation *generation = build->generation;
+    if (generation->machine_count > 1) {
+        qsort(generation->machines, generation->machine_count, sizeof *generation->machines,
+              by_name);
+    }
+    for (size_t i = 1; i < generation->machine_count; i++) {
+        const struct machine *first = &generation->machines[i - 1], *second = first + 1;
+        if (text_equal(first->name, second->name)) {
+            report_doubled(build->problems, first, second);
+        }
+    }
+}
+
+/* --- VMs --- */
+
+static void open_seat(struct build *build, struct seat *seat) {
+    struct generation *generation = build->generation;
+    seat->vm = vm_new(&build->options->limits, build->options->now);
+    seat->loader = (struct loader){
+        .vm = seat->vm,
+        .arena = &generation->arena,
+        .files = generation->files,
+        .file_count = generation->file_count,
+        .problems = build->problems,
+    };
+    declare_open(&seat->loader);
+    context_open(seat);
+}
+
+static void run_files(struct seat *seat) {
+    struct loader *loader = &seat->loader;
+    declare_libraries(loader);
+    for (size_t i = 0; i < loader->file_count; i++) {
+        if (!loader->files[i].is_library) {
+            declare_file(loader, &loader->files[i]);
+        }
+    }
+    loader->current = NULL;
+}
+
+struct binding {
+    const struct generation *generation;
+    struct arena *arena;
+    struct seat *seat;
+    struct machine_functions *functions;
+    struct map declarations; /* name -> struct declaration, of this VM */
+    size_t index;
+};
+
+static void map_declarations(struct binding *binding, struct arena *scratch) {
+    const struct loader *loader = &binding->seat->loader;
+    map_init(&binding->declarations, scratch);
+    for (size_t i = 0; i < loader->declaration_count; i++) {
+        struct declaration *declaration = &loader->declarations[i];
+        if (declaration->kind == DECLARATION_MACHINE) {
+            map_set(&binding->declarations, declaration->name, declaration);
+        }
+    }
+}
+
+static int bind_protected(lua_State *lua) {
+    struct binding *binding = lua_touserdata(lua, 1);
+    const struct machine *machine = &binding->generation->machines[binding->index];
+    const struct declaration *declaration = map_find(&binding->declarations, machine->name);
+    if (declaration == NULL) {
+        return luaL_error(lua, "the policies gave something else when they were loaded again");
+    }
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, declaration->table); // stack: binding table
+    bind_machine(lua, binding->arena, machine, 2, &binding->functions[binding->index]);
+    luaL_unref(lua, LUA_REGISTRYINDEX, declaration->table);
+    return 0;
+}
+
+static void bind_seat(struct build *build, struct seat *seat) {
+    struct generation *generation = build->generation;
+    struct binding binding = {
+        .generation = generation, .arena = &generation->arena, .seat = seat};
+    lua_State *lua = vm_lua(seat->vm);
+    binding.functions =
+        ARENA_ARRAY(&generation->arena, struct machine_functions, generation->machine_count);
+    seat->machines = binding.functions;
+    map_declarations(&binding, build->problems->arena);
+    for (; binding.index < generation->machine_count; binding.index++) {
+        const struct machine *machine = &generation->machines[binding.index];
+        struct fault fault = FAULT_INIT;
+        lua_pushcfunction(lua, bind_protected); // stack: function
+        lua_pushlightuserdata(lua, &binding);   // stack: function binding
+        if (!vm_call(seat->vm, 1, 0, &fault)) { // stack:
+            problem_add(build->problems, machine->file, machine->line, text_of(fault.message));
+        }
+    }
+}
+
+/* --- the whole --- */
+
+static struct generation *generation_new(const struct generation_options *options) {
+    struct generation *generation = calloc(1, sizeof *generation);
+    if (generation == NULL) {
+        fputs("statute: no memory for a generation of policies\n", stderr);
+        abort();
+    }
+    arena_init(&generation->arena, 64 * 1024);
+    atomic_init(&generation->references, 1);
+    generation->loaded_us = now_wall_us(&options->now);
+    pii_init(&generation->pii, &generation->arena);
+    generation->pii.hash_key = options->hash_key.length > 0
+                                   ? text_copy(&generation->arena, options->hash_key)
+                                   : DEVELOPMENT_HASH_KEY;
+    return generation;
+}
+
+static void prove(struct build *build) {
+    struct generation *generation = build->generation;
+    open_seat(build, &generation->seats[0]);
+    run_files(&generation->seats[0]);
+    check_all(build);
+    sort_machines(build);
+    roles_expand(&generation->roles, &generation->arena, build->problems);
+    if (!build->has_pii) {
+        pii_use_defaults(&generation->pii);
+    }
+}
+
+/* The functions of every VM. The loaders stay for `require`, without the list of problems. */
+static void seat_everybody(struct build *build) {
+    struct generation *generation = build->generation;
+    for (unsigned i = 0; i < generation->seat_count; i++) {
+        struct seat *seat = &generation->seats[i];
+        if (i > 0) {
+            open_seat(build, seat);
+            run_files(seat);
+        }
+        bind_seat(build, seat);
+        seat->loader.problems = NULL;
+        lua_gc(vm_lua(seat->vm), LUA_GCCOLLECT);
+    }
+}
+
+static void build_it(struct build *build) {
+    struct generation *generation = build->generation;
+    name_it(generation);
+    generation->seat_count = build->options->vm_count > 0 ? build->options->vm_count : 1;
+    generation->seats = ARENA_ARRAY(&generation->arena, struct seat, generation->seat_count);
+    prove(build);
+    if (build->problems->count == build->problems_before) {
+        seat_everybody(build);
+    }
+}
+
+bool generation_load(const struct generation_options *options, struct generation **out,
+                     struct problem_list *problems, struct fault *fault) {
+    struct build build = {generation_new(options), options, problems, problems->count, false};
+    struct policy_file *files;
+    if (!folder_read(options->directory, &build.generation->arena, &files,
+                     &build.generation->file_count, problems, fault)) {
+        generation_unref(build.generation);
+        return false;
+    }
+    build.generation->files = files;
+    build_it(&build);
+    if (problems->count > build.problems_before) {
+        problem_sort(problems);
+        generation_unref(build.generation);
+        return fault_set(fault, FAULT_POLICY_INVALID, "the policies have %zu problem%s",
+                         problems->count, problems->count == 1 ? "" : "s");
+    }
+    *out = build.generation;
+    return true;
+}
+
+struct generation *generation_ref(struct generation *generation) {
+    atomic_fetch_add_explicit(&generation->references, 1, memory_order_relaxed);
+    return generation;
+}
+
+void generation_unref(struct generation *generation) {
+    if (atomic_fetch_sub_explicit(&generation->references, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    for (unsigned i = 0; i < generation->seat_count; i++) {
+        if (generation->seats[i].vm != NULL) {
+            vm_free(generation->seats[i].vm);
+        }
+    }
+    arena_deinit(&generation->arena);
+    free(generation);
+}
+
+/* --- reading --- */
+
+struct policy_limits policy_limits_default(void) {
+    return (struct policy_limits){
+        .instructions = 1000000, .wall_us = 50000, .memory_bytes = (size_t)16 * 1024 * 1024};
+}
+
+struct text generation_name(const struct generation *generation) {
+    return generation->name;
+}
+
+int64_t generation_loaded_us(const struct generation *generation) {
+    return generation->loaded_us;
+}
+
+struct text generation_files_json(const struct generation *generation) {
+    return generation->files_json;
+}
+
+size_t generation_machine_count(const struct generation *generation) {
+    return generation->machine_count;
+}
+
+const struct machine *generation_machine_at(const struct generation *generation, size_t index) {
+    return index < generation->machine_count ? &generation->machines[index] : NULL;
+}
+
+const struct machine *generation_machine(const struct generation *generation, struct text name) {
+    size_t low = 0, high = generation->machine_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = text_compare(generation->machines[middle].name, name);
+        if (order == 0) {
+            return &generation->machines[middle];
+        }
+        low = order < 0 ? middle + 1 : low;
+        high = order < 0 ? high : middle;
+    }
+    return NULL;
+}
+
+const struct js *generation_roles(const struct generation *generation, struct arena *arena) {
+    return roles_json(&generation->roles, arena);
+}
+
+const struct js *generation_clean(const struct generation *generation, struct arena *arena,
+                                  const struct js *value) {
+    return pii_clean(&generation->pii, arena, value);
+}
+
+struct text generation_clean_text(const struct generation *generation, struct arena *arena,
+                                  struct text text) {
+    return redact(arena, text, generation->pii.patterns);
+}

@@ -1,0 +1,47 @@
+/* generation.h: what a generation is made of. Used by engine/policy only. */
+#ifndef STATUTE_GENERATION_H
+#define STATUTE_GENERATION_H
+
+#include "policy/bind.h"
+#include "policy/declare.h"
+#include "policy/pii.h"
+#include "policy/roles.h"
+#include "policy/vm.h"
+
+#include <stdatomic.h>
+
+struct turn;
+
+/* One thread's VM. Only that thread touches it once the generation is built. */
+struct seat {
+    struct vm *vm;
+    struct loader loader;
+    const struct machine_functions *machines; /* as generation.machines */
+    int context_methods; /* reference: the metatable of ctx, with find and count */
+    struct turn *turn;   /* the attempt being decided; NULL between two */
+};
+
+/* Immutable after generation_load, but for `references` and what is in the seats. */
+struct generation {
+    struct arena arena;
+    atomic_uint references;
+    struct text name;
+    struct text files_json;
+    int64_t loaded_us;
+    const struct policy_file *files; /* libraries too, by path */
+    size_t file_count;
+    struct machine *machines; /* by name */
+    size_t machine_count;
+    struct roles roles;
+    struct pii pii;
+    struct seat *seats;
+    unsigned seat_count;
+};
+
+/* "; did you mean 'task'?", or "". */
+struct text generation_machine_hint(const struct generation *generation, struct arena *arena,
+                                    struct text name);
+struct text machine_state_hint(struct arena *arena, const struct machine *machine,
+                               struct text name);
+
+#endif

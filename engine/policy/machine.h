@@ -1,0 +1,82 @@
+/* machine.h: what a loaded machine looks like, as plain data that any thread may read.
+ * Owned by its generation; functions stay in the VMs and show here only as has_... flags. */
+#ifndef STATUTE_MACHINE_H
+#define STATUTE_MACHINE_H
+
+#include "base/js.h"
+#include "model/attempt.h"
+
+enum field_type {
+    FIELD_ANY, FIELD_STRING, FIELD_INTEGER, FIELD_NUMBER, FIELD_BOOLEAN, FIELD_DATETIME, FIELD_DATE,
+    FIELD_DURATION, FIELD_OBJECT, FIELD_ARRAY
+};
+
+struct field {
+    struct text name;
+    struct text doc;
+    enum field_type type;
+    bool required;
+    const struct js *choices;       /* enum: array, or NULL */
+    const struct js *default_value; /* or NULL */
+    const struct js *min, *max;     /* numbers (for strings: length), or NULL */
+};
+
+/* A way out of a state. */
+struct way {
+    struct text to;
+    size_t to_index; /* into machine.states */
+    struct text name; /* the verb; TEXT_NONE when it has none */
+    struct text doc;
+    const struct text *permissions; /* all are needed */
+    size_t permission_count;
+    bool has_permit_function;
+    bool has_guard;
+    bool has_effect;
+};
+
+/* What entering a state arms. A timer is a way by itself, open to the engine only (see decide.c). */
+struct timer_rule {
+    bool has_delay_function;
+    struct text delay; /* as written, "30d"; TEXT_NONE with a function */
+    int64_t delay_us;
+    struct text to;
+    size_t to_index;      /* into machine.states */
+    struct text reason;   /* "system_auto" unless the policy says otherwise */
+    struct text comments; /* TEXT_NONE: none */
+};
+
+struct state {
+    struct text name;
+    struct text doc;
+    bool final;
+    bool has_require, has_on_enter, has_on_exit;
+    const struct way *ways; /* in name order of `to` */
+    size_t way_count;
+    size_t timer_count;
+    const struct text *timer_to; /* one a timer, for the diagram */
+    const struct timer_rule *timers;
+};
+
+struct machine {
+    struct text name;
+    struct text doc;
+    struct text file; /* relative to the policy directory */
+    int line;
+    size_t initial;
+    bool strict;
+    const struct field *fields; /* in name order */
+    size_t field_count;
+    const struct state *states; /* in name order */
+    size_t state_count;
+    bool has_prepare, has_validate, has_warn;
+    enum isolation isolation;
+    int64_t lock_timeout_ms; /* 10 s */
+    int64_t lock_wait_ms;    /* 5 s */
+    int64_t retries;         /* 3 */
+};
+
+const struct state *machine_state(const struct machine *machine, struct text name); /* NULL: none */
+/* The way from `state` to a state, or by verb; NULL: none. */
+const struct way *machine_way(const struct state *state, struct text to, struct text verb);
+
+#endif

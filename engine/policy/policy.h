@@ -1,0 +1,111 @@
+/* policy.h: the public face of the Lua layer. Nothing outside engine/policy sees Lua.
+ * How to use: generation_load builds everything at once (files, checks, one VM a thread); publish
+ * the pointer; each thread asks with its own VM through policy_decide. The result of a decision
+ * lives in the arena given. A generation is immutable but for its VMs, each of which belongs to
+ * the one thread whose number it has. */
+#ifndef STATUTE_POLICY_H
+#define STATUTE_POLICY_H
+
+#include "base/now.h"
+#include "model/attempt.h"
+#include "model/decision.h"
+#include "model/entity.h"
+#include "policy/machine.h"
+
+struct policy_limits {
+    int64_t instructions;  /* a call: 1,000,000 */
+    int64_t wall_us;       /* a call: 50 ms */
+    size_t memory_bytes;   /* a call may allocate this much over what the VM held before: 16 MiB */
+};
+struct policy_limits policy_limits_default(void);
+
+/* One thing wrong in a policy file. */
+struct problem {
+    struct text file; /* relative to the policy directory */
+    int line;         /* 0: the file as a whole */
+    struct text message; /* names the key, and what was expected */
+};
+struct problem_list {
+    struct arena *arena;
+    struct problem *items;
+    size_t count, capacity;
+};
+
+struct generation;
+
+struct generation_options {
+    struct text directory;
+    struct policy_limits limits;
+    unsigned vm_count;    /* one VM for each thread that decides */
+    struct now now;
+    struct text hash_key; /* secret of pii `hash`; empty: a fixed development key, logged as such by the server */
+};
+
+/* Loads, checks and proves a whole directory. On false with FAULT_POLICY_INVALID `problems` holds every
+ * problem of every file, ordered by file and line; FAULT_ENVIRONMENT: the directory cannot be
+ * read. The new generation has one reference. */
+bool generation_load(const struct generation_options *options, struct generation **out,
+                     struct problem_list *problems, struct fault *fault) MUST_CHECK;
+struct generation *generation_ref(struct generation *generation);
+void generation_unref(struct generation *generation); /* any thread; frees the VMs with the last */
+
+struct text generation_name(const struct generation *generation);   /* SHA-256 of the content, hex */
+int64_t generation_loaded_us(const struct generation *generation);
+struct text generation_files_json(const struct generation *generation); /* {"task.lua": "text..."} */
+size_t generation_machine_count(const struct generation *generation);
+const struct machine *generation_machine_at(const struct generation *generation, size_t index); /* in name order */
+const struct machine *generation_machine(const struct generation *generation, struct text name); /* NULL: none */
+/* Every permission a machine names, sorted, without doubles: for `check`. */
+const struct js *generation_permissions(const struct generation *generation, struct arena *arena);
+const struct js *generation_roles(const struct generation *generation, struct arena *arena); /* {role: [permissions, inherited ones too]} */
+
+/* What a decision may read, inside the caller's transaction. Either may raise a fault. */
+struct policy_reads {
+    bool (*find)(void *context, struct arena *arena, struct text machine, struct text id,
+                 const struct entity **out, struct fault *fault); /* *out NULL: none */
+    bool (*count)(void *context, struct text machine, const struct text *states, size_t state_count,
+                  const struct js *where, int64_t *out, struct fault *fault);
+    void *context;
+};
+
+/* What decides: a generation and the number of the calling thread's VM in it. */
+struct policy {
+    struct generation *generation;
+    unsigned vm;
+};
+
+/* Decides a CREATE, UPDATE or TRANSITION attempt on `entity` (exists == false for CREATE). True with a
+ * decision, allowed or refused (decision.code); false only when a read failed (the fault of `reads`). A
+ * policy that errs or is over budget is a decision with FAULT_POLICY_ERROR.
+ * Order of the checks of a transition: way exists (invalid_transition), permission (permission_denied), prepare, fields
+ * and validate (validation_failed, all together), guards: transition, then `require` of the target
+ * (guard_rejected, all together), effects, fields again. `required_permission`s of `skip_permissions` attempts are not asked. */
+bool policy_decide(struct policy policy, struct arena *arena, const struct attempt *attempt,
+                   const struct entity *entity, int64_t now_us, const struct policy_reads *reads,
+                   struct decision *out, struct fault *fault) MUST_CHECK;
+
+/* The ways out of the entity's state for this actor, as the API shows them:
+ * [{to, name, permitted, required_permissions, final}]. */
+bool policy_ways(struct policy policy, struct arena *arena, const struct entity *entity,
+                 const struct actor *actor, int64_t now_us, const struct policy_reads *reads,
+                 const struct js **out, struct fault *fault) MUST_CHECK;
+
+/* --- personal data (pii.c; pure C, any thread) --- */
+/* metadata and patches: keys dropped, masked, hashed; strings redacted. NULL stays NULL. */
+const struct js *generation_clean(const struct generation *generation, struct arena *arena,
+                                  const struct js *value);
+/* comments and error messages: patterns in free text redacted. */
+struct text generation_clean_text(const struct generation *generation, struct arena *arena,
+                                  struct text text);
+
+/* --- pictures (graph.c) --- */
+struct text graph_dot(struct arena *arena, const struct machine *machine);
+struct text graph_mermaid(struct arena *arena, const struct machine *machine);
+struct text graph_svg(struct arena *arena, const struct machine *machine); /* readable without any other program */
+/* Discovery: the machine as JSON, as GET /v1/machines/{m} shows it. */
+const struct js *machine_json(struct arena *arena, const struct machine *machine);
+
+/* Whether a permission is granted by a list that may hold "*" and "prefix.*". */
+bool policy_grants(struct text granted, struct text permission);
+
+#endif

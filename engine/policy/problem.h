@@ -1,0 +1,19 @@
+/* problem.h: collects what is wrong in policy files. Used by engine/policy only. */
+#ifndef STATUTE_PROBLEM_H
+#define STATUTE_PROBLEM_H
+
+#include "policy/policy.h"
+
+#define PROBLEMS_MOST 1000 /* the rest of a hopeless directory is counted, not listed */
+
+/* Adds one, unless it is there already. `file` and `message` are copied into the list's arena. */
+void problem_add(struct problem_list *list, struct text file, int line, struct text message);
+
+/* By file, line, message. */
+void problem_sort(struct problem_list *list);
+
+/* Problems read "; did you mean 'task'?": the hint, or "" when nothing is near. */
+struct text problem_hint(struct arena *arena, struct text word, const struct text *candidates,
+                         size_t count);
+
+#endif

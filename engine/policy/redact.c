@@ -1,0 +1,221 @@
+/* redact.c: one pass. At each byte every wanted pattern that could begin there is tried; each try
+ * looks ahead over a bounded number of bytes, but for an e-mail address, whose runs are looked at
+ * once from their start (`email_from` says where the next may begin). So the whole is linear. */
+#include "policy/redact.h"
+
+#include "base/buffer.h"
+
+#define CARD_LEAST 13
+#define CARD_MOST 19
+#define PHONE_LEAST 10
+#define PHONE_LEAST_PLUS 7
+#define PHONE_MOST 15
+
+const struct text redact_names[REDACT_PATTERN_COUNT] = {
+    {"email", 5}, {"card", 4}, {"ssn", 3}, {"phone", 5}};
+
+struct scan {
+    struct text text;
+    unsigned patterns;
+    size_t email_from; /* no address begins before this */
+};
+
+/* --- characters --- */
+
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+static bool is_alphanumeric(char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Letters beyond ASCII count, since addresses may have them. */
+static bool is_domain(char c) {
+    return is_alphanumeric(c) || c == '-' || c == '.' || (unsigned char)c >= 0x80;
+}
+
+static bool is_local(char c) {
+    return is_domain(c) || (c != '\0' && strchr("_%+'", c) != NULL);
+}
+
+static char byte_at(struct text text, size_t at) {
+    return at < text.length ? text.bytes[at] : '\0';
+}
+
+static char byte_before(struct text text, size_t at) {
+    return at > 0 ? text.bytes[at - 1] : '\0';
+}
+
+/* --- patterns: the end of what begins at `at`, or 0 --- */
+
+/* A domain has a dot with something before it and at least two characters after the last. */
+static size_t end_of_domain(struct text text, size_t at) {
+    size_t end = at, dot = 0;
+    while (end < text.length && is_domain(text.bytes[end])) {
+        end++;
+    }
+    while (end > at && (text.bytes[end - 1] == '.' || text.bytes[end - 1] == '-')) {
+        end--;
+    }
+    for (size_t i = at + 1; i < end; i++) {
+        dot = text.bytes[i] == '.' ? i : dot;
+    }
+    return dot > 0 && end - dot > 2 ? end : 0;
+}
+
+static size_t end_of_email(struct scan *scan, size_t at) {
+    size_t end = at;
+    if (at < scan->email_from || !is_local(scan->text.bytes[at])) {
+        return 0;
+    }
+    while (end < scan->text.length && is_local(scan->text.bytes[end])) {
+        end++;
+    }
+    scan->email_from = end;
+    return byte_at(scan->text, end) == '@' ? end_of_domain(scan->text, end + 1) : 0;
+}
+
+/* Both Luhn sums of the digits so far: which of them counts depends on how many there will be. */
+struct luhn {
+    int count;
+    int sums[2]; /* with the digits at even places doubled, with those at odd places doubled */
+};
+
+static void luhn_add(struct luhn *luhn, int digit) {
+    int doubled = digit > 4 ? digit * 2 - 9 : digit * 2;
+    int place = luhn->count++ & 1;
+    luhn->sums[place] += doubled;
+    luhn->sums[1 - place] += digit;
+}
+
+static bool luhn_is_card(const struct luhn *luhn) {
+    return luhn->count >= CARD_LEAST && luhn->count <= CARD_MOST &&
+           luhn->sums[luhn->count % 2] % 10 == 0;
+}
+
+static bool is_separator(char c, bool of_phones) {
+    return c == ' ' || c == '-' ||
+           (of_phones && (c == '.' || c == '(' || c == ')' || c == '/'));
+}
+
+/* Skips up to three separators if a digit follows them. */
+static size_t skip_separators(struct text text, size_t at, bool of_phones) {
+    size_t end = at;
+    while (end < text.length && end - at < 3 && is_separator(text.bytes[end], of_phones)) {
+        end++;
+    }
+    return is_digit(byte_at(text, end)) ? end : at;
+}
+
+/* The longest card that begins with this group of digits and ends with one. */
+static size_t end_of_card(struct text text, size_t at) {
+    struct luhn luhn = {0};
+    size_t found = 0;
+    if (is_digit(byte_before(text, at))) {
+        return 0;
+    }
+    while (is_digit(byte_at(text, at)) && luhn.count <= CARD_MOST) {
+        luhn_add(&luhn, text.bytes[at++] - '0');
+        if (!is_digit(byte_at(text, at))) {
+            found = luhn_is_card(&luhn) ? at : found;
+            at = skip_separators(text, at, false);
+        }
+    }
+    return found;
+}
+
+static bool matches(struct text text, size_t at, const char *form) {
+    for (; *form != '\0'; form++, at++) {
+        char c = byte_at(text, at);
+        if (*form == 'd' ? !is_digit(c) : c != *form) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static size_t end_of_ssn(struct text text, size_t at) {
+    bool found = !is_digit(byte_before(text, at)) && matches(text, at, "ddd-dd-dddd") &&
+                 !is_digit(byte_at(text, at + 11));
+    return found ? at + 11 : 0;
+}
+
+static bool may_begin_phone(struct text text, size_t at) {
+    char before = byte_before(text, at);
+    return !is_alphanumeric(before) && before != '-' && before != '.' && before != '_' &&
+           !matches(text, at, "dddd-dd-dd");
+}
+
+static size_t end_of_phone(struct text text, size_t at) {
+    bool has_plus = text.bytes[at] == '+';
+    int count = 0;
+    if (!may_begin_phone(text, at)) {
+        return 0;
+    }
+    at += !is_digit(text.bytes[at]);
+    while (is_digit(byte_at(text, at)) && count <= PHONE_MOST) {
+        count++;
+        at++;
+        at = skip_separators(text, at, true);
+    }
+    char after = byte_at(text, at);
+    bool ends = !is_alphanumeric(after) && after != ':' && after != '@';
+    int least = has_plus ? PHONE_LEAST_PLUS : PHONE_LEAST;
+    return ends && count >= least && count <= PHONE_MOST ? at : 0;
+}
+
+/* --- the pass --- */
+
+static bool wants(const struct scan *scan, enum redact_pattern pattern) {
+    return (scan->patterns & (unsigned)pattern) != 0;
+}
+
+static size_t end_of_number(const struct scan *scan, size_t at, const char **replacement) {
+    size_t end = 0;
+    bool is_number = is_digit(scan->text.bytes[at]);
+    if (is_number && wants(scan, REDACT_CARD) && (end = end_of_card(scan->text, at)) > 0) {
+        *replacement = "[card]";
+    } else if (is_number && wants(scan, REDACT_SSN) && (end = end_of_ssn(scan->text, at)) > 0) {
+        *replacement = "[ssn]";
+    } else if (wants(scan, REDACT_PHONE) && (end = end_of_phone(scan->text, at)) > 0) {
+        *replacement = "[phone]";
+    }
+    return end;
+}
+
+/* The end of what is personal and begins at `at`, or 0. */
+static size_t find(struct scan *scan, size_t at, const char **replacement) {
+    size_t end = wants(scan, REDACT_EMAIL) ? end_of_email(scan, at) : 0;
+    char c = scan->text.bytes[at];
+    if (end > 0) {
+        *replacement = "[email]";
+        return end;
+    }
+    return is_digit(c) || c == '+' || c == '(' ? end_of_number(scan, at, replacement) : 0;
+}
+
+struct text redact(struct arena *arena, struct text text, unsigned patterns) {
+    struct scan scan = {text, patterns, 0};
+    struct buffer buffer = {0};
+    size_t kept = 0;
+    for (size_t at = 0; patterns != 0 && at < text.length;) {
+        const char *replacement;
+        size_t end = find(&scan, at, &replacement);
+        if (end == 0) {
+            at++;
+            continue;
+        }
+        if (buffer.arena == NULL) {
+            buffer_init(&buffer, arena);
+        }
+        buffer_add(&buffer, text.bytes + kept, at - kept);
+        buffer_add_text(&buffer, text_of(replacement));
+        kept = at = end;
+    }
+    if (buffer.arena == NULL) {
+        return text;
+    }
+    buffer_add(&buffer, text.bytes + kept, text.length - kept);
+    return buffer_view(&buffer);
+}

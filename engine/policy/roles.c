@@ -1,0 +1,218 @@
+/* roles.c: inheritance is worked out once, at load: then a question is a walk over short lists. */
+#include "policy/roles.h"
+
+#include <stdlib.h>
+
+bool policy_grants(struct text granted, struct text permission) {
+    if (granted.length == 0 || granted.bytes[granted.length - 1] != '*') {
+        return text_equal(granted, permission);
+    }
+    struct text prefix = {granted.bytes, granted.length - 1};
+    bool is_prefix = prefix.length == 0 || prefix.bytes[prefix.length - 1] == '.';
+    return is_prefix && permission.length > prefix.length && text_starts(permission, prefix);
+}
+
+const struct js *texts_json(struct arena *arena, const struct text *items, size_t count) {
+    const struct js **strings = ARENA_ARRAY(arena, const struct js *, count);
+    for (size_t i = 0; i < count; i++) {
+        strings[i] = js_string(arena, items[i]);
+    }
+    return js_array(arena, strings, count);
+}
+
+/* --- building --- */
+
+void roles_add(struct roles *roles, struct arena *arena, const struct role *role,
+               struct problem_list *problems) {
+    for (size_t i = 0; i < roles->count; i++) {
+        const struct role *old = &roles->items[i];
+        if (text_equal(old->name, role->name)) {
+            problem_add(problems, role->file, role->line,
+                        text_print(problems->arena,
+                                   "the role '%.*s' is declared twice: here and at %.*s:%d",
+                                   TEXT_ARGS(role->name), TEXT_ARGS(old->file), old->line));
+            return;
+        }
+    }
+    if (roles->count == roles->capacity) {
+        roles->capacity = roles->capacity == 0 ? 16 : roles->capacity * 2;
+        struct role *items = ARENA_ARRAY(arena, struct role, roles->capacity);
+        if (roles->count > 0) {
+            memcpy(items, roles->items, roles->count * sizeof *items);
+        }
+        roles->items = items;
+    }
+    roles->items[roles->count++] = *role;
+}
+
+static int by_name(const void *a, const void *b) {
+    return text_compare(((const struct role *)a)->name, ((const struct role *)b)->name);
+}
+
+static int by_bytes(const void *a, const void *b) {
+    return text_compare(*(const struct text *)a, *(const struct text *)b);
+}
+
+static struct role *role_of(const struct roles *roles, struct text name) {
+    size_t low = 0, high = roles->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = text_compare(roles->items[middle].name, name);
+        if (order == 0) {
+            return &roles->items[middle];
+        }
+        low = order < 0 ? middle + 1 : low;
+        high = order < 0 ? high : middle;
+    }
+    return NULL;
+}
+
+/* --- expansion: a depth-first walk; a role met again while it is being walked closes a circle --- */
+
+enum mark { UNSEEN, WALKING, DONE };
+
+struct expansion {
+    struct roles *roles;
+    struct arena *arena;
+    struct problem_list *problems;
+    enum mark *marks; /* by role */
+};
+
+static void report_unknown(struct expansion *expansion, const struct role *role,
+                           struct text parent) {
+    struct arena *arena = expansion->problems->arena;
+    struct text *names = ARENA_ARRAY(arena, struct text, expansion->roles->count);
+    for (size_t i = 0; i < expansion->roles->count; i++) {
+        names[i] = expansion->roles->items[i].name;
+    }
+    struct text hint = problem_hint(arena, parent, names, expansion->roles->count);
+    problem_add(expansion->problems, role->file, role->line,
+                text_print(arena, "roles: %.*s.inherits: there is no role '%.*s'%.*s",
+                           TEXT_ARGS(role->name), TEXT_ARGS(parent), TEXT_ARGS(hint)));
+}
+
+static void report_circle(struct expansion *expansion, const struct role *role,
+                          struct text parent) {
+    problem_add(expansion->problems, role->file, role->line,
+                text_print(expansion->problems->arena,
+                           "roles: %.*s.inherits: '%.*s' goes round in a circle",
+                           TEXT_ARGS(role->name), TEXT_ARGS(parent)));
+}
+
+static size_t without_doubles(struct text *items, size_t count) {
+    size_t kept = 0;
+    if (count > 1) {
+        qsort(items, count, sizeof *items, by_bytes);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || !text_equal(items[kept - 1], items[i])) {
+            items[kept++] = items[i];
+        }
+    }
+    return kept;
+}
+
+static size_t append(struct text *to, size_t count, const struct text *from, size_t from_count) {
+    if (from_count > 0) {
+        memcpy(to + count, from, from_count * sizeof *to);
+    }
+    return count + from_count;
+}
+
+static void gather(struct expansion *expansion, struct role *role) {
+    size_t most = role->own_count;
+    for (size_t i = 0; i < role->inherit_count; i++) {
+        const struct role *parent = role_of(expansion->roles, role->inherits[i]);
+        most += parent != NULL ? parent->granted_count : 0;
+    }
+    struct text *granted = ARENA_ARRAY(expansion->arena, struct text, most);
+    size_t count = append(granted, 0, role->own, role->own_count);
+    for (size_t i = 0; i < role->inherit_count; i++) {
+        const struct role *parent = role_of(expansion->roles, role->inherits[i]);
+        if (parent != NULL) {
+            count = append(granted, count, parent->granted, parent->granted_count);
+        }
+    }
+    role->granted = granted;
+    role->granted_count = without_doubles(granted, count);
+}
+
+static void expand(struct expansion *expansion, struct role *role) {
+    enum mark *mark = &expansion->marks[role - expansion->roles->items];
+    *mark = WALKING;
+    for (size_t i = 0; i < role->inherit_count; i++) {
+        struct role *parent = role_of(expansion->roles, role->inherits[i]);
+        if (parent == NULL) {
+            report_unknown(expansion, role, role->inherits[i]);
+            continue;
+        }
+        enum mark parents_mark = expansion->marks[parent - expansion->roles->items];
+        if (parents_mark == WALKING) {
+            report_circle(expansion, role, role->inherits[i]);
+        } else if (parents_mark == UNSEEN) {
+            expand(expansion, parent);
+        }
+    }
+    gather(expansion, role);
+    *mark = DONE;
+}
+
+void roles_expand(struct roles *roles, struct arena *arena, struct problem_list *problems) {
+    struct expansion expansion = {roles, arena, problems,
+                                  ARENA_ARRAY(arena, enum mark, roles->count)};
+    if (roles->count > 1) {
+        qsort(roles->items, roles->count, sizeof *roles->items, by_name);
+    }
+    for (size_t i = 0; i < roles->count; i++) {
+        if (expansion.marks[i] == UNSEEN) {
+            expand(&expansion, &roles->items[i]);
+        }
+    }
+}
+
+/* --- asking --- */
+
+static bool list_grants(const struct js *permissions, struct text permission) {
+    for (size_t i = 0; js_is(permissions, JS_ARRAY) && i < permissions->array.count; i++) {
+        struct text granted = js_text(permissions->array.items[i]);
+        if (text_given(granted) && policy_grants(granted, permission)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool role_grants(const struct role *role, struct text permission) {
+    for (size_t i = 0; role != NULL && i < role->granted_count; i++) {
+        if (policy_grants(role->granted[i], permission)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool roles_permit(const struct roles *roles, const struct actor *actor, struct text permission) {
+    if (actor == NULL) {
+        return false;
+    }
+    if (list_grants(actor->permissions, permission)) {
+        return true;
+    }
+    for (size_t i = 0; js_is(actor->roles, JS_ARRAY) && i < actor->roles->array.count; i++) {
+        struct text name = js_text(actor->roles->array.items[i]);
+        if (text_given(name) && role_grants(role_of(roles, name), permission)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct js *roles_json(const struct roles *roles, struct arena *arena) {
+    struct js_member *members = ARENA_ARRAY(arena, struct js_member, roles->count);
+    for (size_t i = 0; i < roles->count; i++) {
+        const struct role *role = &roles->items[i];
+        members[i].key = role->name;
+        members[i].value = texts_json(arena, role->granted, role->granted_count);
+    }
+    return js_object(arena, members, roles->count);
+}

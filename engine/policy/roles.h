@@ -1,0 +1,43 @@
+/* roles.h: who has which permissions. Built while loading, then read by any thread. Used by
+ * engine/policy only. */
+#ifndef STATUTE_ROLES_H
+#define STATUTE_ROLES_H
+
+#include "policy/problem.h"
+
+#define ROLES_MOST 1000
+
+struct role {
+    struct text name;
+    const struct text *inherits;
+    size_t inherit_count;
+    const struct text *own; /* as declared */
+    size_t own_count;
+    const struct text *granted; /* own and inherited, in byte order, without doubles: roles_expand */
+    size_t granted_count;
+    struct text file; /* where `inherits` stands */
+    int line;
+};
+
+struct roles {
+    struct role *items; /* in name order after roles_expand */
+    size_t count, capacity;
+};
+
+/* Adds a role; a second one of this name is a problem that names both places. */
+void roles_add(struct roles *roles, struct arena *arena, const struct role *role,
+               struct problem_list *problems);
+
+/* Resolves `inherits`. Unknown roles and circles are problems. */
+void roles_expand(struct roles *roles, struct arena *arena, struct problem_list *problems);
+
+/* Whether the actor has the permission, by itself or by one of its roles. NULL: nobody, who has none. */
+bool roles_permit(const struct roles *roles, const struct actor *actor, struct text permission);
+
+/* {role: [permissions]} */
+const struct js *roles_json(const struct roles *roles, struct arena *arena);
+
+/* The permissions themselves as a JSON array. */
+const struct js *texts_json(struct arena *arena, const struct text *items, size_t count);
+
+#endif

@@ -1,0 +1,170 @@
+/* sandbox.c: the environment. A chunk's `_ENV` is an empty table that shows `globals` through its
+ * metatable, so that every assignment of a global is seen and refused, and every name that is not
+ * there is an error. Libraries are protected the same way. Lua's own global table is dropped.
+ *
+ *   _ENV {} --__index--> globals { string = {} --__index--> the functions, ... } --__index--> error */
+#include "policy/sandbox.h"
+
+#include "policy/bridge.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#define GLOBALS_MOST 64 /* names looked at for "did you mean" */
+
+static const char globals_key = 'g';
+
+void sandbox_push_globals(lua_State *lua) {
+    lua_rawgetp(lua, LUA_REGISTRYINDEX, &globals_key); // stack: +1
+}
+
+int64_t sandbox_span(lua_Integer from, lua_Integer to) {
+    if (from > to) {
+        return 0;
+    }
+    lua_Unsigned distance = (lua_Unsigned)to - (lua_Unsigned)from;
+    return distance < INT64_MAX ? (int64_t)distance + 1 : INT64_MAX;
+}
+
+int sandbox_call_own(lua_State *lua) {
+    return lua_tocfunction(lua, lua_upvalueindex(1))(lua);
+}
+
+void sandbox_take(lua_State *lua, const struct sandbox_entry *entries, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        lua_getfield(lua, -2, entries[i].name); // stack: +1 Lua's own, or nil
+        if (entries[i].function != NULL) {
+            lua_pushcclosure(lua, entries[i].function, 1); // stack: +1
+        }
+        lua_setfield(lua, -2, entries[i].name); // stack: +0
+    }
+}
+
+/* --- errors --- */
+
+static int refuse_assignment(lua_State *lua) {
+    return luaL_error(lua, "%s is read-only", lua_tostring(lua, lua_upvalueindex(1)));
+}
+
+static int refuse_global(lua_State *lua) {
+    const char *name = sandbox_push_string(lua, 2).bytes; // stack: +1
+    return luaL_error(lua, "assignment to global '%s' (use local)", name);
+}
+
+static size_t collect_names(lua_State *lua, struct text names[GLOBALS_MOST]) {
+    size_t count = 0;
+    sandbox_push_globals(lua); // stack: +1
+    lua_pushnil(lua);          // stack: +2
+    while (lua_next(lua, -2) != 0) { // stack: +3
+        if (count < GLOBALS_MOST && lua_type(lua, -2) == LUA_TSTRING) {
+            names[count].bytes = lua_tolstring(lua, -2, &names[count].length);
+            count++;
+        }
+        lua_pop(lua, 1); // stack: +2
+    }
+    lua_pop(lua, 1); // stack: +0
+    return count;
+}
+
+/* Of names equally near the first in order of bytes, as the order of a table is chance. */
+static struct text nearest_name(lua_State *lua, struct text name) {
+    struct text names[GLOBALS_MOST];
+    size_t count = collect_names(lua, names);
+    for (size_t i = 1; i < count; i++) {
+        struct text moved = names[i];
+        size_t to = i;
+        for (; to > 0 && text_compare(names[to - 1], moved) > 0; to--) {
+            names[to] = names[to - 1];
+        }
+        names[to] = moved;
+    }
+    return text_nearest(name, names, count);
+}
+
+static int refuse_unknown(lua_State *lua) {
+    struct text name = sandbox_push_string(lua, 2); // stack: +1
+    struct text near = nearest_name(lua, name);
+    vm_charge(lua, GLOBALS_MOST);
+    if (!text_given(near)) {
+        return luaL_error(lua, "unknown global '%s'", name.bytes);
+    }
+    return luaL_error(lua, "unknown global '%s', did you mean '%s'?", name.bytes, near.bytes);
+}
+
+/* --- protection --- */
+
+/* stack: [-1, +1]. An empty table that shows the one on top and hands assignments to `refuse`, a
+ * closure of `what`. */
+static void shield(lua_State *lua, lua_CFunction refuse, const char *what) {
+    lua_createtable(lua, 0, 0);           // stack: target shield
+    lua_createtable(lua, 0, 2);           // stack: target shield meta
+    lua_rotate(lua, -3, -1);              // stack: shield meta target
+    lua_setfield(lua, -2, "__index");     // stack: shield meta
+    lua_pushstring(lua, what);            // stack: shield meta what
+    lua_pushcclosure(lua, refuse, 1);     // stack: shield meta refuse
+    lua_setfield(lua, -2, "__newindex");  // stack: shield meta
+    lua_setmetatable(lua, -2);            // stack: shield
+}
+
+void sandbox_protect(lua_State *lua, const char *what) {
+    shield(lua, refuse_assignment, what);
+}
+
+void sandbox_check_writable(lua_State *lua, int argument) {
+    luaL_checktype(lua, argument, LUA_TTABLE);
+    if (lua_getmetatable(lua, argument) != 0) { // stack: +1
+        lua_pop(lua, 1);                        // stack: +0
+        luaL_argcheck(lua, bridge_is_array(lua, argument), argument, "the table is read-only");
+    }
+}
+
+/* --- opening --- */
+
+/* Without random and randomseed. */
+static void open_math(lua_State *lua) {
+    static const struct sandbox_entry entries[] = {
+        {"abs", NULL},        {"acos", NULL}, {"asin", NULL},       {"atan", NULL},
+        {"ceil", NULL},       {"cos", NULL},  {"deg", NULL},        {"exp", NULL},
+        {"floor", NULL},      {"fmod", NULL}, {"huge", NULL},       {"log", NULL},
+        {"max", NULL},        {"min", NULL},  {"maxinteger", NULL}, {"mininteger", NULL},
+        {"modf", NULL},       {"pi", NULL},   {"rad", NULL},        {"sin", NULL},
+        {"sqrt", NULL},       {"tan", NULL},  {"tointeger", NULL},  {"type", NULL},
+        {"ult", NULL},
+    };
+    luaopen_math(lua);                                              // stack: own
+    lua_createtable(lua, 0, sizeof entries / sizeof entries[0]);    // stack: own math
+    sandbox_take(lua, entries, sizeof entries / sizeof entries[0]); // stack: own math
+    lua_remove(lua, -2);                                            // stack: math
+}
+
+static void open_library(lua_State *lua, const char *name, void (*open)(lua_State *lua)) {
+    open(lua);                                     // stack: +1
+    lua_pushfstring(lua, "library '%s'", name);    // stack: +2
+    lua_insert(lua, -2);                           // stack: +2
+    sandbox_protect(lua, lua_tostring(lua, -2));   // stack: +2
+    lua_remove(lua, -2);                           // stack: +1
+    lua_setfield(lua, -2, name);                   // stack: +0
+}
+
+static void fill_globals(lua_State *lua) {
+    sandbox_open_base(lua);
+    open_library(lua, "string", sandbox_open_string);
+    open_library(lua, "table", sandbox_open_table);
+    open_library(lua, "math", open_math);
+    open_library(lua, "utf8", sandbox_open_utf8);
+    open_library(lua, "time", sandbox_open_time);
+}
+
+void sandbox_open(lua_State *lua) {
+    lua_createtable(lua, 0, 32);                             // stack: globals
+    fill_globals(lua);                                       // stack: globals
+    lua_createtable(lua, 0, 1);                              // stack: globals meta
+    lua_pushcfunction(lua, refuse_unknown);                  // stack: globals meta refuse
+    lua_setfield(lua, -2, "__index");                        // stack: globals meta
+    lua_setmetatable(lua, -2);                               // stack: globals
+    lua_pushvalue(lua, -1);                                  // stack: globals globals
+    lua_rawsetp(lua, LUA_REGISTRYINDEX, &globals_key);       // stack: globals
+    shield(lua, refuse_global, "global");                    // stack: environment
+    lua_rawseti(lua, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);   // stack: +0
+    bridge_open(lua);
+}

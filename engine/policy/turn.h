@@ -1,0 +1,70 @@
+/* turn.h: one attempt while it is being decided. Used by decide*.c, context.c and ways.c only.
+ * On the Lua side everything runs in one vm_call, whose stack has three fixed places: the turn, the
+ * data and ctx. Both tables are made when the first function needs them. */
+#ifndef STATUTE_TURN_H
+#define STATUTE_TURN_H
+
+#include "policy/generation.h"
+
+/* Where the decision is; tells whose fault it is when Lua fails. */
+enum stage { STAGE_START, STAGE_PREPARE, STAGE_VALIDATE, STAGE_LATER };
+
+struct turn {
+    const struct generation *generation;
+    struct seat *seat;
+    lua_State *lua; /* NULL: outside of vm_call, no function may be called */
+    struct arena *arena;
+    const struct machine *machine;
+    const struct machine_functions *functions;
+    const struct attempt *attempt;
+    const struct entity *entity;
+    int64_t now_us;
+    const struct policy_reads *reads;
+    const struct state *from; /* NULL: a creation, or a state that the machine does not have any more */
+    const struct state *to;
+    const struct state_functions *from_functions, *to_functions; /* NULL as above */
+    const struct way *way;                                       /* NULL unless a transition */
+    const struct way_functions *way_functions;                   /* NULL: a timer's own way */
+    const struct js *stored; /* the entity's data before the attempt, an object */
+    const struct js *data;   /* as computed so far, an object */
+    const struct js *pushed; /* what the table at TURN_DATA shows; NULL: nothing yet */
+    bool has_context;        /* the table at TURN_CONTEXT is made */
+    enum stage stage;
+    const struct js *errors; /* of fields, while validate runs */
+    struct decision *out;
+    struct fault read_fault; /* of ctx:find or ctx:count; FAULT_NONE: none */
+};
+
+#define TURN_SELF 1
+#define TURN_DATA 2
+#define TURN_CONTEXT 3
+
+/* --- answers; all return false so that a step can end with them --- */
+bool turn_refuse(struct turn *turn, enum fault_code code, struct text message);
+bool turn_fail(struct turn *turn, const char *format, ...) PRINTF_LIKE(2, 3); /* policy_error */
+
+/* --- calling; inside vm_call only --- */
+/* Make the tables at TURN_DATA and TURN_CONTEXT, if they are not there or not up to date. */
+void turn_push_data(struct turn *turn);
+void turn_push_context(struct turn *turn);
+/* stack: [-0, +results]. Calls function(data, ctx); raises what it raises. */
+void turn_call(struct turn *turn, int function, int results);
+/* stack: [-2, +0]. Reads (ok, message): only true allows. False: *message says why, in the policy's
+ * words, or else says that `what` refused. */
+bool turn_verdict(struct turn *turn, const char *what, struct text *message) MUST_CHECK;
+/* stack: [-1, +0]. Reads what a function returned, NULL for nil. False: the turn has failed, naming `what`. */
+bool turn_read(struct turn *turn, const char *what, const struct js **out) MUST_CHECK;
+
+/* --- steps in other files; false: decided --- */
+bool effects_run(struct turn *turn);
+bool effects_arm(struct turn *turn); /* timers */
+bool permission_check(struct turn *turn); /* what the way names; refuses an actor who lacks some of it */
+bool permission_ask(struct turn *turn);   /* the way's permit function, inside vm_call */
+
+/* Fills in what policy_decide and policy_ways have in common. `entity` may be one that does not exist. */
+void turn_init(struct turn *turn, struct policy policy, struct arena *arena,
+               const struct machine *machine, const struct entity *entity);
+/* Runs `body`, with the turn as its argument, in one vm_call. */
+bool turn_run(struct turn *turn, lua_CFunction body, struct fault *fault) MUST_CHECK;
+
+#endif

@@ -1,0 +1,164 @@
+/* api_attempts.c: from a call to an attempt on its way. */
+#include "server/api_attempts.h"
+
+#define KEY_MOST      255
+#define COMMENTS_MOST (64 * 1024)
+
+static bool unknown_machine(const struct generation *generation, struct arena *arena,
+                            struct text name, struct fault *fault) {
+    size_t count = generation_machine_count(generation);
+    struct text *names = ARENA_ARRAY(arena, struct text, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        names[i] = generation_machine_at(generation, i)->name;
+    }
+    struct text near = text_nearest(name, names, count);
+    if (text_given(near)) {
+        return fault_set(fault, FAULT_UNKNOWN_MACHINE,
+                         "no machine '%.*s' is loaded; did you mean '%.*s'?", TEXT_ARGS(name),
+                         TEXT_ARGS(near));
+    }
+    return fault_set(fault, FAULT_UNKNOWN_MACHINE,
+                     "no machine '%.*s' is loaded; GET /v1/machines lists those that are",
+                     TEXT_ARGS(name));
+}
+
+bool call_machine(struct call *call, struct text name, struct fault *fault) {
+    struct generation *generation = published_take(call->service->published);
+    bool known = generation_machine(generation, name) != NULL ||
+                 unknown_machine(generation, &call->exchange->arena, name, fault);
+    generation_unref(generation);
+    return known;
+}
+
+static struct text fresh_id(struct call *call) {
+    char *id = arena_alloc(&call->exchange->arena, ID_LENGTH);
+    id_uuid7(&call->service->ids, now_wall_us(&call->service->now), id);
+    return (struct text){id, ID_LENGTH};
+}
+
+static bool check_id(struct text id, struct fault *fault) {
+    return entity_is_id(id) ||
+           fault_set(fault, FAULT_BAD_REQUEST,
+                     "id: expected 1 to %d bytes of UTF-8 without control characters",
+                     ENTITY_ID_MOST);
+}
+
+static struct attempt attempt_default(const struct call *call, enum attempt_kind kind) {
+    return (struct attempt){
+        .kind = kind,
+        .machine = call->parameters[0],
+        .reason = TEXT("user_action"),
+        .lock = true,
+        .blocking_timeout_ms = -1,
+        .max_retries = -1,
+        .request_id = text_of(call->exchange->request_id),
+    };
+}
+
+bool attempt_job_new(struct call *call, enum attempt_kind kind, struct text id,
+                     struct attempt_job **out, struct fault *fault) {
+    if (!call_machine(call, call->parameters[0], fault) ||
+        (text_given(id) && !check_id(id, fault))) {
+        return false;
+    }
+    struct attempt_job *job = ARENA_NEW(&call->exchange->arena, struct attempt_job);
+    job->call = call;
+    job->attempt = attempt_default(call, kind);
+    job->attempt.id = text_given(id) ? id : fresh_id(call);
+    job->job.exchange = call->exchange;
+    job->job.done = answer_done;
+    job->job.member = (struct member){
+        .attempts = &job->attempt, .attempt_count = 1, .render = answer_render, .context = job};
+    *out = job;
+    return true;
+}
+
+/* --- who asks --- */
+
+/* Without act_as, a key speaks for itself and for nobody else. */
+static bool choose_actor(struct call *call, const struct actor *sent, struct attempt *attempt,
+                         struct fault *fault) {
+    attempt->actor = sent != NULL ? sent : call->caller.self;
+    return sent == NULL || auth_need(&call->caller, SCOPE_ACT_AS, fault);
+}
+
+static bool check_reason(const struct form *form, const struct attempt *attempt) {
+    return attempt_is_reason(attempt->reason) ||
+           fault_set(form->fault, FAULT_BAD_REQUEST,
+                     "reason: '%.*s' is none of user_action, system_auto, batch, migration, api, "
+                     "timer, webhook, admin_override",
+                     (int)(attempt->reason.length > 60 ? 60 : attempt->reason.length),
+                     attempt->reason.bytes);
+}
+
+bool attempt_read_context(struct call *call, const struct form *form, struct attempt *attempt,
+                          struct fault *fault) {
+    const struct actor *sent = NULL;
+    return form_actor(form, "actor", &sent) && choose_actor(call, sent, attempt, fault) &&
+           form_text(form, "reason", 100, &attempt->reason) && check_reason(form, attempt) &&
+           form_text(form, "comments", COMMENTS_MOST, &attempt->comments) &&
+           form_object(form, "metadata", &attempt->metadata);
+}
+
+/* --- headers --- */
+
+/* If-Match: "3", or * (RFC 9110 section 13.1.1). */
+static bool read_if_match(struct call *call, struct attempt *attempt, struct fault *fault) {
+    struct text value = http_header(call->exchange, "If-Match");
+    if (!text_given(value) || text_equal(value, TEXT("*"))) {
+        return true;
+    }
+    int64_t version;
+    bool quoted = value.length > 2 && value.bytes[0] == '"' && value.bytes[value.length - 1] == '"';
+    if (!quoted || !text_to_integer((struct text){value.bytes + 1, value.length - 2}, &version) ||
+        version < 1) {
+        return fault_set(fault, FAULT_BAD_REQUEST,
+                         "If-Match: expected one version in quotes, as ETag gave it: \"3\"");
+    }
+    if (attempt->if_version != 0 && attempt->if_version != version) {
+        return fault_set(fault, FAULT_BAD_REQUEST, "If-Match and if_version differ");
+    }
+    attempt->if_version = version;
+    return true;
+}
+
+static bool is_key(struct text key) {
+    for (size_t i = 0; i < key.length; i++) {
+        if (key.bytes[i] < 0x20 || key.bytes[i] > 0x7e) {
+            return false;
+        }
+    }
+    return key.length > 0 && key.length <= KEY_MOST;
+}
+
+static bool read_idempotency_key(struct call *call, struct attempt_job *job, struct fault *fault) {
+    struct text key = http_header(call->exchange, "Idempotency-Key");
+    if (!text_given(key) || job->attempt.dry_run) {
+        return true;
+    }
+    if (!is_key(key)) {
+        return fault_set(fault, FAULT_BAD_REQUEST,
+                         "Idempotency-Key: expected 1 to %d printable ASCII characters", KEY_MOST);
+    }
+    struct member *member = &job->job.member;
+    member->idempotency_key = key;
+    member->idempotency_scope =
+        text_print(&call->exchange->arena, "%.*s %.*s %.*s", TEXT_ARGS(call->caller.name),
+                   TEXT_ARGS(call->exchange->method_name), TEXT_ARGS(call->exchange->target));
+    digest_sha256(call->exchange->body, member->body_hash);
+    return true;
+}
+
+bool attempt_read_headers(struct call *call, struct attempt_job *job, struct fault *fault) {
+    return read_if_match(call, &job->attempt, fault) && read_idempotency_key(call, job, fault);
+}
+
+void attempt_post(struct call *call, struct attempt_job *job) {
+    if (job->attempt.dry_run) {
+        service_post_decider(call->service, &job->job);
+    } else {
+        service_post(call->service,
+                     service_home(call->service, job->attempt.machine, job->attempt.id),
+                     &job->job);
+    }
+}

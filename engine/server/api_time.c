@@ -1,0 +1,276 @@
+/* api_time.c: offsets and instants for apps in any language. Pure functions of the request,
+ * answered on the HTTP thread. A value of the wrong JSON type is 400 and names the place; a value
+ * that cannot be understood is 422 with the reason under `errors`, all fields together. Nothing is
+ * coerced: "330", 330.0 and true are no offsets. */
+#include "server/form.h"
+#include "server/route.h"
+
+#include "timezone/instant.h"
+#include "timezone/zone.h"
+
+#include <stdio.h>
+
+#define TEXT_MOST 200 /* bytes of a datetime or a name */
+
+/* What a call asked for, and what is wrong with it. */
+struct question {
+    struct call *call;
+    struct text datetime;     /* or `utc`; TEXT_NONE: not sent */
+    int64_t offset;           /* INT64_MIN: not sent */
+    struct text zone;         /* TEXT_NONE: not sent */
+    struct text disambiguate; /* TEXT_NONE: not sent */
+    const struct js *errors;  /* {field: why}; NULL: none */
+};
+
+#define NO_OFFSET INT64_MIN
+
+/* --- what is wrong --- */
+
+static void wrong(struct question *question, const char *field, const char *why) {
+    struct arena *arena = &question->call->exchange->arena;
+    question->errors = js_with(arena, question->errors, text_of(field),
+                               js_string(arena, text_copy(arena, text_of(why))));
+}
+
+static void answer_errors(const struct question *question) {
+    struct http_exchange *exchange = question->call->exchange;
+    const struct js_member *first = question->errors->object.members;
+    struct fault fault = FAULT_INIT;
+    fault_set(&fault, FAULT_VALIDATION_FAILED, "%.*s: %.*s", TEXT_ARGS(first->key),
+              TEXT_ARGS(js_text(first->value)));
+    call_fail(exchange, &fault,
+              text_print(&exchange->arena, "\"errors\":%.*s",
+                         TEXT_ARGS(js_print(&exchange->arena, question->errors))));
+}
+
+/* --- reading --- */
+
+/* The name of the field with the datetime differs by call. */
+static bool read_question(struct question *question, const char *field, const char *const *known,
+                          struct fault *fault) {
+    struct form form = {&question->call->exchange->arena, question->call->body, "", fault};
+    return form_known(&form, known) && form_text(&form, field, TEXT_MOST, &question->datetime) &&
+           form_integer(&form, "offset_minutes", NO_OFFSET + 1, INT64_MAX, &question->offset) &&
+           form_text(&form, "zone", TEXT_MOST, &question->zone) &&
+           form_text(&form, "disambiguate", TEXT_MOST, &question->disambiguate);
+}
+
+static void check_zone(struct question *question) {
+    bool sent = question->offset != NO_OFFSET;
+    if (text_given(question->zone)) {
+        wrong(question, "zone",
+              "named zones come with IANA support in a later version; send offset_minutes");
+    } else if (!sent) {
+        wrong(question, "offset_minutes", "is required: whole minutes east of UTC, -720 to 840");
+    }
+    if (sent && !zone_is_offset(question->offset)) {
+        wrong(question, "offset_minutes", "must be whole minutes east of UTC, -720 to 840");
+    }
+}
+
+static void check_disambiguate(struct question *question) {
+    static const char *const choices[] = {"compatible", "earlier", "later", "reject"};
+    bool known = !text_given(question->disambiguate);
+    for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++) {
+        known = known || text_equal(question->disambiguate, text_of(choices[i]));
+    }
+    if (!known) {
+        wrong(question, "disambiguate", "must be compatible, earlier, later or reject");
+    }
+}
+
+static bool has_datetime(struct question *question, const char *field) {
+    if (!text_given(question->datetime)) {
+        wrong(question, field, "is required");
+    }
+    return text_given(question->datetime);
+}
+
+/* An RFC 3339 datetime with its offset. */
+static void check_instant(struct question *question, const char *field, int64_t *instant_us,
+                          int *offset) {
+    struct fault fault = FAULT_INIT;
+    if (has_datetime(question, field) &&
+        !instant_parse(question->datetime, instant_us, offset, &fault)) {
+        wrong(question, field, fault.message);
+    }
+}
+
+static void check_local(struct question *question, struct civil *civil) {
+    struct fault fault = FAULT_INIT;
+    if (has_datetime(question, "datetime") &&
+        !instant_parse_local(question->datetime, civil, &fault)) {
+        wrong(question, "datetime", fault.message);
+    }
+}
+
+/* Whether the clock `offset` minutes east of UTC shows a year that can be written. */
+static bool is_writable(int64_t instant_us, int64_t offset_minutes) {
+    const struct civil first = {1, 1, 1, 0, 0, 0, 0};
+    const struct civil last = {9999, 12, 31, 23, 59, 59, 999999};
+    int64_t local_us = instant_us + offset_minutes * 60 * NOW_SECOND;
+    return local_us >= instant_of_civil(&first, 0) && local_us <= instant_of_civil(&last, 0);
+}
+
+/* --- answering --- */
+
+static void answer_instant(struct call *call, struct text field, struct text datetime,
+                           int64_t offset_minutes) {
+    struct buffer buffer;
+    struct js_writer writer;
+    buffer_init(&buffer, &call->exchange->arena);
+    js_writer_init(&writer, &buffer);
+    js_open(&writer, '{');
+    js_key(&writer, field);
+    js_put_text(&writer, datetime);
+    js_key(&writer, TEXT("offset_minutes"));
+    js_put_integer(&writer, offset_minutes);
+    js_close(&writer, '}');
+    call_ok(call->exchange, 200, buffer_view(&buffer));
+}
+
+static void normalize(struct question *question, const struct civil *civil) {
+    char printed[INSTANT_TEXT];
+    int64_t instant_us = 0;
+    if (question->errors == NULL) {
+        instant_us = instant_of_civil(civil, (int)question->offset);
+        if (!is_writable(instant_us, 0)) {
+            wrong(question, "datetime", "is in UTC outside of the years 0001 to 9999");
+        }
+    }
+    if (question->errors != NULL) {
+        answer_errors(question);
+        return;
+    }
+    answer_instant(question->call, TEXT("utc"), instant_print(instant_us, printed),
+                   question->offset);
+}
+
+void api_time_normalize(struct call *call) {
+    static const char *const known[] = {"datetime", "offset_minutes", "zone", "disambiguate", NULL};
+    struct question question = {.call = call, .offset = NO_OFFSET};
+    struct fault fault = FAULT_INIT;
+    struct civil civil = {0};
+    if (!read_question(&question, "datetime", known, &fault)) {
+        call_fail(call->exchange, &fault, TEXT_NONE);
+        return;
+    }
+    check_local(&question, &civil);
+    check_zone(&question);
+    check_disambiguate(&question);
+    normalize(&question, &civil);
+}
+
+static void denormalize(struct question *question, int64_t instant_us) {
+    char printed[INSTANT_TEXT];
+    if (question->errors == NULL && !is_writable(instant_us, question->offset)) {
+        wrong(question, "utc", "is at this offset outside of the years 0001 to 9999");
+    }
+    if (question->errors != NULL) {
+        answer_errors(question);
+        return;
+    }
+    answer_instant(question->call, TEXT("datetime"),
+                   instant_print_at(instant_us, (int)question->offset, printed), question->offset);
+}
+
+void api_time_denormalize(struct call *call) {
+    static const char *const known[] = {"utc", "offset_minutes", "zone", NULL};
+    struct question question = {.call = call, .offset = NO_OFFSET};
+    struct fault fault = FAULT_INIT;
+    int64_t instant_us = 0;
+    int offset;
+    if (!read_question(&question, "utc", known, &fault)) {
+        call_fail(call->exchange, &fault, TEXT_NONE);
+        return;
+    }
+    check_instant(&question, "utc", &instant_us, &offset);
+    check_zone(&question);
+    denormalize(&question, instant_us);
+}
+
+void api_time_parse(struct call *call) {
+    static const char *const known[] = {"datetime", NULL};
+    struct question question = {.call = call, .offset = NO_OFFSET};
+    struct fault fault = FAULT_INIT;
+    char printed[INSTANT_TEXT];
+    int64_t instant_us = 0;
+    int offset = 0;
+    if (!read_question(&question, "datetime", known, &fault)) {
+        call_fail(call->exchange, &fault, TEXT_NONE);
+        return;
+    }
+    check_instant(&question, "datetime", &instant_us, &offset);
+    if (question.errors != NULL) {
+        answer_errors(&question);
+        return;
+    }
+    answer_instant(call, TEXT("utc"), instant_print(instant_us, printed), offset);
+}
+
+/* --- offsets --- */
+
+/* Only the usual way to write an integer counts: "0330" and "-0" are none. */
+static bool is_plain_integer(struct text text, int64_t *out) {
+    char usual[24];
+    if (!text_to_integer(text, out)) {
+        return false;
+    }
+    int length = snprintf(usual, sizeof usual, "%lld", (long long)*out);
+    return text_equal(text, (struct text){usual, (size_t)length});
+}
+
+static void put_offset(struct js_writer *writer, bool is_integer, int64_t minutes) {
+    char name[32], utc[16];
+    bool valid = is_integer && zone_is_offset(minutes);
+    js_open(writer, '{');
+    js_key(writer, TEXT("offset_minutes"));
+    js_put(writer, is_integer ? js_integer(writer->buffer->arena, minutes) : NULL);
+    js_key(writer, TEXT("offset_hours"));
+    js_put(writer, valid ? js_real(writer->buffer->arena, (double)minutes / 60.0) : NULL);
+    js_key(writer, TEXT("name"));
+    js_put_text(writer, valid ? zone_offset_name(minutes, name) : TEXT("Invalid"));
+    js_key(writer, TEXT("is_valid"));
+    js_put_bool(writer, valid);
+    js_key(writer, TEXT("utc_offset_string"));
+    js_put_text(writer, valid ? zone_offset_string(minutes, utc) : TEXT("Invalid"));
+    js_close(writer, '}');
+}
+
+void api_time_offset(struct call *call) {
+    struct buffer buffer;
+    struct js_writer writer;
+    int64_t minutes = 0;
+    bool is_integer = is_plain_integer(call->parameters[0], &minutes);
+    buffer_init(&buffer, &call->exchange->arena);
+    js_writer_init(&writer, &buffer);
+    put_offset(&writer, is_integer, minutes);
+    call_ok(call->exchange, 200, buffer_view(&buffer));
+}
+
+static bool has_own_name(int64_t minutes) {
+    char name[32];
+    struct text text = zone_offset_name(minutes, name);
+    return !text_starts(text, TEXT("UTC+")) && !text_starts(text, TEXT("UTC-"));
+}
+
+/* The offsets that have a name of their own; zones come with IANA support. */
+void api_time_zones(struct call *call) {
+    struct buffer buffer;
+    struct js_writer writer;
+    buffer_init(&buffer, &call->exchange->arena);
+    js_writer_init(&writer, &buffer);
+    js_open(&writer, '{');
+    js_key(&writer, TEXT("zones"));
+    js_put(&writer, &js_empty_array);
+    js_key(&writer, TEXT("offsets"));
+    js_open(&writer, '[');
+    for (int64_t minutes = ZONE_OFFSET_LEAST; minutes <= ZONE_OFFSET_MOST; minutes++) {
+        if (has_own_name(minutes)) {
+            put_offset(&writer, true, minutes);
+        }
+    }
+    js_close(&writer, ']');
+    js_close(&writer, '}');
+    call_ok(call->exchange, 200, buffer_view(&buffer));
+}

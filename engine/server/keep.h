@@ -1,0 +1,26 @@
+/* keep.h: puts the files of published generations into the store, so that old audit records can be
+ * explained for ever. The writing is a job of the first writer; what the store refused, or the
+ * writer had no room for, is offered again until it is kept. Owned by the reload thread. */
+#ifndef STATUTE_KEEP_H
+#define STATUTE_KEEP_H
+
+#include "policy/policy.h"
+
+struct keep;
+struct service;
+
+struct keep *keep_new(struct service *service);
+void keep_free(struct keep *keep); /* after the writers have stopped */
+
+/* Takes over the reference. */
+void keep_generation(struct keep *keep, struct generation *generation);
+
+/* Readable when a writer gave a job back: call keep_collect. */
+int keep_descriptor(struct keep *keep);
+void keep_collect(struct keep *keep);
+
+/* Something waits to be offered again; the caller decides when. */
+bool keep_is_behind(const struct keep *keep);
+void keep_offer_again(struct keep *keep);
+
+#endif

@@ -1,0 +1,357 @@
+/* metrics.c: counters are relaxed atomics in fixed arrays, so that counting is a few additions on
+ * any thread and no label can make the process grow. A page is a walk over `families`, the one
+ * table of metric names; scripts/check-docs reads the names there. A page is not one moment:
+ * counters move while it is written, but each line of it was true.
+ *
+ * A histogram keeps its buckets apart and adds them up when written (Prometheus wants them
+ * cumulative); its count is the sum of its buckets, so the two always agree. */
+#include "server/metrics.h"
+
+#include "server/route.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ROUTES_MOST  64
+#define BUCKETS_MOST 15
+
+/* Statuses that the server can answer; any other counts as the first, "other". */
+static const int statuses[] = {0,   200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409,
+                               412, 413, 414, 415, 417, 422, 423, 429, 431, 500, 501, 503, 505};
+#define STATUS_COUNT (sizeof statuses / sizeof statuses[0])
+
+/* Upper bounds in microseconds, or in members; the last bucket has none. */
+struct bounds {
+    size_t count;
+    int64_t most[BUCKETS_MOST];
+    double scale; /* to the unit of the metric */
+};
+static const struct bounds duration_bounds = {
+    14,
+    {100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 2500000,
+     10000000},
+    1e-6,
+};
+static const struct bounds member_bounds = {9, {1, 2, 4, 8, 16, 32, 64, 128, 256}, 1};
+
+struct histogram {
+    _Atomic uint64_t buckets[BUCKETS_MOST + 1];
+    _Atomic uint64_t sum;
+};
+
+struct metrics {
+    _Atomic uint64_t requests[ROUTES_MOST + 1][STATUS_COUNT]; /* the last row: no route matched */
+    struct histogram durations[ROUTES_MOST + 1];
+    _Atomic uint64_t attempts[FAULT_CODE_COUNT];
+    struct histogram batch_members, batch_duration;
+    _Atomic uint64_t reloads[2]; /* failure, success */
+};
+
+struct metrics *metrics_new(void) {
+    struct metrics *metrics = calloc(1, sizeof *metrics);
+    if (metrics == NULL) {
+        perror("statute: no memory for metrics");
+        abort();
+    }
+    return metrics;
+}
+
+void metrics_free(struct metrics *metrics) {
+    free(metrics);
+}
+
+/* --- counting --- */
+
+static void count(_Atomic uint64_t *counter, uint64_t more) {
+    atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
+}
+
+static uint64_t value_of(const _Atomic uint64_t *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void observe(struct histogram *histogram, const struct bounds *bounds, int64_t value) {
+    int64_t positive = value > 0 ? value : 0;
+    size_t bucket = 0;
+    while (bucket < bounds->count && positive > bounds->most[bucket]) {
+        bucket++;
+    }
+    count(&histogram->buckets[bucket], 1);
+    count(&histogram->sum, (uint64_t)positive);
+}
+
+static size_t status_index(int status) {
+    size_t index = STATUS_COUNT - 1;
+    while (index > 0 && statuses[index] != status) {
+        index--;
+    }
+    return index;
+}
+
+static size_t route_row(size_t index) {
+    return index < route_count && index < ROUTES_MOST ? index : ROUTES_MOST;
+}
+
+void metrics_request(struct metrics *metrics, unsigned route_index, int status,
+                     int64_t duration_us) {
+    size_t row = route_row(route_index);
+    count(&metrics->requests[row][status_index(status)], 1);
+    observe(&metrics->durations[row], &duration_bounds, duration_us);
+}
+
+void metrics_attempt(struct metrics *metrics, enum fault_code code) {
+    count(&metrics->attempts[code], 1);
+}
+
+void metrics_batch(struct metrics *metrics, size_t members, int64_t duration_us) {
+    observe(&metrics->batch_members, &member_bounds, (int64_t)members);
+    observe(&metrics->batch_duration, &duration_bounds, duration_us);
+}
+
+void metrics_reload(struct metrics *metrics, bool success) {
+    count(&metrics->reloads[success], 1);
+}
+
+/* --- writing --- */
+
+struct page {
+    const struct metrics *metrics;
+    struct service *service;
+    struct generation *generation; /* in force; NULL: none */
+    struct http_counts http;
+    struct buffer *out;
+};
+
+static void put_count(struct page *page, const char *name, uint64_t value) {
+    buffer_print(page->out, "%s %llu\n", name, (unsigned long long)value);
+}
+
+static bool is_empty(const struct histogram *histogram) {
+    for (size_t i = 0; i <= BUCKETS_MOST; i++) {
+        if (value_of(&histogram->buckets[i]) > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* `labels` is "" or ends in a comma: `route="/livez",`. */
+static void put_buckets(struct page *page, const char *name, const char *labels,
+                        const struct histogram *histogram, const struct bounds *bounds) {
+    uint64_t sum = value_of(&histogram->sum);
+    uint64_t total = 0;
+    for (size_t i = 0; i < bounds->count; i++) {
+        total += value_of(&histogram->buckets[i]);
+        buffer_print(page->out, "%s_bucket{%sle=\"%g\"} %llu\n", name, labels,
+                     (double)bounds->most[i] * bounds->scale, (unsigned long long)total);
+    }
+    total += value_of(&histogram->buckets[bounds->count]);
+    buffer_print(page->out, "%s_bucket{%sle=\"+Inf\"} %llu\n", name, labels,
+                 (unsigned long long)total);
+    int without_comma = (int)strlen(labels) - (labels[0] != '\0');
+    const char *open = labels[0] != '\0' ? "{" : "", *close = labels[0] != '\0' ? "}" : "";
+    buffer_print(page->out, "%s_sum%s%.*s%s %.9g\n", name, open, without_comma, labels, close,
+                 (double)sum * bounds->scale);
+    buffer_print(page->out, "%s_count%s%.*s%s %llu\n", name, open, without_comma, labels, close,
+                 (unsigned long long)total);
+}
+
+static const char *method_name(size_t row) {
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    enum http_method method = row < ROUTES_MOST ? route_table[row].method : HTTP_OTHER;
+    return method < HTTP_OTHER ? names[method] : "other";
+}
+
+static const char *route_name(size_t row) {
+    return row < ROUTES_MOST ? route_table[row].path : "none";
+}
+
+static void put_request(struct page *page, const char *name, size_t row, size_t status) {
+    uint64_t requests = value_of(&page->metrics->requests[row][status]);
+    if (requests > 0) {
+        char shown[16] = "other";
+        if (statuses[status] != 0) {
+            snprintf(shown, sizeof shown, "%d", statuses[status]);
+        }
+        buffer_print(page->out, "%s{route=\"%s\",method=\"%s\",status=\"%s\"} %llu\n", name,
+                     route_name(row), method_name(row), shown, (unsigned long long)requests);
+    }
+}
+
+static void put_requests(struct page *page, const char *name) {
+    for (size_t row = 0; row <= ROUTES_MOST; row++) {
+        for (size_t status = 0; status < STATUS_COUNT; status++) {
+            put_request(page, name, row, status);
+        }
+    }
+}
+
+static void put_durations(struct page *page, const char *name) {
+    for (size_t row = 0; row <= ROUTES_MOST; row++) {
+        const struct histogram *histogram = &page->metrics->durations[row];
+        if (!is_empty(histogram)) {
+            char labels[160];
+            snprintf(labels, sizeof labels, "route=\"%s\",method=\"%s\",", route_name(row),
+                     method_name(row));
+            put_buckets(page, name, labels, histogram, &duration_bounds);
+        }
+    }
+}
+
+/* Two codes may share a name; a label set may come only once. */
+static uint64_t attempts_named(const struct metrics *metrics, const char *name) {
+    uint64_t total = 0;
+    for (int code = 0; code < FAULT_CODE_COUNT; code++) {
+        bool same = strcmp(fault_name((enum fault_code)code), name) == 0;
+        total += same ? value_of(&metrics->attempts[code]) : 0;
+    }
+    return total;
+}
+
+static void put_attempts(struct page *page, const char *name) {
+    for (int code = 0; code < FAULT_CODE_COUNT; code++) {
+        const char *code_name = fault_name((enum fault_code)code);
+        uint64_t total = attempts_named(page->metrics, code_name);
+        bool is_first = fault_of_name(text_of(code_name)) == (enum fault_code)code;
+        if (is_first && (total > 0 || code == FAULT_NONE)) {
+            buffer_print(page->out, "%s{code=\"%s\"} %llu\n", name, code_name,
+                         (unsigned long long)total);
+        }
+    }
+}
+
+static void put_batch_members(struct page *page, const char *name) {
+    put_buckets(page, name, "", &page->metrics->batch_members, &member_bounds);
+}
+
+static void put_batch_duration(struct page *page, const char *name) {
+    put_buckets(page, name, "", &page->metrics->batch_duration, &duration_bounds);
+}
+
+static void put_letters(struct page *page, const char *name, const char *kind,
+                        const struct worker *workers, unsigned worker_count) {
+    for (unsigned i = 0; i < worker_count; i++) {
+        buffer_print(page->out, "%s{thread=\"%s-%u\"} %zu\n", name, kind, i,
+                     mailbox_count(workers[i].mailbox));
+    }
+}
+
+static void put_mailboxes(struct page *page, const char *name) {
+    const struct service *service = page->service;
+    put_letters(page, name, "writer", service->writers, service->writer_count);
+    put_letters(page, name, "decider", service->deciders, service->decider_count);
+}
+
+static void put_connections_open(struct page *page, const char *name) {
+    put_count(page, name, page->http.connections_open);
+}
+
+static void put_connections_total(struct page *page, const char *name) {
+    put_count(page, name, page->http.connections_total);
+}
+
+static void put_malformed(struct page *page, const char *name) {
+    put_count(page, name, page->http.refused_malformed);
+}
+
+static void put_timeouts(struct page *page, const char *name) {
+    put_count(page, name, page->http.timed_out);
+}
+
+static void put_accept_pauses(struct page *page, const char *name) {
+    put_count(page, name, page->http.accept_pauses);
+}
+
+static void put_generation(struct page *page, const char *name) {
+    if (page->generation != NULL) {
+        buffer_print(page->out, "%s{generation=\"%.*s\"} 1\n", name,
+                     TEXT_ARGS(generation_name(page->generation)));
+    }
+}
+
+static void put_reloads(struct page *page, const char *name) {
+    static const char *const results[] = {"failure", "success"};
+    for (int i = 0; i < 2; i++) {
+        buffer_print(page->out, "%s{result=\"%s\"} %llu\n", name, results[i],
+                     (unsigned long long)value_of(&page->metrics->reloads[i]));
+    }
+}
+
+static void put_machines(struct page *page, const char *name) {
+    put_count(page, name,
+              page->generation != NULL ? generation_machine_count(page->generation) : 0);
+}
+
+/* The second number of /proc/self/statm (proc(5)): resident pages. */
+static void put_resident_memory(struct page *page, const char *name) {
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file != NULL) {
+        if (fscanf(file, "%*u %llu", &pages) != 1) {
+            pages = 0;
+        }
+        fclose(file);
+    }
+    put_count(page, name, pages * (unsigned long long)sysconf(_SC_PAGESIZE));
+}
+
+static void put_start_time(struct page *page, const char *name) {
+    buffer_print(page->out, "%s %.3f\n", name,
+                 (double)page->service->started_us / (double)NOW_SECOND);
+}
+
+static void put_build(struct page *page, const char *name) {
+    buffer_print(page->out, "%s{version=\"%s\"} 1\n", name, STATUTE_VERSION);
+}
+
+struct family {
+    const char *name, *type, *help;
+    void (*put)(struct page *page, const char *name);
+};
+
+/* clang-format off */
+static const struct family families[] = {
+    {"statute_http_requests_total", "counter", "Requests answered, by route, method and status.", put_requests},
+    {"statute_http_request_duration_seconds", "histogram", "From the whole request to the answer handed over.", put_durations},
+    {"statute_http_connections_open", "gauge", "Connections open now.", put_connections_open},
+    {"statute_http_connections_total", "counter", "Connections accepted.", put_connections_total},
+    {"statute_http_malformed_total", "counter", "Requests refused as malformed before they were routed.", put_malformed},
+    {"statute_http_timeouts_total", "counter", "Requests and connections that ran out of time.", put_timeouts},
+    {"statute_http_accept_pauses_total", "counter", "Times that accepting paused at the connection limit.", put_accept_pauses},
+    {"statute_attempts_total", "counter", "Attempts to create, change or move an entity, by outcome.", put_attempts},
+    {"statute_batch_members", "histogram", "Members of each unit of work.", put_batch_members},
+    {"statute_batch_duration_seconds", "histogram", "From the begin to the commit of each unit of work.", put_batch_duration},
+    {"statute_mailbox_letters", "gauge", "Jobs waiting for a thread.", put_mailboxes},
+    {"statute_policy_generation_info", "gauge", "The generation of policies in force.", put_generation},
+    {"statute_policy_reloads_total", "counter", "Loads of the policy directory after the start, by result.", put_reloads},
+    {"statute_policy_machines", "gauge", "Machines in force.", put_machines},
+    {"statute_build_info", "gauge", "The version of this program.", put_build},
+    {"process_resident_memory_bytes", "gauge", "Resident memory size in bytes.", put_resident_memory},
+    {"process_start_time_seconds", "gauge", "Start time of the process since the Unix epoch in seconds.", put_start_time},
+};
+/* clang-format on */
+
+static struct http_counts http_counts_of(const struct service *service) {
+    return service->http != NULL ? http_counts(service->http) : (struct http_counts){0};
+}
+
+void metrics_write(struct metrics *metrics, struct service *service, struct buffer *out) {
+    struct page page = {
+        .metrics = metrics,
+        .service = service,
+        .generation = published_take(service->published),
+        .http = http_counts_of(service),
+        .out = out,
+    };
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        const struct family *family = &families[i];
+        buffer_print(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help, family->name,
+                     family->type);
+        family->put(&page, family->name);
+    }
+    if (page.generation != NULL) {
+        generation_unref(page.generation);
+    }
+}

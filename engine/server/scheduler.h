@@ -1,0 +1,17 @@
+/* scheduler.h: the thread that makes time pass: fires the timers of policies (`after`) when they are
+ * due, and lets kept answers expire. It holds nothing: what is due is looked up by the writer in the
+ * moment it fires, so a timer that was cancelled meanwhile does not fire. */
+#ifndef STATUTE_SCHEDULER_H
+#define STATUTE_SCHEDULER_H
+
+#include "base/fault.h"
+
+struct scheduler;
+struct service;
+
+struct scheduler *scheduler_new(struct service *service);
+bool scheduler_start(struct scheduler *scheduler, struct fault *fault) MUST_CHECK;
+void scheduler_stop(struct scheduler *scheduler);
+void scheduler_free(struct scheduler *scheduler);
+
+#endif

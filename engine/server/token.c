@@ -1,0 +1,115 @@
+/* token.c: see auth.c for what a token is. Scopes are kept as a JSON array of names, so that a
+ * later version can add to them. */
+#include "server/token.h"
+
+#include "model/entity.h"
+#include "timezone/instant.h"
+
+#define NAME_MOST 100
+
+static bool is_key_id(struct text name) {
+    unsigned char bytes[8];
+    return digest_of_hex(name, bytes, sizeof bytes);
+}
+
+static bool check_name(struct text name, struct fault *fault) {
+    if (!entity_is_id(name) || name.length > NAME_MOST) {
+        return fault_set(fault, FAULT_BAD_REQUEST,
+                         "name: expected 1 to %d bytes of UTF-8 without control characters",
+                         NAME_MOST);
+    }
+    return !is_key_id(name) || fault_set(fault, FAULT_BAD_REQUEST,
+                                         "name: 16 hexadecimal digits would read as a key's id");
+}
+
+static struct text scopes_json(struct arena *arena, unsigned scopes) {
+    const struct js *names = &js_empty_array;
+    for (unsigned scope = 1; scope <= SCOPE_ALL; scope <<= 1) {
+        if ((scopes & scope) != 0) {
+            names = js_append(arena, names, js_string(arena, scope_name((enum scope)scope)));
+        }
+    }
+    return js_print(arena, names);
+}
+
+static struct text array_json(struct arena *arena, const struct js *array) {
+    return js_print(arena, array != NULL ? array : &js_empty_array);
+}
+
+bool token_new(struct arena *arena, const struct token_request *request, int64_t now_us,
+               struct store_api_key *key, char token[AUTH_TOKEN_MOST], struct fault *fault) {
+    if (!check_name(request->name, fault)) {
+        return false;
+    }
+    char *id = arena_alloc(arena, 17);
+    *key = (struct store_api_key){
+        .name = request->name,
+        .scopes = scopes_json(arena, request->scopes),
+        .roles = array_json(arena, request->roles),
+        .permissions = array_json(arena, request->permissions),
+        .created_us = now_us,
+        .expires_us = request->expires_us,
+    };
+    auth_new_key(token, id, key->hash);
+    key->id = text_of(id);
+    return true;
+}
+
+static void put_array(struct js_writer *writer, struct text name, struct text json) {
+    js_key(writer, name);
+    js_put_raw(writer, json.length > 0 ? json : TEXT("[]"));
+}
+
+static void put_instant(struct js_writer *writer, struct text name, int64_t instant_us) {
+    char text[INSTANT_TEXT];
+    js_key(writer, name);
+    js_put_text(writer, instant_us != 0 ? instant_print(instant_us, text) : TEXT_NONE);
+}
+
+void token_members(struct js_writer *writer, const struct store_api_key *key) {
+    js_key(writer, TEXT("id"));
+    js_put_text(writer, key->id);
+    js_key(writer, TEXT("name"));
+    js_put_text(writer, key->name);
+    put_array(writer, TEXT("scopes"), key->scopes);
+    put_array(writer, TEXT("roles"), key->roles);
+    put_array(writer, TEXT("permissions"), key->permissions);
+    put_instant(writer, TEXT("created_at"), key->created_us);
+    put_instant(writer, TEXT("expires_at"), key->expires_us);
+    put_instant(writer, TEXT("revoked_at"), key->revoked_us);
+}
+
+/* --- transactions --- */
+
+static bool end_write(struct store *store, bool written, struct fault *fault) {
+    if (written && store_commit(store, fault)) {
+        return true;
+    }
+    store_rollback(store);
+    return false;
+}
+
+bool token_add(struct store *store, const struct store_api_key *key, struct fault *fault) {
+    if (!store_begin(store, STORE_WRITE, ISOLATION_DEFAULT, fault)) {
+        return false;
+    }
+    return end_write(store, store_add_api_key(store, key, fault), fault);
+}
+
+bool token_revoke(struct store *store, struct text id_or_name, int64_t now_us,
+                  struct fault *fault) {
+    if (!store_begin(store, STORE_WRITE, ISOLATION_DEFAULT, fault)) {
+        return false;
+    }
+    return end_write(store, store_revoke_api_key(store, id_or_name, now_us, fault), fault);
+}
+
+bool token_list(struct store *store, struct arena *arena, struct store_api_key **items,
+                size_t *count, struct fault *fault) {
+    if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
+        return false;
+    }
+    bool listed = store_list_api_keys(store, arena, items, count, fault);
+    store_rollback(store);
+    return listed;
+}

@@ -1,0 +1,211 @@
+/* worker.c: the loop of a thread that decides.
+ *
+ *   sleep until a letter comes or a blocked member may try again
+ *   pin the generation in force
+ *   blocked members whose time has come, then letters, oldest first, up to batch_most:
+ *     members collect into one batch_run; ordinary jobs run by themselves
+ *   answer, empty the arena, unpin
+ *
+ * Nothing waits inside a batch: a member whose lock is not free goes to the waiting list. */
+#include "server/worker.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "server/service.h"
+
+struct round {
+    struct worker *worker;
+    struct job **jobs; /* whose members are in the batch */
+    struct member **members;
+    size_t count;
+};
+
+/* --- the waiting list --- */
+
+static void wait_on(struct worker *worker, struct job *job) {
+    struct job **end = &worker->waiting;
+    while (*end != NULL) {
+        end = &(*end)->next_waiting;
+    }
+    job->next_waiting = NULL;
+    *end = job;
+}
+
+static int64_t next_retry_us(const struct worker *worker) {
+    int64_t earliest = INT64_MAX;
+    for (const struct job *job = worker->waiting; job != NULL; job = job->next_waiting) {
+        earliest = job->member.retry_at_us < earliest ? job->member.retry_at_us : earliest;
+    }
+    return earliest;
+}
+
+/* Unlinks the first waiting job whose time has come; NULL when there is none. */
+static struct job *next_ready(struct worker *worker, int64_t now_us) {
+    for (struct job **place = &worker->waiting; *place != NULL; place = &(*place)->next_waiting) {
+        struct job *job = *place;
+        if (job->member.retry_at_us <= now_us) {
+            *place = job->next_waiting;
+            return job;
+        }
+    }
+    return NULL;
+}
+
+/* --- one round --- */
+
+static void add(struct round *round, struct job *job) {
+    round->jobs[round->count] = job;
+    round->members[round->count++] = &job->member;
+}
+
+/* Members left unfinished (only of MEMBER_EACH) are the business of their `done`. */
+static void finish(struct round *round) {
+    for (size_t i = 0; i < round->count; i++) {
+        struct job *job = round->jobs[i];
+        if (job->member.blocked) {
+            wait_on(round->worker, job);
+        } else {
+            job->done(job, round->worker);
+        }
+    }
+    round->count = 0;
+}
+
+static void run_batch(struct round *round) {
+    struct worker *worker = round->worker;
+    int64_t started_us = now_monotonic_us(&worker->core.now);
+    if (round->count == 0) {
+        return;
+    }
+    batch_run(&worker->core, round->members, round->count);
+    if (worker->writes) {
+        metrics_batch(worker->service->metrics, round->count,
+                      now_monotonic_us(&worker->core.now) - started_us);
+    }
+    finish(round);
+}
+
+static void take(struct round *round, struct job *job) {
+    if (job->run != NULL) {
+        job->run(job, round->worker);
+    } else {
+        add(round, job);
+    }
+}
+
+static void run_round(struct worker *worker, struct letter *letters) {
+    size_t most = worker->service->options.batch_most;
+    struct arena *arena = &worker->core.arena;
+    struct round round = {worker, ARENA_ARRAY(arena, struct job *, most * 2),
+                          ARENA_ARRAY(arena, struct member *, most * 2), 0};
+    int64_t now_us = now_monotonic_us(&worker->core.now);
+    struct job *ready;
+    while (round.count < most && (ready = next_ready(worker, now_us)) != NULL) {
+        add(&round, ready);
+    }
+    while (letters != NULL) {
+        struct job *job = (struct job *)letters;
+        letters = letters->next;
+        take(&round, job);
+    }
+    run_batch(&round);
+}
+
+static void pin(struct worker *worker) {
+    worker->core.policy.generation = published_take(worker->service->published);
+    worker->core.policy.vm = worker->number;
+}
+
+static void unpin(struct worker *worker) {
+    generation_unref(worker->core.policy.generation);
+    worker->core.policy.generation = NULL;
+}
+
+/* How long to sleep: for ever, or until a blocked member may try again. */
+static int64_t sleep_us(const struct worker *worker) {
+    int64_t retry_us = next_retry_us(worker);
+    if (retry_us == INT64_MAX) {
+        return -1;
+    }
+    int64_t left_us = retry_us - now_monotonic_us(&worker->core.now);
+    return left_us > 0 ? left_us : 0;
+}
+
+/* A stopping server does not wait for locks. */
+static void give_up_waiting(struct worker *worker) {
+    struct job *job;
+    while ((job = next_ready(worker, INT64_MAX)) != NULL) {
+        job->member.blocked = false;
+        job->member.fault = FAULT_OVERLOADED;
+        job->member.fault_message = TEXT("the server is stopping; nothing was done; try again");
+        job->done(job, worker);
+    }
+}
+
+static void *run(void *context) {
+    struct worker *worker = context;
+    bool open = true;
+    while (open) {
+        open = !mailbox_is_closed(worker->mailbox);
+        if (open) {
+            mailbox_wait(worker->mailbox, sleep_us(worker));
+        }
+        struct letter *letters = mailbox_take(worker->mailbox, worker->service->options.batch_most);
+        open = open || letters != NULL;
+        pin(worker);
+        run_round(worker, letters);
+        unpin(worker);
+        arena_reset(&worker->core.arena);
+    }
+    give_up_waiting(worker);
+    return NULL;
+}
+
+/* --- life --- */
+
+bool worker_init(struct worker *worker, struct service *service, unsigned number, bool writes,
+                 struct fault *fault) {
+    const struct service_options *options = &service->options;
+    *worker = (struct worker){.service = service, .number = number, .writes = writes};
+    arena_init(&worker->core.arena, 64 * 1024);
+    worker->core.now = service->now;
+    worker->core.ids = service->ids;
+    worker->core.read_only = !writes;
+    worker->mailbox = mailbox_new(options->queue_most);
+    return store_open(options->store, writes ? STORE_WRITER : STORE_READER, &worker->core.store,
+                      fault) &&
+           (!writes || lock_open(options->lock, service->locks, &worker->core.lock, fault));
+}
+
+bool worker_start(struct worker *worker, struct fault *fault) {
+    int error = pthread_create(&worker->thread, NULL, run, worker);
+    if (error != 0) {
+        return fault_set(fault, FAULT_ENVIRONMENT, "cannot start a thread: %s", strerror(error));
+    }
+    worker->started = true;
+    return true;
+}
+
+void worker_stop(struct worker *worker) {
+    if (worker->mailbox != NULL) {
+        mailbox_close(worker->mailbox);
+    }
+    if (worker->started) {
+        pthread_join(worker->thread, NULL);
+        worker->started = false;
+    }
+}
+
+void worker_deinit(struct worker *worker) {
+    if (worker->core.lock != NULL) {
+        lock_close(worker->core.lock);
+    }
+    if (worker->core.store != NULL) {
+        store_close(worker->core.store);
+    }
+    if (worker->mailbox != NULL) {
+        mailbox_free(worker->mailbox);
+        arena_deinit(&worker->core.arena);
+    }
+}

@@ -1,0 +1,192 @@
+/* store.c: finds the driver of a URL, checks what all drivers would have to check, and passes on.
+ */
+#include "store/store_driver.h"
+
+#define PAGE_MOST 1000
+
+static const struct store_driver *const drivers[] = {&store_sqlite};
+
+/* The driver of "kind:place"; `place` is what stands after the colon. */
+static const struct store_driver *driver_of(struct text url, struct text *place) {
+    for (size_t i = 0; i < sizeof drivers / sizeof drivers[0]; i++) {
+        struct text kind = text_of(drivers[i]->kind);
+        if (text_starts(url, kind) && url.length > kind.length && url.bytes[kind.length] == ':') {
+            size_t skipped = kind.length + 1;
+            *place = (struct text){url.bytes + skipped, url.length - skipped};
+            return drivers[i];
+        }
+    }
+    return NULL;
+}
+
+bool store_open(struct text url, enum store_role role, struct store **out, struct fault *fault) {
+    struct text place;
+    const struct store_driver *driver = driver_of(url, &place);
+    if (driver == NULL) {
+        return fault_set(fault, FAULT_USAGE, "\"%.*s\" names no store; \"sqlite:PATH\" does",
+                         TEXT_ARGS(url));
+    }
+    return driver->open(place, role, out, fault);
+}
+
+void store_close(struct store *store) {
+    if (store != NULL) {
+        store->driver->close(store);
+    }
+}
+
+const char *store_kind(const struct store *store) {
+    return store->driver->kind;
+}
+
+unsigned store_writers_most(struct text url) {
+    struct text place;
+    const struct store_driver *driver = driver_of(url, &place);
+    return driver != NULL ? driver->writers_most : 1;
+}
+
+static bool check_limit(int64_t limit, struct fault *fault) {
+    if (limit < 1 || limit > PAGE_MOST) {
+        return fault_set(fault, FAULT_BAD_REQUEST, "limit is %lld; it must be 1 to %d",
+                         (long long)limit, PAGE_MOST);
+    }
+    return true;
+}
+
+/* --- transactions --- */
+
+bool store_begin(struct store *store, enum store_access access, enum isolation isolation,
+                 struct fault *fault) {
+    return store->driver->begin(store, access, isolation, fault);
+}
+
+bool store_commit(struct store *store, struct fault *fault) {
+    return store->driver->commit(store, fault);
+}
+
+void store_rollback(struct store *store) {
+    store->driver->rollback(store);
+}
+
+bool store_ping(struct store *store, struct fault *fault) {
+    return store->driver->ping(store, fault);
+}
+
+/* --- the batch --- */
+
+bool store_read(struct store *store, struct arena *arena, const struct store_key *keys,
+                size_t count, struct entity *out, struct fault *fault) {
+    return store->driver->read(store, arena, keys, count, out, fault);
+}
+
+bool store_write(struct store *store, const struct store_batch *batch, struct fault *fault) {
+    return store->driver->write(store, batch, fault);
+}
+
+bool store_settle(struct store *store, struct text audit_uuid, bool *committed,
+                  struct fault *fault) {
+    return store->driver->settle(store, audit_uuid, committed, fault);
+}
+
+/* --- queries --- */
+
+bool store_list(struct store *store, struct arena *arena, struct text machine,
+                const struct store_where *where, const struct store_page *page,
+                struct entity **items, size_t *count, struct text *next, struct fault *fault) {
+    return check_limit(page->limit, fault) &&
+           store->driver->list(store, arena, machine, where, page, items, count, next, fault);
+}
+
+bool store_count(struct store *store, struct text machine, const struct store_where *where,
+                 int64_t *count, struct fault *fault) {
+    return store->driver->count(store, machine, where, count, fault);
+}
+
+bool store_list_ids(struct store *store, struct arena *arena, struct text machine,
+                    const struct store_where *where, struct text after, int64_t limit,
+                    struct text **ids, size_t *count, struct fault *fault) {
+    return store->driver->list_ids(store, arena, machine, where, after, limit, ids, count, fault);
+}
+
+bool store_search_records(struct store *store, struct arena *arena,
+                          const struct store_search *search, const struct store_page *page,
+                          struct store_record **items, size_t *count, struct text *next,
+                          struct fault *fault) {
+    return check_limit(page->limit, fault) &&
+           store->driver->search_records(store, arena, search, page, items, count, next, fault);
+}
+
+/* --- answers, deadlines, policies --- */
+
+bool store_find_answer(struct store *store, struct arena *arena, struct text scope, struct text key,
+                       int64_t oldest_us, const struct store_answer **out, struct fault *fault) {
+    return store->driver->find_answer(store, arena, scope, key, oldest_us, out, fault);
+}
+
+bool store_expire_answers(struct store *store, int64_t oldest_us, int64_t most,
+                          struct fault *fault) {
+    return store->driver->expire_answers(store, oldest_us, most, fault);
+}
+
+bool store_due(struct store *store, struct arena *arena, int64_t now_us, int64_t limit,
+               struct store_deadline **items, size_t *count, struct fault *fault) {
+    return store->driver->due(store, arena, now_us, limit, items, count, fault);
+}
+
+bool store_next_due(struct store *store, int64_t *due_us, struct fault *fault) {
+    return store->driver->next_due(store, due_us, fault);
+}
+
+bool store_keep_policy(struct store *store, struct text generation, struct text files_json,
+                       int64_t now_us, struct fault *fault) {
+    return store->driver->keep_policy(store, generation, files_json, now_us, fault);
+}
+
+/* --- API keys --- */
+
+bool store_add_api_key(struct store *store, const struct store_api_key *key, struct fault *fault) {
+    return store->driver->add_api_key(store, key, fault);
+}
+
+bool store_list_api_keys(struct store *store, struct arena *arena, struct store_api_key **items,
+                         size_t *count, struct fault *fault) {
+    return store->driver->list_api_keys(store, arena, items, count, fault);
+}
+
+bool store_revoke_api_key(struct store *store, struct text id_or_name, int64_t now_us,
+                          struct fault *fault) {
+    return store->driver->revoke_api_key(store, id_or_name, now_us, fault);
+}
+
+/* --- bulk --- */
+
+bool store_add_bulk(struct store *store, const struct store_bulk *bulk, const struct text *ids,
+                    size_t count, struct fault *fault) {
+    return store->driver->add_bulk(store, bulk, ids, count, fault);
+}
+
+bool store_find_bulk(struct store *store, struct arena *arena, struct text id,
+                     struct store_bulk **out, struct fault *fault) {
+    return store->driver->find_bulk(store, arena, id, out, fault);
+}
+
+bool store_bulk_members(struct store *store, struct arena *arena, struct text id, int64_t position,
+                        int64_t limit, struct text **ids, size_t *count, struct fault *fault) {
+    return store->driver->bulk_members(store, arena, id, position, limit, ids, count, fault);
+}
+
+bool store_save_bulk(struct store *store, const struct store_bulk *bulk,
+                     const struct store_bulk_error *errors, size_t error_count,
+                     struct fault *fault) {
+    return store->driver->save_bulk(store, bulk, errors, error_count, fault);
+}
+
+bool store_bulk_errors(struct store *store, struct arena *arena, struct text id, int64_t limit,
+                       struct store_bulk_error **items, size_t *count, struct fault *fault) {
+    return store->driver->bulk_errors(store, arena, id, limit, items, count, fault);
+}
+
+bool store_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
+                      struct store_bulk **items, size_t *count, struct fault *fault) {
+    return store->driver->list_bulks(store, arena, status, items, count, fault);
+}

@@ -1,0 +1,165 @@
+/* store_sqlite.h: what the files of the SQLite store share. One struct sqlite_store is one
+ * connection and belongs to one thread; of a file there is at most one writer, and only it writes
+ * and checkpoints. Used by store_sqlite*.c only. */
+#ifndef STATUTE_STORE_SQLITE_H
+#define STATUTE_STORE_SQLITE_H
+
+#include "store/store_driver.h"
+#include "store/store_sqlite_names.h"
+#include "store/store_sqlite_sql.h"
+
+enum sqlite_phase { PHASE_IDLE, PHASE_READING, PHASE_WRITING };
+
+struct sqlite_store {
+    struct store store; /* first */
+    struct sql sql;
+    struct names names;
+    enum store_role role;
+    enum sqlite_phase phase;
+    int lock_descriptor;  /* holds PATH.lock for the writer; -1 */
+    struct arena arena;   /* of the open transaction: `seen` */
+    struct map seen;      /* what a writing transaction knows of entities */
+    struct arena scratch; /* of one row or call; reset at will by whoever uses it */
+    sqlite3_blob *kinds;  /* open only while store_write runs */
+    int log_pages;        /* in the write-ahead log after the latest commit */
+    int log_limit;        /* at so many pages readers are waited for, to start the log anew */
+    int64_t unsure_after; /* records behind this position are those of the latest store_write */
+};
+
+/* An entity as a writing transaction knows it. number 0: it has no row yet. */
+struct seen {
+    struct machine_name *machine;
+    struct text id;
+    int64_t number;
+    int64_t kind; /* 0: there is no such entity, only its audit chain */
+    int64_t audit_sequence;
+    int64_t audit_position;
+    unsigned char audit_hash[DIGEST_BYTES];
+    bool head_moved; /* records were added that its row does not know of */
+};
+
+static inline struct sqlite_store *sqlite_of(struct store *store) {
+    return (struct sqlite_store *)store;
+}
+
+/* --- store_sqlite_open.c --- */
+bool sqlite_open(struct text place, enum store_role role, struct store **out,
+                 struct fault *fault) MUST_CHECK;
+void sqlite_close(struct store *store);
+
+/* --- store_sqlite.c: transactions --- */
+/* From now on the pages of the log are counted; for a writer that has just been opened. */
+void sqlite_watch_log(struct sqlite_store *self);
+/* A change in several statements joins the open transaction, or gets one of its own:
+ *   bool own; return sqlite_enter(self, &own, fault) && sqlite_leave(self, own, change(...), fault)
+ */
+bool sqlite_enter(struct sqlite_store *self, bool *own, struct fault *fault) MUST_CHECK;
+bool sqlite_leave(struct sqlite_store *self, bool own, bool fine, struct fault *fault) MUST_CHECK;
+
+/* --- store_sqlite_entity.c --- */
+#define ENTITY_COLUMNS                                                                             \
+    "number, id, kind, version, fence, audit_sequence, audit_position, audit_hash, created_us, "   \
+    "updated_us, data"
+enum entity_column {
+    ENTITY_NUMBER,
+    ENTITY_ID,
+    ENTITY_KIND,
+    ENTITY_VERSION,
+    ENTITY_FENCE,
+    ENTITY_AUDIT_SEQUENCE,
+    ENTITY_AUDIT_POSITION,
+    ENTITY_AUDIT_HASH,
+    ENTITY_CREATED,
+    ENTITY_UPDATED,
+    ENTITY_DATA
+};
+/* Reads the row that `statement`, a select of ENTITY_COLUMNS, stands on. machine and id are set. */
+bool sqlite_entity_of_row(struct sqlite_store *self, struct arena *arena, sqlite3_stmt *statement,
+                          struct entity *out, struct fault *fault) MUST_CHECK;
+
+/* What this transaction knows of an entity, looked up the first time. */
+bool sqlite_seen(struct sqlite_store *self, struct text machine, struct text id, struct seen **out,
+                 struct fault *fault) MUST_CHECK;
+
+/* Writes what is to change of an entity; conditional on the version that was read. The head of the
+ * chain must be in `seen` already. */
+bool sqlite_write_entity(struct sqlite_store *self, const struct store_entity_write *write,
+                         struct fault *fault) MUST_CHECK;
+/* The head of the chain alone; makes the row of an entity that is absent. */
+bool sqlite_write_head(struct sqlite_store *self, struct seen *seen,
+                       struct fault *fault) MUST_CHECK;
+
+bool sqlite_read(struct store *store, struct arena *arena, const struct store_key *keys,
+                 size_t count, struct entity *out, struct fault *fault) MUST_CHECK;
+
+/* --- store_sqlite_batch.c --- */
+bool sqlite_write(struct store *store, const struct store_batch *batch,
+                  struct fault *fault) MUST_CHECK;
+bool sqlite_settle(struct store *store, struct text audit_uuid, bool *committed,
+                   struct fault *fault) MUST_CHECK;
+
+/* --- store_sqlite_list.c --- */
+bool sqlite_list(struct store *store, struct arena *arena, struct text machine,
+                 const struct store_where *where, const struct store_page *page,
+                 struct entity **items, size_t *count, struct text *next,
+                 struct fault *fault) MUST_CHECK;
+bool sqlite_count(struct store *store, struct text machine, const struct store_where *where,
+                  int64_t *count, struct fault *fault) MUST_CHECK;
+bool sqlite_list_ids(struct store *store, struct arena *arena, struct text machine,
+                     const struct store_where *where, struct text after, int64_t limit,
+                     struct text **ids, size_t *count, struct fault *fault) MUST_CHECK;
+
+/* --- store_sqlite_search.c --- */
+bool sqlite_search_records(struct store *store, struct arena *arena,
+                           const struct store_search *search, const struct store_page *page,
+                           struct store_record **items, size_t *count, struct text *next,
+                           struct fault *fault) MUST_CHECK;
+
+/* --- store_sqlite_answer.c --- */
+bool sqlite_write_answer(struct sqlite_store *self, const struct store_answer *answer,
+                         struct fault *fault) MUST_CHECK;
+bool sqlite_find_answer(struct store *store, struct arena *arena, struct text scope,
+                        struct text key, int64_t oldest_us, const struct store_answer **out,
+                        struct fault *fault) MUST_CHECK;
+bool sqlite_expire_answers(struct store *store, int64_t oldest_us, int64_t most,
+                           struct fault *fault) MUST_CHECK;
+
+/* --- store_sqlite_deadline.c --- */
+bool sqlite_disarm(struct sqlite_store *self, const struct store_key *key,
+                   struct fault *fault) MUST_CHECK;
+bool sqlite_fired(struct sqlite_store *self, const struct store_deadline *deadline,
+                  struct fault *fault) MUST_CHECK;
+bool sqlite_arm(struct sqlite_store *self, const struct store_deadline *deadline,
+                struct fault *fault) MUST_CHECK;
+bool sqlite_due(struct store *store, struct arena *arena, int64_t now_us, int64_t limit,
+                struct store_deadline **items, size_t *count, struct fault *fault) MUST_CHECK;
+bool sqlite_next_due(struct store *store, int64_t *due_us, struct fault *fault) MUST_CHECK;
+
+/* --- store_sqlite_key.c --- */
+bool sqlite_keep_policy(struct store *store, struct text generation, struct text files_json,
+                        int64_t now_us, struct fault *fault) MUST_CHECK;
+bool sqlite_add_api_key(struct store *store, const struct store_api_key *key,
+                        struct fault *fault) MUST_CHECK;
+bool sqlite_list_api_keys(struct store *store, struct arena *arena, struct store_api_key **items,
+                          size_t *count, struct fault *fault) MUST_CHECK;
+bool sqlite_revoke_api_key(struct store *store, struct text id_or_name, int64_t now_us,
+                           struct fault *fault) MUST_CHECK;
+
+/* --- store_sqlite_bulk.c --- */
+bool sqlite_add_bulk(struct store *store, const struct store_bulk *bulk, const struct text *ids,
+                     size_t count, struct fault *fault) MUST_CHECK;
+bool sqlite_find_bulk(struct store *store, struct arena *arena, struct text id,
+                      struct store_bulk **out, struct fault *fault) MUST_CHECK;
+bool sqlite_bulk_members(struct store *store, struct arena *arena, struct text id, int64_t position,
+                         int64_t limit, struct text **ids, size_t *count,
+                         struct fault *fault) MUST_CHECK;
+bool sqlite_save_bulk(struct store *store, const struct store_bulk *bulk,
+                      const struct store_bulk_error *errors, size_t error_count,
+                      struct fault *fault) MUST_CHECK;
+bool sqlite_bulk_errors(struct store *store, struct arena *arena, struct text id, int64_t limit,
+                        struct store_bulk_error **items, size_t *count,
+                        struct fault *fault) MUST_CHECK;
+bool sqlite_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
+                       struct store_bulk **items, size_t *count, struct fault *fault) MUST_CHECK;
+
+#endif

@@ -1,0 +1,431 @@
+/* instant.c: the calendar, and the parsers of datetimes and durations.
+ *
+ * Dates become day numbers by Howard Hinnant's algorithms ("chrono-Compatible Low-Level Date
+ * Algorithms"): years run from March, so that the leap day is the last of its year, and eras of
+ * 400 years repeat exactly. Parsers walk a cursor; each step either advances it or says what is
+ * wrong, and the caller names the text. */
+#include "timezone/instant.h"
+
+#include "timezone/zone.h"
+
+#include <stdio.h>
+
+#define SECOND_US     INT64_C(1000000)
+#define MINUTE_US     (60 * SECOND_US)
+#define HOUR_US       (60 * MINUTE_US)
+#define DAY_US        (24 * HOUR_US)
+
+#define INSTANT_LEAST (INT64_C(-719162) * DAY_US)     /* 0001-01-01T00:00:00Z */
+#define INSTANT_MOST  (INT64_C(2932897) * DAY_US - 1) /* the last microsecond of year 9999 */
+
+/* --- the calendar --- */
+
+static bool is_leap_year(int year) {
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+bool instant_is_date(int year, int month, int day) {
+    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1) {
+        return false;
+    }
+    return day <= lengths[month - 1] + (month == 2 && is_leap_year(year) ? 1 : 0);
+}
+
+int64_t instant_days(int year, int month, int day) {
+    int64_t y = month <= 2 ? year - 1 : year;
+    int64_t era = (y >= 0 ? y : y - 399) / 400;
+    int64_t year_of_era = y - era * 400;
+    int64_t month_from_march = (month + 9) % 12;
+    int64_t day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    return era * 146097 + day_of_era - 719468;
+}
+
+static void date_of_days(int64_t days, struct civil *out) {
+    int64_t shifted = days + 719468;
+    int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
+    int64_t day_of_era = shifted - era * 146097;
+    int64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t month_from_march = (5 * day_of_year + 2) / 153;
+    out->day = (int)(day_of_year - (153 * month_from_march + 2) / 5 + 1);
+    out->month = (int)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
+    out->year = (int)(year_of_era + era * 400 + (out->month <= 2 ? 1 : 0));
+}
+
+int64_t instant_of_civil(const struct civil *civil, int offset_minutes) {
+    int64_t days = instant_days(civil->year, civil->month, civil->day);
+    return days * DAY_US + civil->hour * HOUR_US + (civil->minute - offset_minutes) * MINUTE_US +
+           civil->second * SECOND_US + civil->microsecond;
+}
+
+static int64_t clamp(int64_t instant_us) {
+    if (instant_us < INSTANT_LEAST) {
+        return INSTANT_LEAST;
+    }
+    return instant_us > INSTANT_MOST ? INSTANT_MOST : instant_us;
+}
+
+struct civil instant_to_civil(int64_t instant_us, int offset_minutes) {
+    int64_t local_us = clamp(clamp(instant_us) + offset_minutes * MINUTE_US);
+    int64_t days = (local_us >= 0 ? local_us : local_us - (DAY_US - 1)) / DAY_US;
+    int64_t rest = local_us - days * DAY_US;
+    struct civil civil;
+    date_of_days(days, &civil);
+    civil.hour = (int)(rest / HOUR_US);
+    civil.minute = (int)(rest / MINUTE_US % 60);
+    civil.second = (int)(rest / SECOND_US % 60);
+    civil.microsecond = (int)(rest % SECOND_US);
+    return civil;
+}
+
+/* --- printing --- */
+
+static size_t print_fraction(int microsecond, char *out, size_t size) {
+    if (microsecond == 0) {
+        return 0;
+    }
+    size_t length = (size_t)snprintf(out, size, ".%06d", microsecond);
+    while (out[length - 1] == '0') {
+        length--;
+    }
+    return length;
+}
+
+static size_t print_offset(int offset_minutes, char *out, size_t size) {
+    if (offset_minutes == 0) {
+        return (size_t)snprintf(out, size, "Z");
+    }
+    int magnitude = offset_minutes < 0 ? -offset_minutes : offset_minutes;
+    return (size_t)snprintf(out, size, "%c%02d:%02d", offset_minutes < 0 ? '-' : '+',
+                            magnitude / 60, magnitude % 60);
+}
+
+struct text instant_print_at(int64_t instant_us, int offset_minutes, char out[INSTANT_TEXT]) {
+    struct civil at = instant_to_civil(instant_us, offset_minutes);
+    size_t length = (size_t)snprintf(out, INSTANT_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d", at.year,
+                                     at.month, at.day, at.hour, at.minute, at.second);
+    length += print_fraction(at.microsecond, out + length, INSTANT_TEXT - length);
+    length += print_offset(offset_minutes, out + length, INSTANT_TEXT - length);
+    return (struct text){out, length};
+}
+
+struct text instant_print(int64_t instant_us, char out[INSTANT_TEXT]) {
+    return instant_print_at(instant_us, 0, out);
+}
+
+/* --- parsing datetimes --- */
+
+struct cursor {
+    struct text text;
+    size_t at;
+    const char *problem; /* set by the first step that fails */
+};
+
+static bool fail(struct cursor *cursor, const char *problem) {
+    cursor->problem = problem;
+    return false;
+}
+
+static bool is_at_end(const struct cursor *cursor) {
+    return cursor->at == cursor->text.length;
+}
+
+/* '\0' at the end, which no format has. */
+static char peek(const struct cursor *cursor) {
+    return is_at_end(cursor) ? '\0' : cursor->text.bytes[cursor->at];
+}
+
+static bool is_digit(char character) {
+    return character >= '0' && character <= '9';
+}
+
+static bool skip(struct cursor *cursor, char character) {
+    bool there = !is_at_end(cursor) && peek(cursor) == character;
+    cursor->at += there;
+    return there;
+}
+
+static bool parse_digits(struct cursor *cursor, int count, int *out) {
+    *out = 0;
+    for (int i = 0; i < count; i++) {
+        if (!is_digit(peek(cursor))) {
+            return false;
+        }
+        *out = *out * 10 + (peek(cursor) - '0');
+        cursor->at++;
+    }
+    return true;
+}
+
+static bool parse_date(struct cursor *cursor, struct civil *out) {
+    if (!parse_digits(cursor, 4, &out->year) || !skip(cursor, '-') ||
+        !parse_digits(cursor, 2, &out->month) || !skip(cursor, '-') ||
+        !parse_digits(cursor, 2, &out->day)) {
+        return fail(cursor, "it does not begin with a date such as 2025-10-01");
+    }
+    if (!instant_is_date(out->year, out->month, out->day)) {
+        return fail(cursor, "there is no such date in the years 0001 to 9999");
+    }
+    return true;
+}
+
+static bool parse_separator(struct cursor *cursor) {
+    if (skip(cursor, 'T') || skip(cursor, 't') || skip(cursor, ' ')) {
+        return true;
+    }
+    return fail(cursor, "the date is not followed by 'T' and a time of day");
+}
+
+static bool parse_fraction(struct cursor *cursor, int *microsecond) {
+    int scale = 100000;
+    size_t start = cursor->at;
+    *microsecond = 0;
+    for (; is_digit(peek(cursor)); cursor->at++) {
+        *microsecond += (peek(cursor) - '0') * scale;
+        scale /= 10;
+    }
+    return cursor->at > start || fail(cursor, "there are no digits after the '.'");
+}
+
+static bool parse_seconds(struct cursor *cursor, struct civil *out) {
+    if (!parse_digits(cursor, 2, &out->second)) {
+        return fail(cursor, "the seconds are not two digits");
+    }
+    return !skip(cursor, '.') || parse_fraction(cursor, &out->microsecond);
+}
+
+static bool parse_hour_minute(struct cursor *cursor, struct civil *out) {
+    if (!parse_digits(cursor, 2, &out->hour) || !skip(cursor, ':') ||
+        !parse_digits(cursor, 2, &out->minute)) {
+        return fail(cursor, "the time of day does not begin with hours and minutes such as 09:00");
+    }
+    if (out->hour > 23 || out->minute > 59) {
+        return fail(cursor, "there is no such time of day");
+    }
+    return true;
+}
+
+static bool parse_offset_digits(struct cursor *cursor, int sign, int *offset_minutes) {
+    int hours, minutes;
+    if (!parse_digits(cursor, 2, &hours) || !skip(cursor, ':') ||
+        !parse_digits(cursor, 2, &minutes) || minutes > 59) {
+        return fail(cursor, "the offset is not 'Z' or hours and minutes such as +05:30");
+    }
+    *offset_minutes = sign * (hours * 60 + minutes);
+    return zone_is_offset(*offset_minutes) ||
+           fail(cursor, "the offset is not between -12:00 and +14:00");
+}
+
+static bool parse_offset(struct cursor *cursor, int *offset_minutes) {
+    *offset_minutes = 0;
+    if (skip(cursor, 'Z') || skip(cursor, 'z')) {
+        return true;
+    }
+    if (is_at_end(cursor)) {
+        return fail(cursor, "the offset from UTC is missing, such as Z or +05:30");
+    }
+    int sign = peek(cursor) == '-' ? -1 : 1;
+    if (!skip(cursor, '+') && !skip(cursor, '-')) {
+        return fail(cursor, "the time of day is followed by something that is not an offset");
+    }
+    return parse_offset_digits(cursor, sign, offset_minutes);
+}
+
+static bool parse_end(struct cursor *cursor) {
+    return is_at_end(cursor) || fail(cursor, "something follows the end");
+}
+
+/* RFC 3339 section 5.7: leap seconds come at the end of a month in UTC, and so far only of these
+ * two. We have no table of those that were, so every one that could be is accepted. */
+static bool is_leap_second(int64_t second_59_us) {
+    struct civil utc = instant_to_civil(second_59_us, 0);
+    bool month_end = (utc.month == 6 && utc.day == 30) || (utc.month == 12 && utc.day == 31);
+    return month_end && utc.hour == 23 && utc.minute == 59;
+}
+
+static bool resolve(struct cursor *cursor, struct civil *civil, int offset_minutes, int64_t *out) {
+    bool leap = civil->second == 60;
+    if (leap) {
+        civil->second = 59;
+    }
+    int64_t instant_us = instant_of_civil(civil, offset_minutes);
+    if (civil->second > 59 || (leap && !is_leap_second(instant_us))) {
+        return fail(cursor, "there is no such second");
+    }
+    instant_us += leap ? SECOND_US : 0;
+    if (instant_us != clamp(instant_us)) {
+        return fail(cursor, "in UTC it lies outside of the years 0001 to 9999");
+    }
+    *out = instant_us;
+    return true;
+}
+
+static bool parse_zoned(struct cursor *cursor, int64_t *instant_us, int *offset_minutes) {
+    struct civil civil = {0};
+    if (!parse_date(cursor, &civil) || !parse_separator(cursor) ||
+        !parse_hour_minute(cursor, &civil)) {
+        return false;
+    }
+    if (!skip(cursor, ':')) {
+        return fail(cursor, "the seconds are missing");
+    }
+    return parse_seconds(cursor, &civil) && parse_offset(cursor, offset_minutes) &&
+           parse_end(cursor) && resolve(cursor, &civil, *offset_minutes, instant_us);
+}
+
+/* Quotes no more than the start of what a client sent. */
+static bool refuse(struct fault *fault, const struct cursor *cursor, const char *kind) {
+    struct text shown = cursor->text;
+    shown.length = shown.length < 60 ? shown.length : 60;
+    return fault_set(fault, FAULT_VALIDATION_FAILED, "\"%.*s\" is not %s: %s", TEXT_ARGS(shown),
+                     kind, cursor->problem);
+}
+
+bool instant_parse(struct text text, int64_t *instant_us, int *offset_minutes,
+                   struct fault *fault) {
+    struct cursor cursor = {.text = text};
+    return parse_zoned(&cursor, instant_us, offset_minutes) ||
+           refuse(fault, &cursor, "an RFC 3339 datetime");
+}
+
+static bool parse_local_end(struct cursor *cursor) {
+    char next = peek(cursor);
+    if (next == 'Z' || next == 'z' || next == '+' || next == '-') {
+        return fail(cursor, "it has an offset from UTC, where a local datetime has none");
+    }
+    return parse_end(cursor);
+}
+
+static bool parse_local(struct cursor *cursor, struct civil *out) {
+    if (!parse_date(cursor, out) || !parse_separator(cursor) || !parse_hour_minute(cursor, out)) {
+        return false;
+    }
+    if (skip(cursor, ':') && !parse_seconds(cursor, out)) {
+        return false;
+    }
+    if (out->second > 59) {
+        return fail(cursor, "there is no such second");
+    }
+    return parse_local_end(cursor);
+}
+
+bool instant_parse_local(struct text text, struct civil *out, struct fault *fault) {
+    struct cursor cursor = {.text = text};
+    *out = (struct civil){0};
+    return parse_local(&cursor, out) || refuse(fault, &cursor, "a local datetime");
+}
+
+/* --- parsing durations --- */
+
+struct unit {
+    const char *name;
+    int64_t length_us;
+};
+
+static const struct unit short_units[] = {
+    {"d", DAY_US}, {"h", HOUR_US}, {"m", MINUTE_US}, {"s", SECOND_US}, {"ms", 1000}, {NULL, 0},
+};
+static const struct unit iso_date_units[] = {{"D", DAY_US}, {NULL, 0}};
+static const struct unit iso_time_units[] = {
+    {"H", HOUR_US}, {"M", MINUTE_US}, {"S", SECOND_US}, {NULL, 0}};
+static const struct unit iso_week_units[] = {{"W", 7 * DAY_US}, {NULL, 0}};
+
+static bool parse_count(struct cursor *cursor, int64_t *out) {
+    size_t start = cursor->at;
+    while (is_digit(peek(cursor))) {
+        cursor->at++;
+    }
+    struct text digits = {cursor->text.bytes + start, cursor->at - start};
+    if (digits.length == 0) {
+        return fail(cursor, "a number is missing");
+    }
+    return text_to_integer(digits, out) || fail(cursor, "it is too long");
+}
+
+static struct text parse_letters(struct cursor *cursor) {
+    size_t start = cursor->at;
+    while ((peek(cursor) | 0x20) >= 'a' && (peek(cursor) | 0x20) <= 'z' && peek(cursor) != 'T') {
+        cursor->at++;
+    }
+    return (struct text){cursor->text.bytes + start, cursor->at - start};
+}
+
+/* The unit of that name in what is left of the table, so that each comes once, largest first. */
+static const struct unit *unit_of(const struct unit *left, struct text name) {
+    while (left->name != NULL && !text_equal(name, text_of(left->name))) {
+        left++;
+    }
+    return left->name != NULL ? left : NULL;
+}
+
+static bool add_amount(struct cursor *cursor, int64_t count, const struct unit *unit,
+                       int64_t *total_us) {
+    int64_t amount_us;
+    if (__builtin_mul_overflow(count, unit->length_us, &amount_us) ||
+        __builtin_add_overflow(*total_us, amount_us, total_us)) {
+        return fail(cursor, "it is too long");
+    }
+    return true;
+}
+
+static bool parse_amounts(struct cursor *cursor, const struct unit *units, const char *expected,
+                          int64_t *total_us) {
+    do {
+        int64_t count;
+        if (!parse_count(cursor, &count)) {
+            return false;
+        }
+        const struct unit *unit = unit_of(units, parse_letters(cursor));
+        if (unit == NULL) {
+            return fail(cursor, expected);
+        }
+        if (!add_amount(cursor, count, unit, total_us)) {
+            return false;
+        }
+        units = unit + 1;
+    } while (is_digit(peek(cursor)));
+    return true;
+}
+
+static bool parse_iso_time(struct cursor *cursor, int64_t *total_us) {
+    return parse_amounts(cursor, iso_time_units,
+                         "after 'T' the units are H, M and S, each once and in this order",
+                         total_us);
+}
+
+static bool parse_iso(struct cursor *cursor, int64_t *total_us) {
+    static const char expected[] =
+        "the units are D, then T and H, M and S, or W alone; years and months vary in length";
+    if (cursor->text.length > 0 && cursor->text.bytes[cursor->text.length - 1] == 'W') {
+        return parse_amounts(cursor, iso_week_units, expected, total_us);
+    }
+    if (peek(cursor) != 'T' && !parse_amounts(cursor, iso_date_units, expected, total_us)) {
+        return false;
+    }
+    return !skip(cursor, 'T') || parse_iso_time(cursor, total_us);
+}
+
+static bool parse_short(struct cursor *cursor, int64_t *total_us) {
+    return parse_amounts(cursor, short_units,
+                         "the units are d, h, m, s and ms, each once and in this order", total_us);
+}
+
+static bool parse_duration(struct cursor *cursor, int64_t *out_us) {
+    bool negative = skip(cursor, '-');
+    int64_t total_us = 0;
+    bool parsed = skip(cursor, 'P') ? parse_iso(cursor, &total_us) : parse_short(cursor, &total_us);
+    if (!parsed || !parse_end(cursor)) {
+        return false;
+    }
+    *out_us = negative ? -total_us : total_us;
+    return true;
+}
+
+bool instant_parse_duration(struct text text, int64_t *out_us, struct fault *fault) {
+    struct cursor cursor = {.text = text};
+    return parse_duration(&cursor, out_us) ||
+           refuse(fault, &cursor, "a duration such as \"30d\", \"1h30m\" or \"PT5M\"");
+}

@@ -1,0 +1,183 @@
+---@meta
+-- What the Lua language server should know about policies. Never loaded by statute: README.md says what things mean.
+
+---@alias statute.instant integer microseconds since 1970-01-01T00:00:00Z
+---@alias statute.duration string "30d", "24h", "5m", "10s", "50ms", "1h30m", or ISO 8601
+---@alias statute.data table<string, any>
+---@alias statute.guard fun(data: statute.data, ctx: statute.ctx): boolean?, string?
+---@alias statute.effect fun(data: statute.data, ctx: statute.ctx): statute.effects?
+---@alias statute.permit fun(actor: statute.actor, data: statute.data, ctx: statute.ctx): boolean?, string?
+---@alias statute.type "string"|"integer"|"number"|"boolean"|"datetime"|"date"|"duration"|"object"|"array"|"any"
+
+---@class statute.actor
+---@field id string
+---@field roles string[]
+---@field permissions string[]
+---@field attributes table<string, any>
+
+---@class statute.entity
+---@field machine string
+---@field id string
+---@field state string
+---@field version integer
+---@field data statute.data
+---@field created_at statute.instant
+---@field updated_at statute.instant
+
+---@class statute.ctx
+---@field now statute.instant
+---@field actor? statute.actor
+---@field reason string
+---@field comments? string
+---@field metadata table<string, any>
+---@field from? string
+---@field to string
+---@field id string
+---@field version integer
+---@field machine string
+---@field patch statute.data
+---@field dry_run boolean
+local ctx = {}
+
+---@param machine string
+---@param id string?
+---@return statute.entity?
+function ctx:find(machine, id) end
+
+---@param query { machine: string, state?: string|string[], where?: table<string, any> }
+---@return integer
+function ctx:count(query) end
+
+---@class statute.effects
+---@field set? statute.data
+---@field unset? string[]
+---@field emit? { type: string, data?: table }[]
+---@field follow? { machine: string, id: string, to?: string, transition?: string, comments?: string, metadata?: table, data?: statute.data }[]
+---@field create? { machine: string, id?: string, data?: statute.data }[]
+
+---@class statute.field
+---@field type statute.type
+---@field doc? string
+---@field required? boolean
+---@field default? any
+---@field enum? any[]
+---@field min? number
+---@field max? number
+
+---@class statute.way
+---@field doc? string
+---@field name? string
+---@field permit? string|string[]|statute.permit
+---@field guard? statute.guard|statute.guard[]
+---@field effect? statute.effect|statute.effect[]
+
+---@class statute.timer
+---@field delay statute.duration|fun(data: statute.data, ctx: statute.ctx): statute.duration|statute.instant|nil
+---@field to string
+---@field reason? string
+---@field comments? string
+
+---@class statute.state
+---@field doc? string
+---@field final? boolean
+---@field to? table<string, true|statute.way>
+---@field require? statute.guard|statute.guard[]
+---@field on_enter? statute.effect|statute.effect[]
+---@field on_exit? statute.effect|statute.effect[]
+---@field after? statute.timer|statute.timer[]
+
+---@class statute.machine
+---@field doc? string
+---@field initial string
+---@field fields? table<string, statute.type|statute.field>
+---@field strict? boolean
+---@field states table<string, statute.state>
+---@field prepare? fun(data: statute.data, ctx: statute.ctx): statute.data
+---@field validate? fun(data: statute.data, ctx: statute.ctx): table<string, string>?
+---@field warn? fun(data: statute.data, ctx: statute.ctx): string|string[]|nil
+---@field isolation? "read committed"|"repeatable read"|"serializable"
+---@field lock? { timeout?: statute.duration, wait?: statute.duration }
+---@field retries? integer
+
+---@param name string
+---@return fun(declaration: statute.machine): any
+function machine(name) end
+
+---@param declaration table<string, string[]|{ inherits?: string|string[] }>
+function roles(declaration) end
+
+---@param declaration { drop?: string[], mask?: table<string, "last4"|"domain">, hash?: string[], redact?: ("email"|"card"|"ssn")[] }
+function pii(declaration) end
+
+---@param name string
+---@return fun(declaration: { actions: table<string, string|fun(subject: table, resource: table, ctx: table): boolean?, string?> }): any
+function access(name) end
+
+---@param list { url: string, machines?: string[], events?: string[], secret?: string, when?: fun(event: table): boolean }[]
+function webhooks(list) end
+
+time = {}
+
+---@param x any
+---@return boolean
+function time.valid_offset(x) end
+
+---@param datetime string a naive local datetime
+---@param offset_or_zone integer|string
+---@param disambiguate? "compatible"|"earlier"|"later"|"reject"
+---@return statute.instant
+function time.to_utc(datetime, offset_or_zone, disambiguate) end
+
+---@param t statute.instant|string
+---@param offset_or_zone integer|string
+---@return string
+function time.to_local(t, offset_or_zone) end
+
+---@param minutes integer
+---@return string
+function time.offset_name(minutes) end
+
+---@param minutes integer
+---@return { offset_minutes: integer, offset_hours: number, name: string, is_valid: boolean, utc_offset_string: string }
+function time.offset_info(minutes) end
+
+---@param text string RFC 3339 with an offset
+---@return statute.instant instant
+---@return integer offset_minutes
+function time.parse(text) end
+
+---@param t statute.instant|string
+---@param tolerance? statute.duration "5m"
+---@return boolean
+function time.not_future(t, tolerance) end
+
+---@param t statute.instant|string
+---@return string
+function time.format(t) end
+
+---@param t statute.instant|string
+---@param duration statute.duration|integer
+---@return statute.instant
+function time.add(t, duration) end
+
+---@param a statute.instant|string
+---@param b statute.instant|string
+---@return integer microseconds
+function time.diff(a, b) end
+
+---@param t statute.instant|string
+---@param offset_or_zone? integer|string
+---@return string
+function time.date(t, offset_or_zone) end
+
+---@param text statute.duration
+---@return integer microseconds
+function time.duration(text) end
+
+---@return string[]
+function time.zones() end
+
+---For specs: what the policies say of a request. The words are those of `statute eval --help`.
+---@param request table
+---@return table
+function decide(request) end

@@ -1,0 +1,185 @@
+local ways = require "lib.ways"
+
+local NOW = "2025-10-01T12:00:00Z"
+
+local function punch_in(data)
+  return decide { machine = "attendance", id = "a-1", action = "create", now = NOW,
+                  data = ways.with({ people_id = 7, ctzoffset = 330, punch_in = "2025-10-01T09:00:00" }, data) }
+end
+
+local PUNCHED = { people_id = 7, ctzoffset = 330, punch_in = "2025-10-01T03:30:00Z", datefor = "2025-10-01" }
+
+local function punch_out(patch, data)
+  return decide { machine = "attendance", id = "a-1", state = "PUNCHED_IN", version = 1, transition = "punch_out",
+                  now = NOW, data = data or PUNCHED, patch = patch }
+end
+
+local function error_of(decision, field)
+  assert.equal("validation_failed", decision.code)
+  return decision.errors[field]
+end
+
+describe("attendance", function()
+  local WAYS = { PUNCHED_IN = "PUNCHED_OUT", PUNCHED_OUT = "" }
+  for _, way in ipairs(ways.pairs(WAYS)) do
+    it(("%s from %s to %s"):format(way.declared and "goes" or "does not go", way.from, way.to), function()
+      local data = ways.with(PUNCHED, { punch_out = "2025-10-01T11:30:00Z" })
+      local decision = decide { machine = "attendance", id = "a-1", state = way.from, version = 1, to = way.to,
+                                now = NOW, data = data }
+      assert.equal(way.declared, decision.allowed)
+      if not way.declared then assert.equal("invalid_transition", decision.code) end
+    end)
+  end
+
+  describe("normalisation", function()
+    it("stores the local time as UTC", function()
+      local decision = punch_in()
+      assert.is_true(decision.allowed)
+      assert.equal("PUNCHED_IN", decision.to)
+      assert.equal("2025-10-01T03:30:00Z", decision.data.punch_in)
+      assert.equal(330, decision.data.ctzoffset)
+    end)
+
+    it("holds for offsets west of UTC, odd ones and the extremes", function()
+      local cases = {
+        { -300, "2025-09-30T20:00:00", "2025-10-01T01:00:00Z" },
+        { 123, "2025-10-01T09:00:00", "2025-10-01T06:57:00Z" },
+        { -720, "2025-09-30T20:00:00", "2025-10-01T08:00:00Z" },
+        { 840, "2025-10-01T23:00:00", "2025-10-01T09:00:00Z" },
+        { 0, "2025-10-01T09:00:00.25", "2025-10-01T09:00:00.25Z" },
+      }
+      for _, case in ipairs(cases) do
+        local decision = punch_in { ctzoffset = case[1], punch_in = case[2] }
+        assert.is_true(decision.allowed)
+        assert.equal(case[3], decision.data.punch_in)
+      end
+    end)
+
+    it("does not shift a time that is UTC already", function()
+      assert.equal("2025-10-01T03:30:00Z", punch_in({ punch_in = "2025-10-01T03:30:00Z" }).data.punch_in)
+    end)
+
+    it("does not shift a time that says its own offset", function()
+      assert.equal("2025-10-01T04:00:00Z", punch_in({ punch_in = "2025-10-01T09:00:00+05:00" }).data.punch_in)
+    end)
+
+    it("does not shift the punch in again when the punch out comes", function()
+      local decision = punch_out { punch_out = "2025-10-01T17:00:00" }
+      assert.is_true(decision.allowed)
+      assert.equal("PUNCHED_OUT", decision.to)
+      assert.equal("2025-10-01T03:30:00Z", decision.data.punch_in)
+      assert.equal("2025-10-01T11:30:00Z", decision.data.punch_out)
+    end)
+
+    it("takes the local date for the working day when none is given", function()
+      assert.equal("2025-10-01", punch_in().data.datefor)
+      assert.equal("2025-09-30", punch_in({ ctzoffset = -300, punch_in = "2025-09-30T20:00:00" }).data.datefor)
+    end)
+  end)
+
+  describe("the offset", function()
+    it("must be there", function()
+      local decision = punch_in { ctzoffset = false }
+      assert.is_not_nil(error_of(decision, "ctzoffset"))
+      assert.is_nil(error_of(decision, "punch_in"))
+    end)
+
+    it("must be whole minutes from -720 to 840", function()
+      for _, offset in ipairs { -721, 841, 330.5, "330", true } do
+        local decision = punch_in { ctzoffset = offset }
+        assert.is_not_nil(error_of(decision, "ctzoffset"))
+        assert.is_nil(error_of(decision, "punch_in"))
+      end
+    end)
+  end)
+
+  describe("the punch in", function()
+    it("must be there", function()
+      assert.is_not_nil(error_of(punch_in { punch_in = false }, "punch_in"))
+    end)
+
+    it("must be a date and time", function()
+      for _, value in ipairs { "", "yesterday", "2025-10-01", "2025-02-30T09:00:00", 20251001, true } do
+        assert.equal("must be a local date and time such as 2025-10-01T09:00:00",
+          error_of(punch_in { punch_in = value }, "punch_in"))
+      end
+    end)
+
+    it("may be five minutes in the future, not more", function()
+      assert.is_true(punch_in({ punch_in = "2025-10-01T17:35:00" }).allowed)
+      assert.equal("must not be in the future", error_of(punch_in { punch_in = "2025-10-01T17:35:01" }, "punch_in"))
+    end)
+  end)
+
+  describe("the punch out", function()
+    it("must be there to punch out", function()
+      local decision = punch_out {}
+      assert.equal("guard_rejected", decision.code)
+      assert.same({ "Cannot punch out without a punch_out time" }, decision.messages)
+    end)
+
+    it("must be a date and time", function()
+      assert.is_not_nil(error_of(punch_out { punch_out = "17:00" }, "punch_out"))
+    end)
+
+    it("may be five minutes in the future, not more", function()
+      assert.is_true(punch_out({ punch_out = "2025-10-01T17:35:00" }).allowed)
+      assert.equal("must not be in the future", error_of(punch_out { punch_out = "2025-10-01T17:35:01" }, "punch_out"))
+    end)
+
+    it("must be after the punch in", function()
+      for _, value in ipairs { "2025-10-01T09:00:00", "2025-10-01T08:59:59" } do
+        assert.equal("must be after punch_in", error_of(punch_out { punch_out = value }, "punch_out"))
+      end
+    end)
+
+    it("must be within 24 hours of the punch in", function()
+      local yesterday = ways.with(PUNCHED, { punch_in = "2025-09-30T03:30:00Z", datefor = "2025-09-30" })
+      assert.is_true(punch_out({ punch_out = "2025-10-01T09:00:00" }, yesterday).allowed)
+      assert.equal("must be within 24 hours of punch_in",
+        error_of(punch_out({ punch_out = "2025-10-01T09:00:01" }, yesterday), "punch_out"))
+    end)
+  end)
+
+  describe("the working day", function()
+    it("may be the local date, the day before or the day after", function()
+      for _, day in ipairs { "2025-09-30", "2025-10-01", "2025-10-02" } do
+        assert.is_true(punch_in({ datefor = day }).allowed)
+      end
+    end)
+
+    it("may not be further away", function()
+      for _, day in ipairs { "2025-09-29", "2025-10-03" } do
+        assert.equal("must be within one day of the local date of punch_in", error_of(punch_in { datefor = day }, "datefor"))
+      end
+    end)
+
+    it("goes by the local date, not by that of UTC", function()
+      local early = { punch_in = "2025-10-01T02:00:00" } -- 20:30 on 30 September, UTC
+      assert.is_true(punch_in(ways.with(early, { datefor = "2025-10-02" })).allowed)
+      assert.is_not_nil(error_of(punch_in(ways.with(early, { datefor = "2025-09-29" })), "datefor"))
+    end)
+
+    it("must be a date", function()
+      for _, day in ipairs { "01-10-2025", "2025-02-30", 7 } do
+        assert.is_not_nil(error_of(punch_in { datefor = day }, "datefor"))
+      end
+    end)
+  end)
+
+  it("names everything that is wrong at once", function()
+    local decision = decide { machine = "attendance", id = "a-1", action = "create", now = NOW,
+                              data = { ctzoffset = 330, punch_in = "x", punch_out = "y", datefor = "z" } }
+    assert.equal("validation_failed", decision.code)
+    assert.is_not_nil(decision.errors.punch_in)
+    assert.is_not_nil(decision.errors.punch_out)
+    assert.is_not_nil(decision.errors.datefor)
+  end)
+
+  it("checks a correction like a new punch", function()
+    local decision = decide { machine = "attendance", id = "a-1", state = "PUNCHED_OUT", version = 2, action = "update",
+                              now = NOW, data = ways.with(PUNCHED, { punch_out = "2025-10-01T11:30:00Z" }),
+                              patch = { punch_out = "2025-10-01T08:00:00" } }
+    assert.equal("must be after punch_in", error_of(decision, "punch_out"))
+  end)
+end)

@@ -1,0 +1,38 @@
+-- For specs: a table of ways, `{ FROM = "TO TO2", ... }`, taken apart.
+
+local ways = {}
+
+local function words(text)
+  local list = {}
+  for word in text:gmatch("%S+") do list[#list + 1] = word end
+  table.sort(list)
+  return list
+end
+
+-- The states that `from` leads to, sorted.
+function ways.out_of(declared, from) return words(declared[from]) end
+
+-- Every ordered pair of states, `from == to` too, and whether the table declares that way.
+function ways.pairs(declared)
+  local list = {}
+  for from in pairs(declared) do
+    local reachable = {}
+    for _, to in ipairs(words(declared[from])) do reachable[to] = true end
+    for to in pairs(declared) do
+      list[#list + 1] = { from = from, to = to, declared = reachable[to] == true }
+    end
+  end
+  return list
+end
+
+-- A copy of `base` with the entries of `more` put over it; false takes an entry away.
+function ways.with(base, more)
+  local copy = {}
+  for key, value in pairs(base) do copy[key] = value end
+  for key, value in pairs(more or {}) do
+    if value == false then copy[key] = nil else copy[key] = value end
+  end
+  return copy
+end
+
+return ways

@@ -1,0 +1,295 @@
+/* bench_store.c: how many transitions a second the store commits, one by one and in batches.
+ * Usage: bench_store [DIRECTORY [ENTITIES]]
+ * A transition is what a worker does with the store: read the entity, write it in its next state,
+ * add its audit record and its event. Sizes are measured in turns, so that a slow moment of the
+ * machine hits them all, and the median of the rounds is shown. Links statute_store. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "model/chain.h"
+#include "store/store.h"
+
+#define ROUNDS    5
+#define ROUND_US  (NOW_SECOND / 2)
+#define MOST      256
+#define FIRST_DAY INT64_C(1759289400000000)
+
+static const size_t sizes[] = {1, 8, 32, 64, 256};
+#define SIZES (sizeof sizes / sizeof sizes[0])
+
+static const struct text states[] = {TEXT("DRAFT"),       TEXT("SUBMITTED"), TEXT("APPROVED"),
+                                     TEXT("IN_PROGRESS"), TEXT("COMPLETED"), TEXT("CLOSED")};
+#define STATES (sizeof states / sizeof states[0])
+
+/* 300 bytes of data, as a work order has them. */
+static const struct text data_json = TEXT(
+    "{\"address\":{\"city\":\"Pune\",\"street\":\"12 MG Road\",\"zip\":\"411001\"},"
+    "\"assignee\":\"user-4711\",\"ctzoffset\":330,\"description\":\"Replace the compressor of "
+    "the rooftop unit, check the pressure\",\"due\":\"2025-10-01T03:30:00Z\",\"estimate\":12.5,"
+    "\"priority\":\"HIGH\",\"tags\":[\"hvac\",\"rooftop\",\"urgent\"],\"vendor_id\":\"v-12\"}");
+static const struct text event_json =
+    TEXT("{\"actor\":\"user-4711\",\"from\":\"APPROVED\",\"to\":\"IN_PROGRESS\",\"version\":7,"
+         "\"audit_id\":\"01890a5d-ac96-774b-bcce-b302099a8057\",\"comments\":null}");
+
+struct bench {
+    struct store *store;
+    struct arena arena;
+    const struct js *data;
+    struct actor actor;
+    size_t entities;
+    bool events;
+    uint64_t random;
+    int64_t now_us;
+    int64_t transitions;
+};
+
+struct figures {
+    double per_second[ROUNDS];
+    double cpu_us[ROUNDS];
+};
+
+static int64_t clock_us(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return now.tv_sec * NOW_SECOND + now.tv_nsec / 1000;
+}
+
+static _Noreturn void give_up(const struct fault *fault) {
+    fprintf(stderr, "bench_store: %s\n", fault->message);
+    exit(3);
+}
+
+static void check(bool fine, const struct fault *fault) {
+    if (!fine) {
+        give_up(fault);
+    }
+}
+
+static uint64_t next_random(struct bench *bench) {
+    bench->random ^= bench->random << 13;
+    bench->random ^= bench->random >> 7;
+    bench->random ^= bench->random << 17;
+    return bench->random;
+}
+
+/* Identifiers look random, so that neighbours in the index are no neighbours in the table. */
+static struct text entity_id(struct arena *arena, size_t number) {
+    uint64_t mixed = (uint64_t)number * UINT64_C(0x9E3779B97F4A7C15);
+    return text_print(arena, "%08x-%04x-7000-8000-%012zx", (unsigned)(mixed >> 32),
+                      (unsigned)(mixed >> 16) & 0xFFFF, number);
+}
+
+/* --- one transition --- */
+
+static struct text next_state(struct text state) {
+    for (size_t i = 0; i < STATES; i++) {
+        if (text_equal(states[i], state)) {
+            return states[(i + 1) % STATES];
+        }
+    }
+    return states[0];
+}
+
+static struct record record_of(struct bench *bench, const struct entity *entity, struct text to) {
+    struct record record = {
+        .sequence = entity->audit_sequence + 1,
+        .machine = entity->machine,
+        .entity_id = entity->id,
+        .from_state = entity->state,
+        .to_state = to,
+        .actor = &bench->actor,
+        .action = TEXT("transition"),
+        .reason = TEXT("user_action"),
+        .comments = TEXT("Pressure checked"),
+        .version = entity->version + 1,
+        .timestamp_us = bench->now_us,
+        .success = true,
+        .execution_us = 41,
+        .isolation = TEXT("read committed"),
+        .policy = TEXT("4431a9f0a24445ce2aae7a2857ca9fdf32b8fc214658366f3337b2f9bd6a9780"),
+        .request_id = TEXT("01890a5d-ac96-774b-bcce-b302099a8057"),
+    };
+    struct id_source ids = id_system();
+    id_uuid7(&ids, bench->now_us, record.uuid);
+    return record;
+}
+
+static void add_record(struct bench *bench, struct entity *entity, struct text to,
+                       struct store_record *out) {
+    struct record record = record_of(bench, entity, to);
+    *out = (struct store_record){
+        .machine = entity->machine,
+        .entity_id = entity->id,
+        .from_state = entity->state,
+        .to_state = to,
+        .actor_id = bench->actor.id,
+        .reason = record.reason,
+        .sequence = record.sequence,
+        .timestamp_us = record.timestamp_us,
+        .success = true,
+        .json = chain_record(&bench->arena, &record),
+    };
+    memcpy(out->uuid, record.uuid, ID_LENGTH);
+    memcpy(out->previous_hash, entity->audit_hash, DIGEST_BYTES);
+    chain_hash(out->previous_hash, out->json, out->hash);
+    entity->audit_sequence = record.sequence;
+    memcpy(entity->audit_hash, out->hash, DIGEST_BYTES);
+}
+
+/* What a transition changes of an entity and adds to the batch. */
+static void move(struct bench *bench, struct entity *entity, struct store_entity_write *write,
+                 struct store_record *record, struct store_outbox *event) {
+    struct text to = next_state(entity->state);
+    bench->now_us += 50;
+    bool absent = !entity->exists;
+    *write = (struct store_entity_write){entity, absent ? 0 : entity->version, true};
+    add_record(bench, entity, to, record);
+    entity->exists = true;
+    entity->state = to;
+    entity->version++;
+    entity->data = absent ? bench->data : entity->data;
+    entity->updated_us = bench->now_us;
+    *event = (struct store_outbox){.id = (struct text){record->uuid, ID_LENGTH},
+                                   .type = TEXT("transition.succeeded"),
+                                   .machine = entity->machine,
+                                   .entity_id = entity->id,
+                                   .timestamp_us = bench->now_us,
+                                   .json = event_json};
+}
+
+/* --- one batch --- */
+
+static void run(struct bench *bench, const struct store_key *keys, size_t count) {
+    struct fault fault = FAULT_INIT;
+    struct entity entities[MOST];
+    struct store_entity_write writes[MOST];
+    struct store_record records[MOST];
+    struct store_outbox events[MOST];
+    check(store_begin(bench->store, STORE_WRITE, ISOLATION_DEFAULT, &fault), &fault);
+    check(store_read(bench->store, &bench->arena, keys, count, entities, &fault), &fault);
+    for (size_t i = 0; i < count; i++) {
+        move(bench, &entities[i], &writes[i], &records[i], &events[i]);
+    }
+    struct store_batch batch = {.entities = writes,
+                                .entity_count = count,
+                                .records = records,
+                                .record_count = count,
+                                .outbox = events,
+                                .outbox_count = bench->events ? count : 0};
+    check(store_write(bench->store, &batch, &fault), &fault);
+    check(store_commit(bench->store, &fault), &fault);
+    bench->transitions += (int64_t)count;
+}
+
+static bool is_among(const struct store_key *keys, size_t count, struct text id) {
+    for (size_t i = 0; i < count; i++) {
+        if (text_equal(keys[i].id, id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void run_random(struct bench *bench, size_t count) {
+    struct store_key keys[MOST];
+    arena_reset(&bench->arena);
+    for (size_t i = 0; i < count;) {
+        struct text id = entity_id(&bench->arena, (size_t)(next_random(bench) % bench->entities));
+        if (!is_among(keys, i, id)) {
+            keys[i++] = (struct store_key){TEXT("work_order"), id};
+        }
+    }
+    run(bench, keys, count);
+}
+
+static void fill(struct bench *bench) {
+    struct store_key keys[MOST];
+    for (size_t made = 0; made < bench->entities;) {
+        size_t count = 0;
+        arena_reset(&bench->arena);
+        for (; count < MOST && made < bench->entities; made++) {
+            keys[count++] = (struct store_key){TEXT("work_order"), entity_id(&bench->arena, made)};
+        }
+        run(bench, keys, count);
+    }
+}
+
+/* --- measuring --- */
+
+static void measure(struct bench *bench, size_t size, struct figures *figures, int round) {
+    int64_t before = bench->transitions;
+    int64_t start = clock_us(CLOCK_MONOTONIC), cpu = clock_us(CLOCK_PROCESS_CPUTIME_ID), now;
+    do {
+        run_random(bench, size);
+        now = clock_us(CLOCK_MONOTONIC);
+    } while (now - start < ROUND_US);
+    double done = (double)(bench->transitions - before);
+    figures->per_second[round] = done * (double)NOW_SECOND / (double)(now - start);
+    figures->cpu_us[round] = (double)(clock_us(CLOCK_PROCESS_CPUTIME_ID) - cpu) / done;
+}
+
+static int by_value(const void *a, const void *b) {
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+static double median(double *values) {
+    qsort(values, ROUNDS, sizeof *values, by_value);
+    return values[ROUNDS / 2];
+}
+
+static void compare(struct bench *bench, bool events) {
+    static struct figures figures[SIZES];
+    bench->events = events;
+    for (int round = 0; round < ROUNDS; round++) {
+        for (size_t i = 0; i < SIZES; i++) {
+            measure(bench, sizes[i], &figures[i], round);
+        }
+    }
+    double single = 0;
+    for (size_t i = 0; i < SIZES; i++) {
+        double rate = median(figures[i].per_second);
+        single = i == 0 ? rate : single;
+        printf("%7zu %14.0f %8.1f %14.1f\n", sizes[i], rate, rate / single,
+               median(figures[i].cpu_us));
+    }
+}
+
+static void remove_store(const char *path) {
+    static const char *const endings[] = {"", "-wal", "-shm", ".lock"};
+    char name[512];
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        snprintf(name, sizeof name, "%s%s", path, endings[i]);
+        unlink(name);
+    }
+}
+
+int main(int argc, char **argv) {
+    struct bench bench = {.entities = argc > 2 ? strtoul(argv[2], NULL, 10) : 10000,
+                          .random = UINT64_C(88172645463325252),
+                          .now_us = FIRST_DAY};
+    struct fault fault = FAULT_INIT;
+    struct arena arena;
+    char path[400], url[512];
+    snprintf(path, sizeof path, "%s/bench_store.%ld.db", argc > 1 ? argv[1] : "/tmp",
+             (long)getpid());
+    snprintf(url, sizeof url, "sqlite:%s", path);
+    arena_init(&arena, 0);
+    arena_init(&bench.arena, 0);
+    check(store_open(text_of(url), STORE_WRITER, &bench.store, &fault), &fault);
+    check(js_parse(&arena, data_json, &bench.data, &fault), &fault);
+    bench.actor = (struct actor){.id = TEXT("user-4711")};
+    fill(&bench);
+    printf("%zu entities in %s\n", bench.entities, path);
+    printf("  batch     per second    times   cpu us each\n");
+    compare(&bench, false);
+    printf("with an event in the outbox each:\n");
+    compare(&bench, true);
+    store_close(bench.store);
+    remove_store(path);
+    arena_deinit(&bench.arena);
+    arena_deinit(&arena);
+    return 0;
+}

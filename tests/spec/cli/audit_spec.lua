@@ -1,0 +1,81 @@
+local http     = require "tests.support.http"
+local json     = require "tests.support.json"
+local policies = require "tests.support.policies"
+local server   = require "tests.support.server"
+
+local DOOR = [[
+return machine "door" { initial = "SHUT", states = { SHUT = { to = { OPEN = true } }, OPEN = { to = { SHUT = true } } } }
+]]
+
+describe("statute audit", function()
+  local directory, store
+
+  setup(function()
+    directory = policies.temporary()
+    local statute = server.start { directory = directory, policies = { ["door.lua"] = DOOR } }
+    store = statute.store
+    for i = 1, 5 do
+      statute:create("door", "d" .. i, { n = i })
+      http.expect(statute:move("door", "d" .. i, { to = "OPEN", comments = "Number " .. i }), 200)
+      statute:move("door", "d" .. i, "OPEN")
+      http.expect(statute:move("door", "d" .. i, "SHUT"), 200)
+    end
+    statute:stop(true)
+  end)
+  teardown(function() policies.remove(directory) end)
+
+  -- Runs SQL on a copy of the database and verifies the copy.
+  local function tampered(sql)
+    local copy = directory .. "/copy.db"
+    os.remove(copy)
+    os.execute(("cp %s/x.db %s"):format(directory, copy))
+    local status, out, err = server.run { "sqlite3", copy, sql }
+    assert(status == 0, out .. err)
+    return server.statute { "audit", "verify", "--store", "sqlite:" .. copy }
+  end
+
+  local function entity(id) return ("(SELECT number FROM entity WHERE id = '%s')"):format(id) end
+
+  it("verify says that all is fine when nobody touched anything", function()
+    local status, out, err = server.statute { "audit", "verify", "--store", store }
+    assert.equal(0, status, out .. err)
+    assert.truthy(out:find("fine: 20 records in 5 chains, 0 problems", 1, true), out .. err)
+  end)
+
+  -- what was done to the database, and what the problem must name
+  local TAMPERED = {
+    ["a record that was changed"]          = { "UPDATE audit SET json = replace(json, 'Number 3', 'Number 4')", "d3" },
+    ["a record that lost its refusal"]     = { "UPDATE audit SET json = replace(json, 'invalid_transition', 'ok') WHERE entity = " .. entity "d4", "d4" },
+    ["a record taken out of the middle"]   = { "DELETE FROM audit WHERE sequence = 2 AND entity = " .. entity "d2", "d2" },
+    ["a tail that was cut off"]            = { "DELETE FROM audit WHERE sequence = 4 AND entity = " .. entity "d5", "d5" },
+    ["a first record that was taken out"]  = { "DELETE FROM audit WHERE sequence = 1 AND entity = " .. entity "d1", "d1" },
+    ["a hash that was forged"]             = { "UPDATE audit SET hash = previous_hash WHERE sequence = 3 AND entity = " .. entity "d1", "d1" },
+    ["a column that says otherwise"]       = { "UPDATE audit SET actor = 'nobody', success = 1 WHERE sequence = 3 AND entity = " .. entity "d2", "d2" },
+    ["an entity moved behind its back"]    = { "UPDATE entity SET kind = (SELECT id FROM kind WHERE state = 'OPEN') WHERE id = 'd1'", "d1" },
+    ["an entity's version changed"]        = { "UPDATE entity SET version = 9 WHERE id = 'd3'", "d3" },
+  }
+  for name, case in pairs(TAMPERED) do
+    it("verify finds " .. name, function()
+      local status, out, err = tampered(case[1])
+      assert.equal(1, status, out .. err)
+      assert.truthy(out:find(case[2], 1, true), out .. err)
+    end)
+  end
+
+  it("export writes every record, one a line", function()
+    local status, out, err = server.statute { "audit", "export", "--store", store }
+    assert.equal(0, status, err)
+    local count = 0
+    for line in out:gmatch("[^\n]+") do
+      local record = assert(json.decode(line))
+      assert.equal("door", record.machine)
+      assert.is_string(record.hash)
+      count = count + 1
+    end
+    assert.equal(20, count)
+  end)
+
+  it("exits with 3 when there is no store", function()
+    assert.equal(3, (server.statute { "audit", "verify", "--store", "sqlite:" .. directory .. "/none/x.db" }))
+  end)
+end)

@@ -1,0 +1,132 @@
+-- scripts/check-layers against a copy of the engine with one planted violation at a time.
+local policies = require "tests.support.policies"
+local server   = require "tests.support.server"
+
+describe("check-layers", function()
+  local copy
+
+  setup(function()
+    copy = policies.temporary()
+    assert(os.execute(("cp -r engine %s/engine"):format(copy)))
+  end)
+  teardown(function() policies.remove(copy) end)
+
+  local function check() return server.run { "scripts/check-layers", copy } end
+
+  -- Plants `lines` as a new file, checks, and takes it away again.
+  local function plant(path, lines)
+    local file = copy .. "/engine/" .. path
+    policies.write_file(file, table.concat(lines, "\n") .. "\n")
+    local status, printed = check()
+    os.remove(file)
+    return status, printed
+  end
+
+  -- `violations`: a list of { path, include line, part of the reason, line number (3) }.
+  local function finds(violations)
+    for _, case in ipairs(violations) do
+      local path, include, reason, line = table.unpack(case)
+      local status, printed = plant(path, { "/* planted */", "", include, "int planted;" })
+      local expected = ("engine/%s:%d: "):format(path, line or 3)
+      assert.equal(1, status, include .. "\n" .. printed)
+      assert.truthy(printed:find(expected, 1, true), ("%s is not in\n%s"):format(expected, printed))
+      assert.truthy(printed:find(reason, 1, true), ("%s is not in\n%s"):format(reason, printed))
+      assert.equal(1, select(2, printed:gsub("\n", "\n")), "one violation, one line:\n" .. printed)
+    end
+  end
+
+  -- The lines are not flagged.
+  local function accepts(path, lines)
+    local status, printed = plant(path, lines)
+    assert.equal(0, status, printed)
+  end
+
+  it("finds nothing in the engine as it is", function()
+    local status, printed = check()
+    assert.equal(0, status, printed)
+  end)
+
+  it("finds what includes a layer below it", function()
+    finds {
+      { "base/planted.c", '#include "timezone/zone.h"', "base may not include timezone/zone.h" },
+      { "base/planted.h", '#include "model/entity.h"', "base may not include model/entity.h" },
+      { "timezone/planted.c", '#include "model/entity.h"', "timezone may not include model/entity.h" },
+      { "model/planted.c", '#include "store/store.h"', "model may not include store/store.h" },
+      { "store/planted.c", '#include "lock/lock.h"', "store may not include lock/lock.h" },
+      { "policy/planted.c", '#include "core/batch.h"', "policy may not include core/batch.h" },
+      { "core/planted.c", '#include "server/worker.h"', "core may not include server/worker.h" },
+      { "server/planted.c", '#include "cli/cli.h"', "server may not include cli/cli.h" },
+    }
+  end)
+
+  it("keeps the siblings apart, both ways", function()
+    finds {
+      { "policy/planted.c", '#include "lock/lock.h"', "policy and lock are siblings" },
+      { "lock/planted.c", '#include "policy/policy.h"', "lock may not include policy/policy.h" },
+    }
+  end)
+
+  it("finds a third-party header outside of its folder", function()
+    finds {
+      { "core/planted.c", "#include <sqlite3.h>", "only store may" },
+      { "server/planted.c", "#include <libpq-fe.h>", "only store may" },
+      { "server/planted.c", "#include <jansson.h>", "only base may" },
+      { "server/planted.c", "#include <openssl/sha.h>", "only base may" },
+      { "store/planted.c", "#include <hiredis/hiredis.h>", "only lock may" },
+      { "core/planted.c", "#include <lua.h>", "only policy may" },
+      { "core/planted.c", '#include "lauxlib.h"', "only policy may" },
+      { "cli/planted.c", "#include <event2/http.h>", "only server may" },
+      { "planted.c", "#include <event2/event.h>", "only server may" },
+      { "cli/planted.c", "#include <curl/curl.h>", "has no owner" },
+    }
+  end)
+
+  it("finds an include however it is written", function()
+    finds {
+      { "base/planted.c", '  #  include   "store/store.h" /* why not */', "base may not include store/store.h" },
+      { "base/planted.c", '/* one */ #include "store/store.h"', "base may not include store/store.h" },
+      { "base/planted.c", '%:include "store/store.h"', "base may not include store/store.h" },
+      { "base/planted.c", '#include/**/"store/store.h"', "base may not include store/store.h" },
+      { "base/planted.c", '#incl\\\nude "store/store.h"', "base may not include store/store.h" },
+      { "base/planted.c", '#include "../store/store.h"', "folder/file" },
+      { "base/planted.c", '#include "base/../store/store.h"', "without dots" },
+      { "base/planted.c", "#include <base/text.h>", "quotes" },
+      { "base/planted.c", '#include "text.h"', "folder/file" },
+      { "base/planted.c", "#include HEADER", "cannot be checked" },
+      { "base/planted.c", 'const char *a = "/*"; char b = \'"\';\n#include "store/store.h"', "base may not", 4 },
+    }
+  end)
+
+  it("finds every violation of a file", function()
+    local status, printed = plant("base/planted.c", { '#include "store/store.h"', "", "#include <lua.h>" })
+    assert.equal(1, status)
+    assert.truthy(printed:find("engine/base/planted.c:1: ", 1, true))
+    assert.truthy(printed:find("engine/base/planted.c:3: ", 1, true))
+  end)
+
+  it("finds a folder that is no layer", function()
+    local status, printed = plant("extra/planted.c", { "int planted;" })
+    os.remove(copy .. "/engine/extra")
+    assert.equal(1, status)
+    assert.truthy(printed:find("engine/extra/planted.c:1: folder extra is no layer", 1, true))
+  end)
+
+  it("leaves comments and strings alone", function()
+    accepts("base/planted.c", {
+      '// #include "store/store.h"', "/*", '#include "store/store.h"', "*/", 'const char *text = "\\', '#include <lua.h>";',
+      "int it; /* isn't */ // and \"that",
+    })
+  end)
+
+  it("lets a layer use itself, those above it, and the system", function()
+    accepts("server/planted.c", {
+      '#include "server/http.h"', '#include "policy/policy.h"', '#include "lock/lock.h"', '#include "base/text.h"',
+      "#include <event2/event.h>", "#include <sys/inotify.h>", "#include <stdio.h>",
+    })
+  end)
+
+  it("says so when there is nothing to check", function()
+    local status = server.run { "scripts/check-layers", copy .. "/engine/base" }
+    assert.equal(2, status)
+  end)
+end)

@@ -1,0 +1,107 @@
+local json     = require "tests.support.json"
+local policies = require "tests.support.policies"
+local server   = require "tests.support.server"
+
+local GOOD = [[
+return machine "door" {
+  doc = "A door.", initial = "SHUT",
+  states = { SHUT = { to = { OPEN = { name = "open", permit = "door.open" } } }, OPEN = { final = true } },
+}
+]]
+
+describe("statute check", function()
+  local directory
+
+  before_each(function() directory = policies.temporary() end)
+  after_each(function() policies.remove(directory) end)
+
+  local function check(files, ...)
+    return server.statute { "check", "--policies", policies.write(files, directory .. "/policies"), ... }
+  end
+
+  it("shows what good policies say", function()
+    local status, out, err = check { ["door.lua"] = GOOD, ["roles.lua"] = [[ return roles { porter = { "door.*" } } ]] }
+    assert.equal(0, status, out .. err)
+    for _, word in ipairs { "door", "A door.", "SHUT", "OPEN", "door.open", "porter" } do assert.truthy(out:find(word, 1, true), word) end
+  end)
+
+  it("finds nothing wrong with the policies of this project", function()
+    local status, out, err = server.statute { "check", "--policies", "policies" }
+    assert.equal(0, status, out .. err)
+    for _, machine in ipairs { "task", "work_order", "line_item", "ticket", "incident", "attendance" } do
+      assert.truthy(out:find(machine, 1, true), machine)
+    end
+  end)
+
+  it("speaks JSON, too", function()
+    local status, out = check({ ["door.lua"] = GOOD }, "--format", "json")
+    assert.equal(0, status)
+    local shown = assert(json.decode(out))
+    assert.equal("door", shown.machines[1].name)
+    assert.same({ "door.open" }, shown.permissions)
+  end)
+
+  -- what is wrong, and words of the message that must name it
+  local BAD = {
+    ["a machine without states"]     = { 'return machine "a" { initial = "A" }', "states" },
+    ["a machine without an initial"] = { 'return machine "a" { states = { A = {} } }', "initial" },
+    ["an initial that is no state"]  = { 'return machine "a" { initial = "B", states = { A = {} } }', "B" },
+    ["a way to nowhere"]             = { 'return machine "a" { initial = "A", states = { A = { to = { B = true } } } }', "B" },
+    ["an unknown machine key"]       = { 'return machine "a" { initial = "A", statess = {}, states = { A = {} } }', "statess" },
+    ["an unknown state key"]         = { 'return machine "a" { initial = "A", states = { A = { final = true, entry = 1 } } }', "entry" },
+    ["an unknown way key"]           = { 'return machine "a" { initial = "A", states = { A = { to = { A = { gard = 1 } } } } }', "gard" },
+    ["a guard that is no function"]  = { 'return machine "a" { initial = "A", states = { A = { to = { A = { guard = "x" } } } } }', "guard" },
+    ["a permit that is a number"]    = { 'return machine "a" { initial = "A", states = { A = { to = { A = { permit = 7 } } } } }', "permit" },
+    ["an unknown type"]              = { 'return machine "a" { initial = "A", fields = { x = "text" }, states = { A = {} } }', "text" },
+    ["a default that does not fit"]  = { 'return machine "a" { initial = "A", fields = { x = { type = "integer", default = "x" } }, states = { A = {} } }', "default" },
+    ["a timer without a delay"]      = { 'return machine "a" { initial = "A", states = { A = { after = { to = "A" }, to = { A = true } } } }', "delay" },
+    ["a timer with a bad delay"]     = { 'return machine "a" { initial = "A", states = { A = { after = { delay = "soon", to = "A" }, to = { A = true } } } }', "soon" },
+    ["a timer to nowhere"]           = { 'return machine "a" { initial = "A", states = { A = { after = { delay = "1d", to = "Z" } } } }', "Z" },
+    ["an unknown isolation"]         = { 'return machine "a" { initial = "A", isolation = "chaos", states = { A = {} } }', "chaos" },
+    ["two ways with one verb"]       = { 'return machine "a" { initial = "A", states = { A = { to = { A = { name = "go" }, B = { name = "go" } } }, B = {} } }', "go" },
+    ["a role that inherits nobody"]  = { 'return roles { a = { inherits = "ghost" } }', "ghost" },
+    ["roles that inherit in a ring"] = { 'return roles { a = { inherits = "b" }, b = { inherits = "a" } }', "inherits" },
+    ["a file that returns nothing"]  = { "local x = 1", "return" },
+    ["a file that is no Lua"]        = { "local = 1", "expected" },
+    ["a file that fails"]            = { 'error("oh no")', "oh no" },
+    ["a missing helper"]             = { 'require "lib.nowhere"', "lib.nowhere" },
+    ["a helper outside"]             = { 'require "../secrets"', "secrets" },
+    ["a global"]                     = { "x = 1", "x" },
+    ["an unknown constructor"]       = { 'return machin "a" {}', "machin" },
+  }
+
+  for name, case in pairs(BAD) do
+    it("finds " .. name, function()
+      local status, out, err = check { ["bad.lua"] = case[1] }
+      assert.equal(1, status, out .. err)
+      local line = (out .. err):match("bad%.lua:%d+:[^\n]*")
+      assert.is_string(line, out .. err)
+      assert.truthy((out .. err):find(case[2], 1, true), out .. err)
+    end)
+  end
+
+  it("finds every problem of every file at once", function()
+    local status, out = check { ["a.lua"] = "local = 1", ["b.lua"] = BAD["an unknown machine key"][1], ["c.lua"] = GOOD,
+                                ["d.lua"] = 'return machine "d" { initial = "X", colour = 1, states = { A = { to = { B = true } } } }' }
+    assert.equal(1, status)
+    local count = 0
+    for file in out:gmatch("(%a)%.lua:%d+:") do
+      count = count + 1
+      assert.not_equal("c", file)
+    end
+    assert.is_true(count >= 5, out)
+  end)
+
+  it("exits with 3 when there is no such directory", function()
+    local status, _, err = server.statute { "check", "--policies", directory .. "/nowhere" }
+    assert.equal(3, status)
+    assert.truthy(err:find("nowhere", 1, true))
+  end)
+
+  it("draws a machine", function()
+    local folder = policies.write({ ["door.lua"] = GOOD }, directory .. "/policies")
+    local status, out, err = server.statute { "graph", "--policies", folder, "door" }
+    assert.equal(0, status, err)
+    assert.truthy(out:find("SHUT", 1, true))
+  end)
+end)

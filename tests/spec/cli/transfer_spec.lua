@@ -1,0 +1,116 @@
+local http     = require "tests.support.http"
+local json     = require "tests.support.json"
+local policies = require "tests.support.policies"
+local server   = require "tests.support.server"
+
+local DOOR = [[
+return machine "door" {
+  initial = "SHUT", fields = { height = "integer" },
+  states = { SHUT = { to = { OPEN = true } }, OPEN = { to = { SHUT = true } } },
+}
+]]
+
+describe("statute import and export", function()
+  local directory, folder, store
+
+  before_each(function()
+    directory = policies.temporary()
+    folder = policies.write({ ["door.lua"] = DOOR }, directory .. "/policies")
+    store = "sqlite:" .. directory .. "/x.db"
+  end)
+  after_each(function() policies.remove(directory) end)
+
+  local function import(lines, ...)
+    local path = directory .. "/in.ndjson"
+    policies.write_file(path, type(lines) == "string" and lines or table.concat(lines, "\n") .. "\n")
+    return server.statute { "import", "--policies", folder, "--store", store, ..., path }
+  end
+
+  local function export(...)
+    local status, out, err = server.statute { "export", "--store", store, ... }
+    assert.equal(0, status, err)
+    local items = {}
+    for line in out:gmatch("[^\n]+") do items[#items + 1] = assert(json.decode(line)) end
+    return items, out
+  end
+
+  local function line(id, more)
+    local item = { machine = "door", id = id, state = "OPEN", data = { height = 3 } }
+    for key, value in pairs(more or {}) do item[key] = value end
+    return json.encode(item)
+  end
+
+  it("bring entities in, in any state, and out again", function()
+    local status, out, err = import { line "a", line("b", { state = "SHUT", data = { height = 4, note = "ü" } }) }
+    assert.equal(0, status, out .. err)
+    local items = export()
+    table.sort(items, function(a, b) return a.id < b.id end)
+    assert.equal(2, #items)
+    assert.equal("door", items[1].machine)
+    assert.equal("OPEN", items[1].state)
+    assert.same({ height = 4, note = "ü" }, items[2].data)
+  end)
+
+  it("survive a round trip", function()
+    local lines = {}
+    for i = 1, 500 do lines[i] = line(("d%03d"):format(i), { state = i % 2 == 0 and "OPEN" or "SHUT", data = { height = i } }) end
+    assert.equal(0, (import(lines)))
+    local _, first = export()
+    store = "sqlite:" .. directory .. "/y.db"
+    assert.equal(0, (import(first)))
+    local items = export()
+    assert.equal(500, #items)
+    table.sort(items, function(a, b) return a.id < b.id end)
+    for i, item in ipairs(items) do
+      assert.equal(i, item.data.height)
+      assert.equal(i % 2 == 0 and "OPEN" or "SHUT", item.state)
+    end
+  end)
+
+  it("name the lines that are bad, and take the others", function()
+    local status, out = import({ line "a", "{", line("b", { state = "MELTED" }), line("c", { data = { height = "tall" } }),
+                                 line "a", line("d", { machine = "gate" }), line("f", { data = 7 }), line "e" }, "--on-error", "continue")
+    assert.equal(1, status)
+    for number = 1, 8 do
+      assert.equal(number > 1 and number < 8, out:find(("in.ndjson:%d: "):format(number), 1, true) ~= nil, out)
+    end
+    assert.equal(2, #export())
+  end)
+
+  it("stop at a bad line unless told otherwise, and can be run again", function()
+    local lines = { line "a", line("b", { state = "MELTED" }), line "c" }
+    local status, out = import(lines)
+    assert.equal(1, status)
+    assert.truthy(out:find("in.ndjson:2: ", 1, true), out)
+    assert.equal(1, #export())
+    lines[2] = line "b"
+    assert.equal(0, (import(lines, "--skip-existing")))
+    assert.equal(3, #export())
+  end)
+
+  it("say how far they are, and how much they did", function()
+    local _, _, err = import { line "a", line "b" }
+    assert.truthy(err:find("imported 2 entities", 1, true), err)
+  end)
+
+  it("read standard input", function()
+    local status = server.statute({ "import", "--policies", folder, "--store", store, "-" }, line "piped" .. "\n")
+    assert.equal(0, status)
+    assert.equal("piped", export()[1].id)
+  end)
+
+  it("are seen by a server, history and all", function()
+    assert.equal(0, (import { line "a" }))
+    local statute = server.start { policies = folder, directory = directory, store = store }
+    assert.equal("OPEN", http.expect(statute:read("door", "a"), 200).state)
+    local records = statute:history("door", "a")
+    assert.equal(1, #records)
+    assert.equal("migration", records[1].reason)
+    http.expect(statute:move("door", "a", "SHUT"), 200)
+    statute:stop(true)
+  end)
+
+  it("exit with 3 when the file is not there", function()
+    assert.equal(3, (server.statute { "import", "--policies", folder, "--store", store, directory .. "/nowhere" }))
+  end)
+end)

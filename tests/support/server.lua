@@ -1,0 +1,177 @@
+-- Starts and stops a real server: port 0, a fresh temporary directory, a database of its own.
+--
+--   local statute = server.start { policies = { ["door.lua"] = "return machine ..." } }
+--   statute.client:get("/v1/machines"); statute:stop()
+local eventually = require "tests.support.eventually"
+local http       = require "tests.support.http"
+local policies   = require "tests.support.policies"
+
+local server = { program = os.getenv("STATUTE") or "build/statute" }
+
+-- How much slower and larger than usual the program may be: builds with a sanitizer are both.
+server.patience = server.program:find("san/", 1, true) and 20 or 1
+
+local Server = {}
+Server.__index = Server
+
+local read = policies.read_file
+
+function server.quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
+
+local function quoted(list)
+  local parts = {}
+  for i, item in ipairs(list) do parts[i] = server.quote(item) end
+  return table.concat(parts, " ")
+end
+
+-- Runs a program to its end. Returns exit status, standard output, standard error.
+function server.run(arguments, input)
+  local directory = policies.temporary()
+  local out, err, fed = directory .. "/out", directory .. "/err", "/dev/null"
+  if input then
+    fed = directory .. "/in"
+    policies.write_file(fed, input)
+  end
+  local command = ("timeout 60 %s <%s >%s 2>%s"):format(quoted(arguments), fed, out, err)
+  local _, kind, code = os.execute(command)
+  local printed, complained = read(out), read(err)
+  policies.remove(directory)
+  return kind == "signal" and 128 + code or code, printed, complained
+end
+
+-- `statute COMMAND ...`
+function server.statute(arguments, input)
+  return server.run({ server.program, table.unpack(arguments) }, input)
+end
+
+-- The state letter of a process: "R", "S", "Z"...; nil when it is gone.
+local function process_state(pid)
+  local stat = read("/proc/" .. pid .. "/stat")
+  return stat and stat:match("^%d+ %(.*%) (%a)")
+end
+
+-- options: policies (directory or table), directory (to go on with), auth ("none"; false: leave out), arguments (list), environment.
+function server.start(options)
+  options = options or {}
+  local self = setmetatable({ options = options }, Server)
+  self.directory = options.directory or policies.temporary()
+  if type(options.policies) == "table" then
+    self.policy_directory = policies.write(options.policies, self.directory .. "/policies")
+  else
+    self.policy_directory = options.policies or "policies"
+  end
+  self.store = options.store or ("sqlite:" .. self.directory .. "/x.db")
+  self:launch()
+  return self
+end
+
+function Server:launch()
+  local arguments = { server.program, "serve", "--listen", "127.0.0.1:0", "--policies", self.policy_directory,
+                      "--store", self.store }
+  if self.options.auth ~= false then
+    table.move({ "--auth", self.options.auth or "none" }, 1, 2, #arguments + 1, arguments)
+  end
+  for _, argument in ipairs(self.options.arguments or {}) do arguments[#arguments + 1] = argument end
+  self.launches = (self.launches or 0) + 1
+  self.log_path = ("%s/log.%d"):format(self.directory, self.launches)
+  -- the server dies with the test run, whatever becomes of it
+  self.pipe = assert(io.popen(("echo $$; exec setpriv --pdeathsig KILL %s >%s 2>%s"):format(
+    quoted(arguments), server.quote(self.directory .. "/out"), server.quote(self.log_path))))
+  self.pid = assert(tonumber(self.pipe:read("l")))
+  self.port = eventually(function()
+    local state = process_state(self.pid)
+    local port = self:log():match("listening.-http://127%.0%.0%.1:(%d+)")
+    if not port and (state == nil or state == "Z") then return "gone" end
+    return port and tonumber(port)
+  end, 20, "the server says where it listens")
+  if self.port == "gone" then
+    self.pipe:close()
+    error("the server ended at once: " .. self:log(), 3)
+  end
+  self.client = http.connect(self.port, self.options.headers)
+  eventually(function() return self.client:get("/readyz").status == 200 end, 20, "the server is ready")
+end
+
+function Server:log() return read(self.log_path) or "" end
+
+function Server:signal(name) os.execute(("kill -%s %d"):format(name, self.pid)) end
+
+function Server:is_running()
+  local state = process_state(self.pid)
+  return state ~= nil and state ~= "Z"
+end
+
+-- Waits for the end of the process: "exit" or "signal", and the number.
+function Server:wait(seconds)
+  eventually(function() return not self:is_running() end, seconds or 15, "the server ends")
+  local _, kind, code = self.pipe:close()
+  self.pid, self.pipe = nil, nil
+  return kind, code
+end
+
+-- SIGTERM must end the server with exit status 0 and no sanitizer report.
+function Server:stop(keep)
+  if not self.pid then return end
+  self.client:close()
+  self:signal("TERM")
+  local kind, code = self:wait()
+  local log = self:log()
+  if not keep then policies.remove(self.directory) end
+  if kind ~= "exit" or code ~= 0 then
+    error(("the server ended with %s %s:\n%s"):format(kind, code, log:sub(-2000)), 2)
+  end
+  assert(not log:find("Sanitizer", 1, true), log)
+end
+
+function Server:kill9()
+  self.client:close()
+  self:signal("KILL")
+  self:wait()
+end
+
+-- Starts again on the same directory and store, after stop(true) or kill9().
+function Server:restart()
+  assert(not self.pid, "it still runs")
+  self:launch()
+end
+
+function Server:rss_kib()
+  return tonumber(read(("/proc/%d/status"):format(self.pid)):match("VmRSS:%s*(%d+)"))
+end
+
+-- Policy files, changed under the running server.
+function Server:write_policy(name, source) policies.write_file(self.policy_directory .. "/" .. name, source) end
+function Server:remove_policy(name) os.remove(self.policy_directory .. "/" .. name) end
+
+-- --- shorthand for what most tests do ---
+
+function Server:create(machine, id, data, state)
+  local answer = self.client:post("/v1/entities/" .. machine, { id = id, data = data, state = state })
+  assert(answer.status == 201, ("create %s %s: %s %s"):format(machine, tostring(id), tostring(answer.status), tostring(answer.body)))
+  return answer.json
+end
+
+function Server:read(machine, id)
+  return self.client:get(("/v1/entities/%s/%s"):format(machine, http.escape(id)))
+end
+
+-- `request`: a state, or the whole transition request.
+function Server:move(machine, id, request, headers)
+  if type(request) == "string" then request = { to = request } end
+  return self.client:post(("/v1/entities/%s/%s/transitions"):format(machine, http.escape(id)), request, headers)
+end
+
+-- Every audit record of an entity, oldest first.
+function Server:history(machine, id)
+  local records, cursor = {}, nil
+  repeat
+    local query = cursor and "&cursor=" .. http.escape(cursor) or ""
+    local answer = self.client:get(("/v1/entities/%s/%s/history?limit=100%s"):format(machine, http.escape(id), query))
+    assert(answer.status == 200, answer.body)
+    for _, record in ipairs(answer.json.items) do records[#records + 1] = record end
+    cursor = answer.json.next_cursor
+  until not cursor
+  return records
+end
+
+return server

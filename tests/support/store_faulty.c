@@ -1,0 +1,292 @@
+/* store_faulty.c: every slot of the driver asks `strike` whether it may go on, and tells `ended`
+ * how it went, so that the plan knows of faults of the inner store too. */
+#include "support/store_faulty.h"
+
+#include <stdlib.h>
+
+#include "store/store_driver.h"
+
+struct faulty_store {
+    struct store store; /* first */
+    struct store *inner;
+    struct faulty *plan;
+};
+
+static struct faulty_store *of(struct store *store) {
+    return (struct faulty_store *)store;
+}
+
+static struct store *inner_of(struct store *store) {
+    return of(store)->inner;
+}
+
+static bool is_commit(const char *call) {
+    return strcmp(call, "commit") == 0;
+}
+
+static enum fault_code code_of(enum faulty_way way, const char *call) {
+    switch (way) {
+    case FAULTY_UNAVAILABLE:
+        return FAULT_STORE_UNAVAILABLE;
+    case FAULTY_CONFLICT:
+        return FAULT_STORE_CONFLICT;
+    case FAULTY_LOST:
+    case FAULTY_NEVER_SENT:
+        return is_commit(call) ? FAULT_OUTCOME_UNKNOWN : FAULT_STORE_UNAVAILABLE;
+    }
+    return FAULT_INTERNAL;
+}
+
+/* Counts the call; false, with the fault set, when it is the one that is to fail. */
+static bool strike(struct store *store, const char *call, struct fault *fault) {
+    struct faulty *plan = of(store)->plan;
+    plan->misuses += plan->broken || (plan->open && strcmp(call, "begin") == 0);
+    if (++plan->calls != plan->fail_at) {
+        return true;
+    }
+    plan->failed = call;
+    plan->broken = plan->open;
+    struct fault ignored = FAULT_INIT;
+    if (plan->way == FAULTY_LOST && is_commit(call)) {
+        (void)!inner_of(store)->driver->commit(inner_of(store), &ignored);
+    }
+    return fault_set(fault, code_of(plan->way, call), "call %ld of the store, %s, was to fail",
+                     plan->calls, call);
+}
+
+static bool ended(struct store *store, bool fine) {
+    struct faulty *plan = of(store)->plan;
+    plan->broken = plan->broken || (plan->open && !fine);
+    return fine;
+}
+
+/* --- transactions --- */
+
+static void faulty_close(struct store *store) {
+    inner_of(store)->driver->close(inner_of(store));
+    free(store);
+}
+
+static bool faulty_begin(struct store *store, enum store_access access, enum isolation isolation,
+                         struct fault *fault) {
+    if (!strike(store, "begin", fault)) {
+        return false;
+    }
+    of(store)->plan->open =
+        inner_of(store)->driver->begin(inner_of(store), access, isolation, fault);
+    return of(store)->plan->open;
+}
+
+static bool faulty_commit(struct store *store, struct fault *fault) {
+    if (!strike(store, "commit", fault) ||
+        !ended(store, inner_of(store)->driver->commit(inner_of(store), fault))) {
+        return false;
+    }
+    of(store)->plan->open = false;
+    return true;
+}
+
+static void faulty_rollback(struct store *store) {
+    inner_of(store)->driver->rollback(inner_of(store));
+    of(store)->plan->open = of(store)->plan->broken = false;
+}
+
+/* --- all the rest: strike, pass on, tell how it ended --- */
+
+static bool faulty_ping(struct store *store, struct fault *fault) {
+    return strike(store, "ping", fault) &&
+           ended(store, inner_of(store)->driver->ping(inner_of(store), fault));
+}
+
+static bool faulty_read(struct store *store, struct arena *arena, const struct store_key *keys,
+                        size_t count, struct entity *out, struct fault *fault) {
+    return strike(store, "read", fault) &&
+           ended(store,
+                 inner_of(store)->driver->read(inner_of(store), arena, keys, count, out, fault));
+}
+
+static bool faulty_write(struct store *store, const struct store_batch *batch,
+                         struct fault *fault) {
+    return strike(store, "write", fault) &&
+           ended(store, inner_of(store)->driver->write(inner_of(store), batch, fault));
+}
+
+static bool faulty_settle(struct store *store, struct text audit_uuid, bool *committed,
+                          struct fault *fault) {
+    return strike(store, "settle", fault) &&
+           ended(store,
+                 inner_of(store)->driver->settle(inner_of(store), audit_uuid, committed, fault));
+}
+
+static bool faulty_list(struct store *store, struct arena *arena, struct text machine,
+                        const struct store_where *where, const struct store_page *page,
+                        struct entity **items, size_t *count, struct text *next,
+                        struct fault *fault) {
+    return strike(store, "list", fault) &&
+           ended(store, inner_of(store)->driver->list(inner_of(store), arena, machine, where, page,
+                                                      items, count, next, fault));
+}
+
+static bool faulty_count(struct store *store, struct text machine, const struct store_where *where,
+                         int64_t *count, struct fault *fault) {
+    return strike(store, "count", fault) &&
+           ended(store,
+                 inner_of(store)->driver->count(inner_of(store), machine, where, count, fault));
+}
+
+static bool faulty_list_ids(struct store *store, struct arena *arena, struct text machine,
+                            const struct store_where *where, struct text after, int64_t limit,
+                            struct text **ids, size_t *count, struct fault *fault) {
+    return strike(store, "list_ids", fault) &&
+           ended(store, inner_of(store)->driver->list_ids(inner_of(store), arena, machine, where,
+                                                          after, limit, ids, count, fault));
+}
+
+static bool faulty_search_records(struct store *store, struct arena *arena,
+                                  const struct store_search *search, const struct store_page *page,
+                                  struct store_record **items, size_t *count, struct text *next,
+                                  struct fault *fault) {
+    return strike(store, "search_records", fault) &&
+           ended(store, inner_of(store)->driver->search_records(inner_of(store), arena, search,
+                                                                page, items, count, next, fault));
+}
+
+static bool faulty_find_answer(struct store *store, struct arena *arena, struct text scope,
+                               struct text key, int64_t oldest_us, const struct store_answer **out,
+                               struct fault *fault) {
+    return strike(store, "find_answer", fault) &&
+           ended(store, inner_of(store)->driver->find_answer(inner_of(store), arena, scope, key,
+                                                             oldest_us, out, fault));
+}
+
+static bool faulty_expire_answers(struct store *store, int64_t oldest_us, int64_t most,
+                                  struct fault *fault) {
+    return strike(store, "expire_answers", fault) &&
+           ended(store,
+                 inner_of(store)->driver->expire_answers(inner_of(store), oldest_us, most, fault));
+}
+
+static bool faulty_due(struct store *store, struct arena *arena, int64_t now_us, int64_t limit,
+                       struct store_deadline **items, size_t *count, struct fault *fault) {
+    return strike(store, "due", fault) &&
+           ended(store, inner_of(store)->driver->due(inner_of(store), arena, now_us, limit, items,
+                                                     count, fault));
+}
+
+static bool faulty_next_due(struct store *store, int64_t *due_us, struct fault *fault) {
+    return strike(store, "next_due", fault) &&
+           ended(store, inner_of(store)->driver->next_due(inner_of(store), due_us, fault));
+}
+
+static bool faulty_keep_policy(struct store *store, struct text generation, struct text files_json,
+                               int64_t now_us, struct fault *fault) {
+    return strike(store, "keep_policy", fault) &&
+           ended(store, inner_of(store)->driver->keep_policy(inner_of(store), generation,
+                                                             files_json, now_us, fault));
+}
+
+static bool faulty_add_api_key(struct store *store, const struct store_api_key *key,
+                               struct fault *fault) {
+    return strike(store, "add_api_key", fault) &&
+           ended(store, inner_of(store)->driver->add_api_key(inner_of(store), key, fault));
+}
+
+static bool faulty_list_api_keys(struct store *store, struct arena *arena,
+                                 struct store_api_key **items, size_t *count, struct fault *fault) {
+    return strike(store, "list_api_keys", fault) &&
+           ended(store, inner_of(store)->driver->list_api_keys(inner_of(store), arena, items, count,
+                                                               fault));
+}
+
+static bool faulty_revoke_api_key(struct store *store, struct text id_or_name, int64_t now_us,
+                                  struct fault *fault) {
+    return strike(store, "revoke_api_key", fault) &&
+           ended(store, inner_of(store)->driver->revoke_api_key(inner_of(store), id_or_name, now_us,
+                                                                fault));
+}
+
+static bool faulty_add_bulk(struct store *store, const struct store_bulk *bulk,
+                            const struct text *ids, size_t count, struct fault *fault) {
+    return strike(store, "add_bulk", fault) &&
+           ended(store,
+                 inner_of(store)->driver->add_bulk(inner_of(store), bulk, ids, count, fault));
+}
+
+static bool faulty_find_bulk(struct store *store, struct arena *arena, struct text id,
+                             struct store_bulk **out, struct fault *fault) {
+    return strike(store, "find_bulk", fault) &&
+           ended(store, inner_of(store)->driver->find_bulk(inner_of(store), arena, id, out, fault));
+}
+
+static bool faulty_bulk_members(struct store *store, struct arena *arena, struct text id,
+                                int64_t position, int64_t limit, struct text **ids, size_t *count,
+                                struct fault *fault) {
+    return strike(store, "bulk_members", fault) &&
+           ended(store, inner_of(store)->driver->bulk_members(inner_of(store), arena, id, position,
+                                                              limit, ids, count, fault));
+}
+
+static bool faulty_save_bulk(struct store *store, const struct store_bulk *bulk,
+                             const struct store_bulk_error *errors, size_t error_count,
+                             struct fault *fault) {
+    return strike(store, "save_bulk", fault) &&
+           ended(store, inner_of(store)->driver->save_bulk(inner_of(store), bulk, errors,
+                                                           error_count, fault));
+}
+
+static bool faulty_bulk_errors(struct store *store, struct arena *arena, struct text id,
+                               int64_t limit, struct store_bulk_error **items, size_t *count,
+                               struct fault *fault) {
+    return strike(store, "bulk_errors", fault) &&
+           ended(store, inner_of(store)->driver->bulk_errors(inner_of(store), arena, id, limit,
+                                                             items, count, fault));
+}
+
+static bool faulty_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
+                              struct store_bulk **items, size_t *count, struct fault *fault) {
+    return strike(store, "list_bulks", fault) &&
+           ended(store, inner_of(store)->driver->list_bulks(inner_of(store), arena, status, items,
+                                                            count, fault));
+}
+
+static const struct store_driver driver = {
+    .kind = "faulty",
+    .close = faulty_close,
+    .writers_most = 1,
+    .begin = faulty_begin,
+    .commit = faulty_commit,
+    .rollback = faulty_rollback,
+    .ping = faulty_ping,
+    .read = faulty_read,
+    .write = faulty_write,
+    .settle = faulty_settle,
+    .list = faulty_list,
+    .count = faulty_count,
+    .list_ids = faulty_list_ids,
+    .search_records = faulty_search_records,
+    .find_answer = faulty_find_answer,
+    .expire_answers = faulty_expire_answers,
+    .due = faulty_due,
+    .next_due = faulty_next_due,
+    .keep_policy = faulty_keep_policy,
+    .add_api_key = faulty_add_api_key,
+    .list_api_keys = faulty_list_api_keys,
+    .revoke_api_key = faulty_revoke_api_key,
+    .add_bulk = faulty_add_bulk,
+    .find_bulk = faulty_find_bulk,
+    .bulk_members = faulty_bulk_members,
+    .save_bulk = faulty_save_bulk,
+    .bulk_errors = faulty_bulk_errors,
+    .list_bulks = faulty_list_bulks,
+};
+
+struct store *store_faulty_new(struct store *inner, struct faulty *plan) {
+    struct faulty_store *self = calloc(1, sizeof *self);
+    if (self == NULL) {
+        abort();
+    }
+    self->store.driver = &driver;
+    self->inner = inner;
+    self->plan = plan;
+    return &self->store;
+}

@@ -1,0 +1,254 @@
+/* Import: lines become entities, refusals name their line, and an import can be run again. */
+#include "unit/base/check.h"
+
+#include "core/import.h"
+#include "support/world.h"
+
+static const char POLICY[] =
+    "return machine 'job' { initial = 'NEW', fields = { size = 'integer' },\n"
+    "  prepare = function(data) data.seen = true return data end,\n"
+    "  states = { NEW = { to = { DONE = true } }, DONE = { final = true } } }\n";
+
+struct fixture {
+    struct world world;
+    struct import import;
+    struct actor actor;
+    struct fault fault;
+    int64_t refused_lines[16];
+    enum fault_code refused_codes[16];
+    size_t refused_count;
+};
+
+static int set_up(void **state) {
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    world_open(&fixture->world, POLICY);
+    fixture->actor.id = TEXT("importer");
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct fixture *fixture = *state;
+    world_close(&fixture->world);
+    free(fixture);
+    return 0;
+}
+
+static void note(void *context, int64_t line, enum fault_code code, struct text message) {
+    struct fixture *fixture = context;
+    assert_true(fixture->refused_count < COUNT_OF(fixture->refused_lines));
+    assert_true(message.length > 0);
+    fixture->refused_lines[fixture->refused_count] = line;
+    fixture->refused_codes[fixture->refused_count++] = code;
+}
+
+static void begin(struct fixture *fixture, bool stop, bool skip_existing) {
+    struct import_options options = {
+        .actor = &fixture->actor,
+        .stop = stop,
+        .skip_existing = skip_existing,
+        .refused = note,
+        .context = fixture,
+    };
+    import_init(&fixture->import, &fixture->world.core, &options);
+}
+
+static void add(struct fixture *fixture, int64_t number, const char *line) {
+    if (!fixture->import.stopped &&
+        !import_add(&fixture->import, text_of(line), number, &fixture->fault)) {
+        fail_msg("%s", fixture->fault.message);
+    }
+}
+
+static struct import_counts end(struct fixture *fixture) {
+    if (!fixture->import.stopped && !import_flush(&fixture->import, &fixture->fault)) {
+        fail_msg("%s", fixture->fault.message);
+    }
+    struct import_counts counts = fixture->import.counts;
+    import_deinit(&fixture->import);
+    return counts;
+}
+
+static bool exists(struct fixture *fixture, const char *id) {
+    return world_read(&fixture->world, "job", id).exists;
+}
+
+static void a_line_becomes_an_entity_in_its_state(void **state) {
+    struct fixture *fixture = *state;
+    begin(fixture, true, false);
+    add(fixture, 1, "{\"machine\":\"job\",\"id\":\"a\",\"state\":\"DONE\",\"data\":{\"size\":3}}");
+    add(fixture, 2, "{\"machine\":\"job\",\"id\":\"b\"}");
+    assert_int_equal(end(fixture).imported, 2);
+    struct entity entity = world_read(&fixture->world, "job", "a");
+    check_text(entity.state, "DONE");
+    check_text(js_print(&fixture->world.core.arena, entity.data), "{\"seen\":true,\"size\":3}");
+    check_text(world_read(&fixture->world, "job", "b").state, "NEW");
+    assert_int_equal(world_verify(&fixture->world, "job", "a"), 1);
+}
+
+static struct text only_record(struct fixture *fixture, const char *id) {
+    struct store *store = fixture->world.core.store;
+    struct store_search search = {.machine = TEXT("job"), .entity_id = text_of(id), .success = -1};
+    struct store_page page = {.limit = 10};
+    struct store_record *items;
+    struct text next;
+    size_t count;
+    assert_true(store_begin(store, STORE_READ, ISOLATION_DEFAULT, &fixture->fault));
+    assert_true(store_search_records(store, &fixture->world.core.arena, &search, &page, &items,
+                                     &count, &next, &fixture->fault));
+    store_rollback(store);
+    assert_int_equal(count, 1);
+    return items[0].json;
+}
+
+static void the_audit_says_who_why_and_what_it_was(void **state) {
+    struct fixture *fixture = *state;
+    begin(fixture, true, false);
+    add(fixture, 1,
+        "{\"machine\":\"job\",\"id\":\"a\",\"version\":7,"
+        "\"created_at\":\"2020-01-01T00:00:00Z\"}");
+    end(fixture);
+    struct text json = only_record(fixture, "a");
+    const char *record = text_cstring(&fixture->world.core.arena, json);
+    check_contains(record, "\"reason\":\"migration\"");
+    check_contains(record, "\"id\":\"importer\"");
+    check_contains(record, "\"metadata\":{\"imported\":{\"created_at\":\"2020-01-01T00:00:00Z\","
+                           "\"version\":7}}");
+}
+
+static void add_seven(struct fixture *fixture) {
+    add(fixture, 1, "{\"machine\":\"job\",\"id\":\"a\"}");
+    add(fixture, 2, "{");
+    add(fixture, 3, "{\"machine\":\"job\",\"id\":\"b\",\"state\":\"MELTED\"}");
+    add(fixture, 4, "{\"machine\":\"job\",\"id\":\"c\",\"data\":{\"size\":\"tall\"}}");
+    add(fixture, 5, "{\"machine\":\"job\",\"id\":\"a\"}");
+    add(fixture, 6, "{\"machine\":\"gate\",\"id\":\"d\"}");
+    add(fixture, 7, "{\"machine\":\"job\",\"id\":\"e\"}");
+}
+
+static void refused_lines_are_named_and_the_others_taken(void **state) {
+    struct fixture *fixture = *state;
+    begin(fixture, false, false);
+    add_seven(fixture);
+    struct import_counts counts = end(fixture);
+    assert_int_equal(counts.imported, 2);
+    assert_int_equal(counts.refused, 5);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(fixture->refused_lines[i], i + 2);
+    }
+    assert_int_equal(fixture->refused_codes[0], FAULT_BAD_REQUEST);
+    assert_int_equal(fixture->refused_codes[2], FAULT_VALIDATION_FAILED);
+    assert_int_equal(fixture->refused_codes[3], FAULT_ALREADY_EXISTS);
+    assert_int_equal(fixture->refused_codes[4], FAULT_UNKNOWN_MACHINE);
+    assert_true(exists(fixture, "e"));
+}
+
+static void when_it_is_to_stop_nothing_after_the_refused_line_is_there(void **state) {
+    struct fixture *fixture = *state;
+    begin(fixture, true, false);
+    add(fixture, 1, "{\"machine\":\"job\",\"id\":\"a\"}");
+    add(fixture, 2, "{\"machine\":\"job\",\"id\":\"b\"}");
+    add(fixture, 3, "{\"machine\":\"job\",\"id\":\"c\",\"data\":{\"size\":\"tall\"}}");
+    add(fixture, 4, "{\"machine\":\"job\",\"id\":\"d\"}");
+    struct import_counts counts = end(fixture);
+    assert_int_equal(counts.imported, 2);
+    assert_int_equal(counts.refused, 1);
+    assert_int_equal(fixture->refused_lines[0], 3);
+    assert_true(exists(fixture, "a") && exists(fixture, "b"));
+    assert_false(exists(fixture, "c") || exists(fixture, "d"));
+    assert_int_equal(world_verify(&fixture->world, "job", "c"), 1);
+    assert_int_equal(world_verify(&fixture->world, "job", "d"), 0);
+}
+
+static void a_line_that_cannot_be_read_stops_it_after_those_before(void **state) {
+    struct fixture *fixture = *state;
+    begin(fixture, true, false);
+    add_seven(fixture);
+    struct import_counts counts = end(fixture);
+    assert_int_equal(counts.imported, 1);
+    assert_int_equal(fixture->refused_count, 1);
+    assert_int_equal(fixture->refused_lines[0], 2);
+}
+
+static void what_is_there_is_skipped_without_a_record(void **state) {
+    struct fixture *fixture = *state;
+    begin(fixture, true, false);
+    add(fixture, 1, "{\"machine\":\"job\",\"id\":\"a\"}");
+    end(fixture);
+    begin(fixture, true, true);
+    add(fixture, 1, "{\"machine\":\"job\",\"id\":\"a\"}");
+    add(fixture, 2, "{\"machine\":\"job\",\"id\":\"b\"}");
+    add(fixture, 3, "{\"machine\":\"job\",\"id\":\"b\"}");
+    struct import_counts counts = end(fixture);
+    assert_int_equal(counts.imported, 1);
+    assert_int_equal(counts.skipped, 2);
+    assert_int_equal(counts.refused, 0);
+    assert_int_equal(world_verify(&fixture->world, "job", "a"), 1);
+}
+
+static void many_lines_go_in_many_batches(void **state) {
+    struct fixture *fixture = *state;
+    char line[80];
+    begin(fixture, true, false);
+    for (int i = 1; i <= 1203; i++) {
+        snprintf(line, sizeof line, "{\"machine\":\"job\",\"id\":\"j%d\",\"data\":{\"size\":%d}}",
+                 i, i);
+        add(fixture, i, line);
+    }
+    assert_int_equal(end(fixture).imported, 1203);
+    assert_true(exists(fixture, "j1") && exists(fixture, "j501") && exists(fixture, "j1203"));
+}
+
+static void a_refusal_far_in_is_found_in_its_batch(void **state) {
+    struct fixture *fixture = *state;
+    char line[80];
+    begin(fixture, true, false);
+    for (int i = 1; i <= 900; i++) {
+        snprintf(line, sizeof line, "{\"machine\":\"job\",\"id\":\"j%d\",\"data\":{\"size\":%s}}",
+                 i, i == 777 ? "\"x\"" : "1");
+        add(fixture, i, line);
+    }
+    assert_int_equal(end(fixture).imported, 776);
+    assert_int_equal(fixture->refused_lines[0], 777);
+    assert_true(exists(fixture, "j776"));
+    assert_false(exists(fixture, "j778"));
+}
+
+static void strange_lines_are_refused(void **state) {
+    static const char *const lines[] = {
+        "[]",
+        "1",
+        "{\"machine\":\"job\"}",
+        "{\"id\":\"a\"}",
+        "{\"machine\":\"job\",\"id\":1}",
+        "{\"machine\":\"job\",\"id\":\"\"}",
+        "{\"machine\":\"job\",\"id\":\"a\",\"data\":[]}",
+        "{\"machine\":\"job\",\"id\":\"a\",\"colour\":1}",
+    };
+    struct fixture *fixture = *state;
+    begin(fixture, false, false);
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        add(fixture, (int64_t)i, lines[i]);
+    }
+    assert_int_equal(end(fixture).refused, COUNT_OF(lines));
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        assert_int_equal(fixture->refused_codes[i], FAULT_BAD_REQUEST);
+    }
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        CASE(a_line_becomes_an_entity_in_its_state),
+        CASE(the_audit_says_who_why_and_what_it_was),
+        CASE(refused_lines_are_named_and_the_others_taken),
+        CASE(when_it_is_to_stop_nothing_after_the_refused_line_is_there),
+        CASE(a_line_that_cannot_be_read_stops_it_after_those_before),
+        CASE(what_is_there_is_skipped_without_a_record),
+        CASE(many_lines_go_in_many_batches),
+        CASE(a_refusal_far_in_is_found_in_its_batch),
+        CASE(strange_lines_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
