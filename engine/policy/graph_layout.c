@@ -11,12 +11,12 @@
 #include <stdlib.h>
 
 #define SWEEPS 8
-#define NODES_MOST 5000 /* beyond it long lines go straight */
+#define NODES_MOST 5000 /* places for long lines; beyond it they go straight */
 #define MARGIN 24
 #define BOX_HEIGHT 40
 #define BOX_GAP 34
 #define LINE_GAP 16
-#define PORT_GAP 15
+#define PORT_GAP 18
 #define COLUMN_GAP 64
 #define LABEL_MOST 210
 #define START_WIDTH 34 /* the dot before the initial state */
@@ -177,7 +177,13 @@ static void make_path(struct graph_layout *layout, struct graph_edge *edge, bool
     edge->path_length = length;
 }
 
-static void make_paths(struct graph_layout *layout, bool winding) {
+static void make_paths(struct graph_layout *layout) {
+    size_t places = places_needed(layout), states = layout->node_count;
+    bool winding = places <= NODES_MOST;
+    struct graph_node *nodes =
+        ARENA_ARRAY(layout->arena, struct graph_node, states + (winding ? places : 0));
+    memcpy(nodes, layout->nodes, states * sizeof *nodes);
+    layout->nodes = nodes;
     for (size_t i = 0; i < layout->edge_count; i++) {
         make_path(layout, &layout->edges[i], winding);
     }
@@ -301,7 +307,7 @@ static void size_boxes(struct graph_layout *layout) {
     for (size_t i = 0; i < layout->machine->state_count; i++) {
         struct graph_node *node = &layout->nodes[i];
         int ports = larger(node->left_ports, node->right_ports);
-        node->width = larger(84, graph_text_width(node->state->name) * 5 / 4 + 28);
+        node->width = larger(84, graph_text_width(node->state->name) * 5 / 4 + 36);
         node->height = larger(BOX_HEIGHT, 10 + ports * PORT_GAP);
     }
 }
@@ -462,13 +468,13 @@ static void spread_arcs(struct graph_layout *layout) {
 struct graph_layout graph_layout(struct arena *arena, const struct machine *machine) {
     struct graph_layout layout = {.arena = arena, .machine = machine};
     collect_edges(&layout);
-    layout.nodes = ARENA_ARRAY(arena, struct graph_node, machine->state_count + NODES_MOST);
+    layout.nodes = ARENA_ARRAY(arena, struct graph_node, machine->state_count);
     layout.node_count = machine->state_count;
     for (size_t i = 0; i < machine->state_count; i++) {
         layout.nodes[i].state = &machine->states[i];
     }
     assign_layers(&layout);
-    make_paths(&layout, places_needed(&layout) <= NODES_MOST);
+    make_paths(&layout);
     size_t *starts = ARENA_ARRAY(arena, size_t, (size_t)layout.layer_count + 1);
     struct pull *pulls = ARENA_ARRAY(arena, struct pull, layout.node_count);
     struct placing *all = columns(&layout, starts);

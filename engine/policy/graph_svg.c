@@ -9,6 +9,7 @@
 #define LABEL_CHARACTERS 32
 #define LINE_HEIGHT 12
 #define LABELS_MOST 600
+#define GUESSES 27
 
 static const char style[] =
     "<style>"
@@ -232,27 +233,30 @@ static void point_on(int percent, const int from[2], const int to[2], int out[2]
     out[1] = (int)((s * s * s + 3 * s * s * t) * from[1] + (3 * s * t * t + t * t * t) * to[1]);
 }
 
-/* Where the label may stand: the `attempt`th guess. */
+/* Where the label may stand: the `attempt`th guess, at first on the line, later beside it. */
 static void guess(const struct drawing *drawing, const struct graph_edge *edge, int attempt,
                   int out[2]) {
     static const int percents[] = {50, 40, 60, 30, 70, 22, 78, 15, 85};
+    static const int shifts[] = {0, -11, 11};
+    int percent = percents[attempt % 9];
     const struct graph_node *from = &drawing->layout.nodes[edge->from];
     if (edge->from == edge->to) {
         out[0] = from->x + from->width / 2;
-        out[1] = from->y - 22 - attempt * 4;
+        out[1] = from->y - 24 - attempt % 9 * 4;
     } else if (stays_in_column(drawing, edge)) {
         int end = drawing->layout.nodes[edge->to].x + drawing->layout.nodes[edge->to].width;
         int base = from->x + from->width > end ? from->x + from->width : end;
         out[0] = base + edge->spread * 3 / 4;
-        out[1] = edge->from_y + (edge->to_y - edge->from_y) * percents[attempt] / 100;
+        out[1] = edge->from_y + (edge->to_y - edge->from_y) * percent / 100;
     } else {
         bool left = goes_left(drawing, edge), is_end = edge->path_length == 2;
         size_t next = edge->path[1];
         int start[2] = {side_of(drawing, edge->from, !left), edge->from_y};
         int end[2] = {side_of(drawing, next, left),
                       is_end ? edge->to_y : drawing->layout.nodes[next].y};
-        point_on(percents[attempt], start, end, out);
+        point_on(percent, start, end, out);
     }
+    out[1] += shifts[attempt / 9];
 }
 
 static int line_count(const struct graph_label *label) {
@@ -263,8 +267,8 @@ static bool find_place(struct drawing *drawing, const struct graph_edge *edge,
                        const struct graph_label *label, int at[2]) {
     int verb = graph_text_width(label->verb), permission = graph_text_width(label->permission);
     int half = (verb > permission ? verb : permission) / 2 + 2;
-    int height = line_count(label) * LINE_HEIGHT;
-    for (int attempt = 0; attempt < 9; attempt++) {
+    int height = line_count(label) * LINE_HEIGHT + 3;
+    for (int attempt = 0; attempt < GUESSES; attempt++) {
         guess(drawing, edge, attempt, at);
         struct box box = {at[0] - half, at[1] - height / 2, at[0] + half, at[1] + height / 2};
         if (is_free(drawing, &box)) {

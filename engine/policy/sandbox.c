@@ -83,8 +83,9 @@ static struct text nearest_name(lua_State *lua, struct text name) {
 
 static int refuse_unknown(lua_State *lua) {
     struct text name = sandbox_push_string(lua, 2); // stack: +1
-    struct text near = nearest_name(lua, name);
     vm_charge(lua, GLOBALS_MOST);
+    bool named = lua_type(lua, 2) == LUA_TSTRING;
+    struct text near = named ? nearest_name(lua, name) : TEXT_NONE;
     if (!text_given(near)) {
         return luaL_error(lua, "unknown global '%s'", name.bytes);
     }
@@ -137,17 +138,28 @@ static void open_math(lua_State *lua) {
     lua_remove(lua, -2);                                            // stack: math
 }
 
+/* stack: [-0, +0]. Makes the table on top known as `name` to Lua's error messages, which find the
+ * names of functions in what they take for package.loaded. */
+static void register_names(lua_State *lua, const char *name) {
+    luaL_getsubtable(lua, LUA_REGISTRYINDEX, LUA_LOADED_TABLE); // stack: library loaded
+    lua_pushvalue(lua, -2);                                     // stack: library loaded library
+    lua_setfield(lua, -2, name);                                // stack: library loaded
+    lua_pop(lua, 1);                                            // stack: library
+}
+
 static void open_library(lua_State *lua, const char *name, void (*open)(lua_State *lua)) {
-    open(lua);                                     // stack: +1
-    lua_pushfstring(lua, "library '%s'", name);    // stack: +2
-    lua_insert(lua, -2);                           // stack: +2
-    sandbox_protect(lua, lua_tostring(lua, -2));   // stack: +2
-    lua_remove(lua, -2);                           // stack: +1
+    open(lua);                                     // stack: library
+    register_names(lua, name);                     // stack: library
+    lua_pushfstring(lua, "library '%s'", name);    // stack: library what
+    lua_insert(lua, -2);                           // stack: what library
+    sandbox_protect(lua, lua_tostring(lua, -2));   // stack: what protected
+    lua_remove(lua, -2);                           // stack: protected
     lua_setfield(lua, -2, name);                   // stack: +0
 }
 
 static void fill_globals(lua_State *lua) {
     sandbox_open_base(lua);
+    register_names(lua, LUA_GNAME);
     open_library(lua, "string", sandbox_open_string);
     open_library(lua, "table", sandbox_open_table);
     open_library(lua, "math", open_math);
