@@ -73,8 +73,7 @@ static const int *bind_delays(lua_State *lua, struct arena *arena, const struct 
         } else {
             lua_pushvalue(lua, -1); // stack: after timer
         }
-        delays[i] =
-            bind_one(lua, lua_gettop(lua), "delay", state->timers[i].has_delay_function);
+        delays[i] = bind_one(lua, lua_gettop(lua), "delay", state->timers[i].has_delay_function);
         lua_pop(lua, 1); // stack: after
     }
     return delays;

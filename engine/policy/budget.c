@@ -27,6 +27,7 @@
 #define STRING_LONG      ((size_t)64 << 10)
 #define STRING_WORK      ((size_t)1 << 20) /* bytes of one string looked at between two looks */
 #define TRAFFIC_MULTIPLE 8                 /* bytes in all / bytes held */
+#define YOUNG_BYTES      ((size_t)512 << 10)
 
 void budget_init(struct budget *budget, struct now now) {
     *budget = (struct budget){.now = now, .pace = PACE_USUAL};
@@ -108,6 +109,14 @@ void budget_look(struct budget *budget) {
     }
 }
 
+/* Garbage that is left lying costs page faults, which cost more than collecting it. */
+static void collect_young(struct budget *budget) {
+    if (budget->held_bytes > budget->kept_bytes + YOUNG_BYTES) {
+        lua_gc(budget->lua, LUA_GCSTEP, 0);
+        budget->kept_bytes = budget->held_bytes;
+    }
+}
+
 static void on_count(lua_State *lua, lua_Debug *event) {
     (void)event;
     void *context;
@@ -116,6 +125,7 @@ static void on_count(lua_State *lua, lua_Debug *event) {
     if (budget->running) {
         take_steps(budget, budget->pace);
         budget_look(budget);
+        collect_young(budget);
     }
 }
 
@@ -279,8 +289,9 @@ void budget_settle(struct budget *budget) {
 }
 
 bool budget_is_tight(const struct budget *budget, size_t bytes) {
+    size_t twice = saturating_add(bytes, bytes); /* a buffer, and the string that is made of it */
     return budget->running && bytes >= CLOCK_BYTES &&
-           saturating_add(budget->held_bytes, bytes) > budget->held_most_bytes;
+           saturating_add(budget->held_bytes, twice) > budget->held_most_bytes;
 }
 
 bool budget_is_spent(struct budget *budget, int status) {

@@ -33,6 +33,7 @@ struct budget {
     size_t string_bytes;     /* the longest string that may be alive */
     size_t string_kept_bytes; /* the same when the call began */
     size_t held_before_bytes; /* what the VM held when the call began */
+    size_t kept_bytes;        /* what it held after garbage was collected last */
 };
 
 void budget_init(struct budget *budget, struct now now);

@@ -37,6 +37,9 @@ static void print_place(struct buffer *buffer, const struct check *check,
 void check_problem(struct check *check, const struct key_path *at, const char *format, ...) {
     char sentence[1024];
     va_list arguments;
+    if (problem_is_full(check->problems)) {
+        return;
+    }
     va_start(arguments, format);
     vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
@@ -47,6 +50,17 @@ void check_problem(struct check *check, const struct key_path *at, const char *f
     buffer_add_text(&buffer, text_of(sentence));
     int line = lines_find(check->lines, check->constructor, check->line, at);
     problem_add(check->problems, check->file, line, buffer_view(&buffer));
+}
+
+bool check_afford(struct check *check, const struct key_path *at, size_t count) {
+    check->parts += count;
+    if (check->parts > CHECK_PARTS_MOST || count > *check->parts_left) {
+        check_problem(check, at, "this is too much: at most %d parts in one declaration, %d in all",
+                      CHECK_PARTS_MOST, CHECK_PARTS_ALL_MOST);
+        return false;
+    }
+    *check->parts_left -= count;
+    return true;
 }
 
 /* --- reading --- */
@@ -86,12 +100,13 @@ bool check_has(struct check *check, int table, const char *key) {
     return has;
 }
 
-bool check_has_function(struct check *check, int table, const char *key) {
-    int type = check_push(check, table, text_of(key)); // stack: value
-    bool has = type == LUA_TFUNCTION ||
-               (type == LUA_TTABLE && lua_rawlen(check->lua, -1) > 0);
+bool check_has_function(struct check *check, int table, const struct key_path *at,
+                        const char *key) {
+    struct key_path path = {at, text_of(key), 0};
+    int type = check_push(check, table, path.name); // stack: value
+    size_t count = type == LUA_TTABLE ? lua_rawlen(check->lua, -1) : type == LUA_TFUNCTION;
     lua_pop(check->lua, 1); // stack:
-    return has;
+    return count > 0 && check_afford(check, &path, count);
 }
 
 /* --- kinds --- */
@@ -99,13 +114,13 @@ bool check_has_function(struct check *check, int table, const char *key) {
 static bool is_list_of_functions(lua_State *lua, int index) {
     size_t count = 0, length = lua_rawlen(lua, index);
     bool all = true;
-    lua_pushnil(lua); // stack: key
+    lua_pushnil(lua);                   // stack: key
     while (lua_next(lua, index) != 0) { // stack: key value
         all = all && lua_type(lua, -1) == LUA_TFUNCTION && lua_isinteger(lua, -2);
         count++;
         lua_pop(lua, 1); // stack: key
     }
-    return all && count == length && count > 0;
+    return all && count == length && count > 0 && count <= CHECK_FUNCTIONS_MOST;
 }
 
 static bool is_kind(lua_State *lua, int index, unsigned kinds) {
@@ -163,6 +178,9 @@ static const struct key_rule *rule_of(const struct key_rule *rules, size_t count
 
 static void report_unknown_key(struct check *check, const struct key_path *at,
                                const struct key_rule *rules, size_t count) {
+    if (problem_is_full(check->problems)) {
+        return;
+    }
     struct text *names = ARENA_ARRAY(check->problems->arena, struct text, count);
     struct buffer list;
     buffer_init(&list, check->problems->arena);
@@ -200,7 +218,7 @@ static void check_pair(struct check *check, const struct key_path *at, const str
 void check_keys(struct check *check, int table, const struct key_path *at,
                 const struct key_rule *rules, size_t count) {
     table = lua_absindex(check->lua, table);
-    lua_pushnil(check->lua); // stack: key
+    lua_pushnil(check->lua);                   // stack: key
     while (lua_next(check->lua, table) != 0) { // stack: key value
         check_pair(check, at, rules, count);
         lua_pop(check->lua, 1); // stack: key
@@ -215,7 +233,7 @@ static int by_bytes(const void *a, const void *b) {
 
 static size_t count_pairs(lua_State *lua, int table) {
     size_t count = 0;
-    lua_pushnil(lua); // stack: key
+    lua_pushnil(lua);                   // stack: key
     while (lua_next(lua, table) != 0) { // stack: key value
         count++;
         lua_pop(lua, 1); // stack: key
@@ -227,10 +245,15 @@ size_t check_names(struct check *check, int table, const struct key_path *at, co
                    struct text **names) {
     lua_State *lua = check->lua;
     table = lua_absindex(lua, table);
-    *names = ARENA_ARRAY(check->arena, struct text, count_pairs(lua, table));
-    size_t count = 0;
+    size_t count = count_pairs(lua, table);
+    *names = NULL;
+    if (!check_afford(check, at, count)) {
+        return 0;
+    }
+    *names = ARENA_ARRAY(check->arena, struct text, count);
+    count = 0;
     bool strange = false;
-    lua_pushnil(lua); // stack: key
+    lua_pushnil(lua);                   // stack: key
     while (lua_next(lua, table) != 0) { // stack: key value
         struct text name = check_text_at(check, -2);
         strange = strange || !text_given(name);
@@ -281,6 +304,10 @@ static size_t read_items(struct check *check, int index, const struct key_path *
                          const struct text **out) {
     index = lua_absindex(check->lua, index);
     size_t length = lua_rawlen(check->lua, index);
+    *out = NULL;
+    if (!check_afford(check, at, length)) {
+        return 0;
+    }
     struct text *items = ARENA_ARRAY(check->arena, struct text, length);
     *out = items;
     return read_list(check, index, at, items, length);
@@ -376,6 +403,9 @@ int64_t check_reference(struct check *check, const struct key_path *at, const ch
         if (text_equal(candidates[i], name)) {
             return (int64_t)i;
         }
+    }
+    if (problem_is_full(check->problems)) {
+        return -1;
     }
     struct text hint = problem_hint(check->problems->arena, name, candidates, count);
     check_problem(check, at, "there is no %s '%.*s'%.*s", what, TEXT_ARGS(name), TEXT_ARGS(hint));

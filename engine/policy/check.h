@@ -1,13 +1,13 @@
 /* check.h: reads the tables that policy files declare, and reports what is wrong with them. Used by
  * the declare_*.c files only.
  * Everything runs inside one vm_call a file, since any of it may raise when memory runs out. Tables
- * are read raw. Results live in the generation's arena; a value of a wrong type is reported once, by
- * check_keys, and then read as if it were not there. */
+ * are read raw. Results live in the generation's arena; a value of a wrong type is reported once,
+ * by check_keys, and then read as if it were not there. */
 #ifndef STATUTE_POLICY_CHECK_H
 #define STATUTE_POLICY_CHECK_H
 
-#include "policy/problem.h"
 #include "policy/lines.h"
+#include "policy/problem.h"
 
 #include <lua.h>
 
@@ -21,7 +21,15 @@ struct check {
     struct text constructor; /* "machine" */
     struct text name;        /* TEXT_NONE: this kind has none */
     int line;
+    size_t parts;       /* what this declaration has been read to hold, lists and all */
+    size_t *parts_left; /* of the whole directory */
 };
+
+/* States, ways, fields, functions, permissions: tables can be shared in Lua, but their descriptions
+ * are not, so they are counted. */
+#define CHECK_PARTS_MOST     20000  /* in one declaration */
+#define CHECK_PARTS_ALL_MOST 500000 /* in a policy directory */
+#define CHECK_FUNCTIONS_MOST 100    /* in one list */
 
 enum kind {
     KIND_TEXT = 1,
@@ -48,6 +56,9 @@ void check_problem(struct check *check, const struct key_path *at, const char *f
 void check_keys(struct check *check, int table, const struct key_path *at,
                 const struct key_rule *rules, size_t count);
 
+/* Counts so many parts; false, and reported, when there are too many. */
+bool check_afford(struct check *check, const struct key_path *at, size_t count) MUST_CHECK;
+
 /* The string keys of a table in byte order, in *names; anything else is reported, saying that
  * `expected` (a phrase such as "STATE = {...}") belongs there. */
 size_t check_names(struct check *check, int table, const struct key_path *at, const char *expected,
@@ -60,15 +71,16 @@ int check_push(struct check *check, int table, struct text key); /* the value's 
 struct text check_text(struct check *check, int table, const char *key); /* TEXT_NONE: no string */
 bool check_flag(struct check *check, int table, const char *key);
 bool check_has(struct check *check, int table, const char *key);
-/* A function, or a list with at least one. */
-bool check_has_function(struct check *check, int table, const char *key);
+/* A function, or a list with at least one; `at` is of the table. */
+bool check_has_function(struct check *check, int table, const struct key_path *at, const char *key);
 
 bool check_is_list(struct check *check, int index); /* a table without keys or gaps */
 
 /* The string at `index` itself, copied; TEXT_NONE when it is none or not UTF-8. */
 struct text check_text_at(struct check *check, int index);
 
-/* A list of strings at `index` (a string alone is a list of one). Anything else in it is reported. */
+/* A list of strings at `index` (a string alone is a list of one). Anything else in it is reported.
+ */
 size_t check_texts(struct check *check, int index, const struct key_path *at,
                    const struct text **out);
 

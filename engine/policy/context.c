@@ -1,9 +1,10 @@
-/* context.c: ctx is a plain table, so that pairs shows it and a policy may keep no secret in it; the
- * two methods are in a metatable that policies cannot see. Absent metadata and patch are empty
+/* context.c: ctx is a plain table, so that pairs shows it and a policy may keep no secret in it;
+ * the two methods are in a metatable that policies cannot see. Absent metadata and patch are empty
  * tables, and an actor's absent parts too, so that a policy may index them; an absent actor is nil.
  *
- * A fault of a read ends the attempt: it is kept in the turn, raised as an error, and stands even if
- * the policy catches the error. Each read is charged, so that a policy can do about a thousand. */
+ * A fault of a read ends the attempt: it is kept in the turn, raised as an error, and stands even
+ * if the policy catches the error. Each read is charged, so that a policy can do about a thousand.
+ */
 #include "policy/context.h"
 
 #include "policy/bridge.h"
@@ -11,7 +12,7 @@
 
 #include <lauxlib.h>
 
-#define READ_STEPS 1000 /* of the budget, for each read */
+#define READ_STEPS     1000 /* of the budget, for each read */
 #define CONTEXT_FIELDS 13
 
 /* --- the table --- */
@@ -61,9 +62,9 @@ static void set_request(lua_State *lua, const struct attempt *attempt) {
 
 void context_push(struct turn *turn) {
     lua_State *lua = turn->lua;
-    lua_createtable(lua, 0, CONTEXT_FIELDS); // stack: ctx
-    lua_pushinteger(lua, turn->now_us);      // stack: ctx now
-    set(lua, "now");                         // stack: ctx
+    lua_createtable(lua, 0, CONTEXT_FIELDS);                                // stack: ctx
+    lua_pushinteger(lua, turn->now_us);                                     // stack: ctx now
+    set(lua, "now");                                                        // stack: ctx
     lua_pushinteger(lua, turn->entity->exists ? turn->entity->version : 0); // stack: ctx version
     set(lua, "version");                                                    // stack: ctx
     set_text(lua, "machine", turn->machine->name);
@@ -150,8 +151,7 @@ static int find(lua_State *lua) {
     if (!entity_is_id(id)) {
         return push_nothing(lua);
     }
-    if (!turn->reads->find(turn->reads->context, turn->arena, machine->name, id, &entity,
-                           &fault)) {
+    if (!turn->reads->find(turn->reads->context, turn->arena, machine->name, id, &entity, &fault)) {
         return raise_read_fault(lua, turn, &fault);
     }
     if (entity == NULL) {
@@ -254,9 +254,9 @@ static int count(lua_State *lua) {
 
 static void set_method(struct seat *seat, lua_CFunction method, const char *name) {
     lua_State *lua = vm_lua(seat->vm);
-    lua_pushlightuserdata(lua, seat);  // stack: methods seat
-    lua_pushcclosure(lua, method, 1);  // stack: methods method
-    lua_setfield(lua, -2, name);       // stack: methods
+    lua_pushlightuserdata(lua, seat); // stack: methods seat
+    lua_pushcclosure(lua, method, 1); // stack: methods method
+    lua_setfield(lua, -2, name);      // stack: methods
 }
 
 void context_open(struct seat *seat) {
@@ -265,6 +265,6 @@ void context_open(struct seat *seat) {
     lua_createtable(lua, 0, 2); // stack: metatable methods
     set_method(seat, find, "find");
     set_method(seat, count, "count");
-    lua_setfield(lua, -2, "__index");                           // stack: metatable
-    seat->context_methods = luaL_ref(lua, LUA_REGISTRYINDEX);   // stack:
+    lua_setfield(lua, -2, "__index");                         // stack: metatable
+    seat->context_methods = luaL_ref(lua, LUA_REGISTRYINDEX); // stack:
 }

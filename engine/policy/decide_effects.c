@@ -1,7 +1,7 @@
 /* decide_effects.c: what effects ask for, read into the decision, and timers.
- * Each effect sees the data as the ones before it left it. What is asked of other machines is checked
- * for sense here, since a typing error in a policy should name itself and not end as a refusal
- * of an entity nobody has heard of. */
+ * Each effect sees the data as the ones before it left it. What is asked of other machines is
+ * checked for sense here, since a typing error in a policy should name itself and not end as a
+ * refusal of an entity nobody has heard of. */
 #include "policy/fields.h"
 #include "policy/turn.h"
 
@@ -14,11 +14,12 @@
 /* One function's answer while it is read. */
 struct effect {
     struct turn *turn;
-    const char *what; /* "on_enter of 'APPROVED'" */
+    struct speaker speaker; /* on_enter of 'APPROVED' */
 };
 
 static bool fail(const struct effect *effect, const char *where, struct text message) {
-    return turn_fail(effect->turn, "%s: %s: %.*s", effect->what, where, TEXT_ARGS(message));
+    return turn_fail(effect->turn, "%s: %s: %.*s", speaker_print(effect->turn, effect->speaker),
+                     where, TEXT_ARGS(message));
 }
 
 static bool is_empty(const struct js *value) {
@@ -63,13 +64,12 @@ struct request_key {
 };
 
 static const struct request_key emit_keys[] = {
-    {{"type", 4}, JS_STRING, true},
-    {{"data", 4}, JS_NULL, false}, /* anything */
+    {{"type", 4}, JS_STRING, true}, {{"data", 4}, JS_NULL, false}, /* anything */
 };
 static const struct request_key follow_keys[] = {
-    {{"machine", 7}, JS_STRING, true},     {{"id", 2}, JS_STRING, true},
-    {{"to", 2}, JS_STRING, false},         {{"transition", 10}, JS_STRING, false},
-    {{"comments", 8}, JS_STRING, false},   {{"metadata", 8}, JS_OBJECT, false},
+    {{"machine", 7}, JS_STRING, true},   {{"id", 2}, JS_STRING, true},
+    {{"to", 2}, JS_STRING, false},       {{"transition", 10}, JS_STRING, false},
+    {{"comments", 8}, JS_STRING, false}, {{"metadata", 8}, JS_OBJECT, false},
     {{"data", 4}, JS_OBJECT, false},
 };
 static const struct request_key create_keys[] = {
@@ -183,8 +183,7 @@ static struct text refuse_goal(const struct turn *turn, const struct machine *ma
     }
     if (text_given(to) && machine_state(machine, to) == NULL) {
         return text_print(turn->arena, "%.*s has no state '%.*s'%.*s", TEXT_ARGS(machine->name),
-                          TEXT_ARGS(to),
-                          TEXT_ARGS(machine_state_hint(turn->arena, machine, to)));
+                          TEXT_ARGS(to), TEXT_ARGS(machine_state_hint(turn->arena, machine, to)));
     }
     if (text_given(verb) && !has_verb(machine, verb)) {
         return text_print(turn->arena, "%.*s has no transition '%.*s'", TEXT_ARGS(machine->name),
@@ -216,8 +215,7 @@ static const struct request_form create_form = {
 static const struct js *concatenate(struct arena *arena, const struct js *first,
                                     const struct js *second) {
     size_t count = first != NULL ? first->array.count : 0;
-    const struct js **items =
-        ARENA_ARRAY(arena, const struct js *, count + second->array.count);
+    const struct js **items = ARENA_ARRAY(arena, const struct js *, count + second->array.count);
     for (size_t i = 0; i < count; i++) {
         items[i] = first->array.items[i];
     }
@@ -284,9 +282,9 @@ static bool refuse_unknown_part(const struct effect *effect, const struct js *an
         }
         if (!is_known) {
             struct text hint = problem_hint(effect->turn->arena, key, names, PART_COUNT);
-            return turn_fail(effect->turn,
-                             "%s: the key '%.*s' is none of set, unset, emit, follow, create%.*s",
-                             effect->what, TEXT_ARGS(key), TEXT_ARGS(hint));
+            return turn_fail(
+                effect->turn, "%s: the key '%.*s' is none of set, unset, emit, follow, create%.*s",
+                speaker_print(effect->turn, effect->speaker), TEXT_ARGS(key), TEXT_ARGS(hint));
         }
     }
     return true;
@@ -298,7 +296,7 @@ static bool read_answer(const struct effect *effect, const struct js *answer) {
     }
     if (answer->type != JS_OBJECT) {
         return turn_fail(effect->turn, "%s must return a table of effects or nil, not %s",
-                         effect->what, js_type_name(answer));
+                         speaker_print(effect->turn, effect->speaker), js_type_name(answer));
     }
     if (!refuse_unknown_part(effect, answer)) {
         return false;
@@ -312,17 +310,13 @@ static bool read_answer(const struct effect *effect, const struct js *answer) {
     return true;
 }
 
-static bool run_all(struct turn *turn, struct functions functions, const char *whose,
+static bool run_all(struct turn *turn, struct functions functions, const char *what,
                     const struct state *state) {
-    char what[256];
-    struct effect effect = {turn, what};
-    if (functions.count > 0) {
-        snprintf(what, sizeof what, "%s '%.*s'", whose, TEXT_ARGS(state->name));
-    }
+    struct effect effect = {turn, {what, state->name}};
     for (size_t i = 0; i < functions.count; i++) {
         const struct js *answer;
         turn_call(turn, functions.references[i], 1); // stack: answer
-        if (!turn_read(turn, what, &answer) || !read_answer(&effect, answer)) { // stack:
+        if (!turn_read(turn, effect.speaker, &answer) || !read_answer(&effect, answer)) { // stack:
             return false;
         }
     }
@@ -352,9 +346,10 @@ bool effects_run(struct turn *turn) {
         return true; /* an update enters and leaves nothing */
     }
     struct functions way = turn->way_functions != NULL ? turn->way_functions->effects : none;
-    struct functions leave = is_transition ? turn->from_functions->on_exit : none;
-    return run_all(turn, leave, "on_exit of", turn->from) &&
-           run_all(turn, way, "the effect of going to", turn->to) &&
+    if (is_transition && !run_all(turn, turn->from_functions->on_exit, "on_exit of", turn->from)) {
+        return false;
+    }
+    return run_all(turn, way, "the effect of going to", turn->to) &&
            run_all(turn, turn->to_functions->on_enter, "on_enter of", turn->to) &&
            check_result(turn, before);
 }
@@ -393,8 +388,8 @@ static bool read_due(struct turn *turn, const struct js *answer, int64_t *due_us
 
 static bool ask_due(struct turn *turn, int function, bool *is_armed, int64_t *due_us) {
     const struct js *answer;
-    turn_call(turn, function, 1);                         // stack: answer
-    if (!turn_read(turn, "a timer's delay", &answer)) {   // stack:
+    turn_call(turn, function, 1); // stack: answer
+    if (!turn_read(turn, (struct speaker){"a timer's delay", TEXT_NONE}, &answer)) { // stack:
         return false;
     }
     *is_armed = answer != NULL && answer->type != JS_FALSE;

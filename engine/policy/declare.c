@@ -3,8 +3,8 @@
  *   machine "name" ──> a function that waits for the table ──> a declaration (userdata)
  *   roles {...}, pii {...}, webhooks {...} ──────────────────> a declaration
  *
- * A declaration is a userdata with two user values, its table and its name, so that no policy can forge
- * one. Whatever a file declares stands in `undelivered` until the file has returned it: a
+ * A declaration is a userdata with two user values, its table and its name, so that no policy can
+ * forge one. Whatever a file declares stands in `undelivered` until the file has returned it: a
  * declaration that is made and not returned is a mistake worth a word. */
 #include "policy/declare.h"
 
@@ -15,8 +15,9 @@ struct declared {
     int line;
     bool is_returned;
 };
-#define VALUE_TABLE 1
-#define VALUE_NAME 2
+#define DECLARATIONS_MOST 10000
+#define VALUE_TABLE       1
+#define VALUE_NAME        2
 
 static const char declared_metatable = 0; /* its address is the registry key */
 static const char failed_library = 0;     /* its address stands for a library that failed */
@@ -25,8 +26,8 @@ static const struct {
     const char *name;
     bool is_named;
 } constructors[] = {
-    [DECLARATION_MACHINE] = {"machine", true}, [DECLARATION_ROLES] = {"roles", false},
-    [DECLARATION_PII] = {"pii", false},        [DECLARATION_ACCESS] = {"access", true},
+    [DECLARATION_MACHINE] = {"machine", true},    [DECLARATION_ROLES] = {"roles", false},
+    [DECLARATION_PII] = {"pii", false},           [DECLARATION_ACCESS] = {"access", true},
     [DECLARATION_WEBHOOKS] = {"webhooks", false},
 };
 
@@ -38,9 +39,11 @@ static struct loader *loader_of(lua_State *lua) {
     return lua_touserdata(lua, lua_upvalueindex(1));
 }
 
-/* --- constructors: upvalues are the loader, the kind, and for `complete` the name and the line --- */
+/* --- constructors: upvalues are the loader, the kind, and for `complete` the name and the line ---
+ */
 
-/* The line of the call in the file being run; of the nearest Lua function when that is a library. */
+/* The line of the call in the file being run; of the nearest Lua function when that is a library.
+ */
 static int calling_line(lua_State *lua, const struct loader *loader) {
     lua_Debug frame;
     int nearest = 0;
@@ -62,16 +65,16 @@ static int make_declaration(lua_State *lua, enum declaration_kind kind, int line
     struct loader *loader = loader_of(lua);
     struct declared *declared = lua_newuserdatauv(lua, sizeof *declared, 2); // stack: declaration
     *declared = (struct declared){kind, line, false};
-    lua_pushvalue(lua, table);                                 // stack: declaration table
-    lua_setiuservalue(lua, -2, VALUE_TABLE);                   // stack: declaration
-    lua_pushvalue(lua, name);                                  // stack: declaration name
-    lua_setiuservalue(lua, -2, VALUE_NAME);                    // stack: declaration
-    lua_rawgetp(lua, LUA_REGISTRYINDEX, &declared_metatable);  // stack: declaration metatable
-    lua_setmetatable(lua, -2);                                 // stack: declaration
-    lua_rawgeti(lua, LUA_REGISTRYINDEX, loader->undelivered);  // stack: declaration list
+    lua_pushvalue(lua, table);                                // stack: declaration table
+    lua_setiuservalue(lua, -2, VALUE_TABLE);                  // stack: declaration
+    lua_pushvalue(lua, name);                                 // stack: declaration name
+    lua_setiuservalue(lua, -2, VALUE_NAME);                   // stack: declaration
+    lua_rawgetp(lua, LUA_REGISTRYINDEX, &declared_metatable); // stack: declaration metatable
+    lua_setmetatable(lua, -2);                                // stack: declaration
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, loader->undelivered); // stack: declaration list
     if (lua_istable(lua, -1)) {
-        lua_pushvalue(lua, -2);                                          // stack: declaration list declaration
-        lua_rawseti(lua, -2, (lua_Integer)lua_rawlen(lua, -2) + 1);      // stack: declaration list
+        lua_pushvalue(lua, -2); // stack: declaration list declaration
+        lua_rawseti(lua, -2, (lua_Integer)lua_rawlen(lua, -2) + 1); // stack: declaration list
     }
     lua_pop(lua, 1); // stack: declaration
     return 1;
@@ -94,11 +97,11 @@ static int construct_named(lua_State *lua) {
         return luaL_error(lua, "%s begins with its name: %s \"name\" { ... }",
                           constructors[kind].name, constructors[kind].name);
     }
-    lua_pushvalue(lua, lua_upvalueindex(1));                    // stack: name loader
-    lua_pushvalue(lua, lua_upvalueindex(2));                    // stack: name loader kind
-    lua_pushvalue(lua, 1);                                      // stack: name loader kind name
-    lua_pushinteger(lua, calling_line(lua, loader_of(lua)));    // stack: name loader kind name line
-    lua_pushcclosure(lua, complete, 4);                         // stack: name complete
+    lua_pushvalue(lua, lua_upvalueindex(1));                 // stack: name loader
+    lua_pushvalue(lua, lua_upvalueindex(2));                 // stack: name loader kind
+    lua_pushvalue(lua, 1);                                   // stack: name loader kind name
+    lua_pushinteger(lua, calling_line(lua, loader_of(lua))); // stack: name loader kind name line
+    lua_pushcclosure(lua, complete, 4);                      // stack: name complete
     return 1;
 }
 
@@ -137,9 +140,10 @@ static struct text nearest_library(const struct loader *loader, struct text path
 static int raise_no_library(lua_State *lua, const struct loader *loader, struct text path) {
     struct text nearest = nearest_library(loader, path);
     lua_pushlstring(lua, nearest.bytes, nearest.length); // stack: name nearest
-    return luaL_error(lua, "require finds no '%s' under a folder named lib/ in the policy directory%s%s%s",
-                      path.bytes, text_given(nearest) ? "; did you mean '" : "",
-                      lua_tostring(lua, -1), text_given(nearest) ? "'?" : "");
+    return luaL_error(
+        lua, "require finds no '%s' under a folder named lib/ in the policy directory%s%s%s",
+        path.bytes, text_given(nearest) ? "; did you mean '" : "", lua_tostring(lua, -1),
+        text_given(nearest) ? "'?" : "");
 }
 
 /* stack: [-0, +1]. Compiles and runs the library; raises what it raises. */
@@ -156,7 +160,8 @@ static void run_library(lua_State *lua, struct loader *loader, const struct poli
     }
 }
 
-/* stack: [-0, +0]. Libraries by path, and under the path itself what is to be remembered, on top. */
+/* stack: [-0, +0]. Libraries by path, and under the path itself what is to be remembered, on top.
+ */
 static void remember(lua_State *lua, struct loader *loader, struct text path) {
     lua_rawgeti(lua, LUA_REGISTRYINDEX, loader->libraries); // stack: value libraries
     lua_pushlstring(lua, path.bytes, path.length);          // stack: value libraries path
@@ -176,11 +181,11 @@ static int run_library_protected(lua_State *lua) {
 static void load_library(lua_State *lua, struct loader *loader, const struct policy_file *file) {
     lua_pushboolean(lua, 0); // stack: false
     remember(lua, loader, file->path);
-    lua_pop(lua, 1);                                  // stack:
-    lua_pushlightuserdata(lua, loader);               // stack: loader
-    lua_pushcclosure(lua, run_library_protected, 1);  // stack: function
+    lua_pop(lua, 1);                                     // stack:
+    lua_pushlightuserdata(lua, loader);                  // stack: loader
+    lua_pushcclosure(lua, run_library_protected, 1);     // stack: function
     lua_pushlightuserdata(lua, (void *)(uintptr_t)file); // stack: function file
-    if (lua_pcall(lua, 1, 1, 0) == LUA_OK) {          // stack: value
+    if (lua_pcall(lua, 1, 1, 0) == LUA_OK) {             // stack: value
         remember(lua, loader, file->path);
         return;
     }
@@ -236,10 +241,10 @@ static int require(lua_State *lua) {
 static void set_global(struct loader *loader, lua_CFunction function, lua_Integer kind,
                        const char *name) {
     lua_State *lua = vm_lua(loader->vm);
-    lua_pushlightuserdata(lua, loader);    // stack: loader
-    lua_pushinteger(lua, kind);            // stack: loader kind
-    lua_pushcclosure(lua, function, 2);    // stack: function
-    vm_set_global(loader->vm, name);       // stack:
+    lua_pushlightuserdata(lua, loader); // stack: loader
+    lua_pushinteger(lua, kind);         // stack: loader kind
+    lua_pushcclosure(lua, function, 2); // stack: function
+    vm_set_global(loader->vm, name);    // stack:
 }
 
 void declare_open(struct loader *loader) {
@@ -377,9 +382,14 @@ static void deliver(lua_State *lua, struct loader *loader, struct declared *decl
         return;
     }
     declared->is_returned = true;
+    if (loader->declaration_count >= DECLARATIONS_MOST) {
+        problem_add(loader->problems, loader->current->path, 0,
+                    TEXT("there are more than 10,000 declarations"));
+        return;
+    }
     struct text name = name_of(lua, loader->arena, index);
-    lua_getiuservalue(lua, index, VALUE_TABLE);      // stack: declaration table
-    int table = luaL_ref(lua, LUA_REGISTRYINDEX);    // stack: declaration
+    lua_getiuservalue(lua, index, VALUE_TABLE);   // stack: declaration table
+    int table = luaL_ref(lua, LUA_REGISTRYINDEX); // stack: declaration
     *append(loader) =
         (struct declaration){declared->kind, name, loader->current, declared->line, table};
 }
@@ -390,11 +400,11 @@ static void report_returned(lua_State *lua, struct loader *loader, const char *f
     struct text what = lua_isfunction(lua, -1)
                            ? TEXT("a function; does a table follow after the name?")
                            : text_of(lua_typename(lua, lua_type(lua, -1)));
-    struct text where = position > 0 ? text_print(arena, " at position %lld", (long long)position)
-                                     : TEXT("");
-    problem_add(loader->problems, loader->current->path, 0,
-                text_print(arena, "%s%.*s, but there is %.*s", format, TEXT_ARGS(where),
-                           TEXT_ARGS(what)));
+    struct text where =
+        position > 0 ? text_print(arena, " at position %lld", (long long)position) : TEXT("");
+    problem_add(
+        loader->problems, loader->current->path, 0,
+        text_print(arena, "%s%.*s, but there is %.*s", format, TEXT_ARGS(where), TEXT_ARGS(what)));
 }
 
 /* stack: [-0, +0]. The list is on top. */
@@ -426,8 +436,9 @@ static void report_undelivered(lua_State *lua, struct loader *loader) {
         if (!declared->is_returned) {
             struct text name = name_of(lua, arena, -1);
             problem_add(loader->problems, loader->current->path, declared->line,
-                        text_print(arena, "%s '%.*s' is declared here but not returned; is a "
-                                          "'return' missing?",
+                        text_print(arena,
+                                   "%s '%.*s' is declared here but not returned; is a "
+                                   "'return' missing?",
                                    constructors[declared->kind].name, TEXT_ARGS(name)));
         }
         lua_pop(lua, 1); // stack: list
@@ -461,7 +472,7 @@ static int collect(lua_State *lua) {
 /* stack: [-0, +1 on true] */
 static bool run_file(struct loader *loader, const struct policy_file *file, struct fault *fault) {
     return vm_load(loader->vm, file->text, file->name, fault) && // stack: chunk
-           vm_call(loader->vm, 0, 1, fault);               // stack: value
+           vm_call(loader->vm, 0, 1, fault);                     // stack: value
 }
 
 void declare_file(struct loader *loader, const struct policy_file *file) {

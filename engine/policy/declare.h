@@ -14,15 +14,18 @@
 #include "policy/vm.h"
 
 enum declaration_kind {
-    DECLARATION_MACHINE, DECLARATION_ROLES, DECLARATION_PII, DECLARATION_ACCESS,
+    DECLARATION_MACHINE,
+    DECLARATION_ROLES,
+    DECLARATION_PII,
+    DECLARATION_ACCESS,
     DECLARATION_WEBHOOKS
 };
 
 /* One constructor's call. Its table is in the registry of its VM. */
 struct declaration {
     enum declaration_kind kind;
-    struct text name;                /* of machine and access */
-    const struct policy_file *file;  /* that returned it */
+    struct text name;               /* of machine and access */
+    const struct policy_file *file; /* that returned it */
     int line;
     int table; /* a reference: lua_rawgeti(lua, LUA_REGISTRYINDEX, table) */
 };
@@ -36,8 +39,8 @@ struct loader {
     struct problem_list *problems;
     struct declaration *declarations; /* of all files so far, in the order of the files */
     size_t declaration_count, declaration_capacity;
-    int libraries;                    /* reference: what require gave, by path; false while it loads */
-    int undelivered;                  /* reference: what the running file has declared but not returned yet */
+    int libraries;   /* reference: what require gave, by path; false while it loads */
+    int undelivered; /* reference: what the running file has declared but not returned yet */
 };
 
 const char *declaration_name(enum declaration_kind kind); /* "machine" */

@@ -20,12 +20,12 @@ static void read_type(struct check *check, const struct key_path *at, struct tex
     if (!text_given(name)) {
         return;
     }
-    int64_t index =
-        check_reference(check, at, "type", name, field_type_names, FIELD_TYPE_COUNT);
+    int64_t index = check_reference(check, at, "type", name, field_type_names, FIELD_TYPE_COUNT);
     out->type = index >= 0 ? (enum field_type)index : FIELD_ANY;
 }
 
-/* The JSON value under `key`, NULL when there is none or JSON cannot hold it (which is reported). */
+/* The JSON value under `key`, NULL when there is none or JSON cannot hold it (which is reported).
+ */
 static const struct js *read_value(struct check *check, int table, const struct key_path *at,
                                    const char *key) {
     struct key_path path = {at, text_of(key), 0};
@@ -40,8 +40,8 @@ static const struct js *read_value(struct check *check, int table, const struct 
     return value;
 }
 
-static void report_misfit(struct check *check, const struct key_path *at,
-                          const struct field *field, const struct js *value) {
+static void report_misfit(struct check *check, const struct key_path *at, const struct field *field,
+                          const struct js *value) {
     const struct js *stored;
     struct text refusal = field_refusal(check->arena, field, value, &stored);
     if (text_given(refusal)) {

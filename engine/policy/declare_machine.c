@@ -2,11 +2,11 @@
  * declare_fields.c. */
 #include "policy/declare.h"
 
-#define RETRIES_MOST 100
+#define RETRIES_MOST            100
 #define LOCK_TIMEOUT_DEFAULT_MS 10000
-#define LOCK_WAIT_DEFAULT_MS 5000
-#define LOCK_MOST_MS INT64_C(86400000) /* a day */
-#define RETRIES_DEFAULT 3
+#define LOCK_WAIT_DEFAULT_MS    5000
+#define LOCK_MOST_MS            INT64_C(86400000) /* a day */
+#define RETRIES_DEFAULT         3
 
 static const struct key_rule machine_keys[] = {
     {"doc", KIND_TEXT, "a string"},
@@ -38,10 +38,9 @@ static void read_isolation(struct check *check, int table, struct machine *out) 
     out->isolation = isolation_of_name(name);
     if (out->isolation == ISOLATION_DEFAULT) {
         struct key_path at = {NULL, TEXT("isolation"), 0};
-        check_problem(check, &at,
-                      "'%.*s' is none of 'read committed', 'repeatable read', 'serializable'%.*s",
-                      TEXT_ARGS(name),
-                      TEXT_ARGS(problem_hint(check->problems->arena, name, names, 3)));
+        check_problem(
+            check, &at, "'%.*s' is none of 'read committed', 'repeatable read', 'serializable'%.*s",
+            TEXT_ARGS(name), TEXT_ARGS(problem_hint(check->problems->arena, name, names, 3)));
     }
 }
 
@@ -72,8 +71,7 @@ static void read_lock(struct check *check, int table, struct machine *out) {
 static void read_retries(struct check *check, int table, struct machine *out) {
     struct key_path at = {NULL, TEXT("retries"), 0};
     check_push(check, table, at.name); // stack: retries
-    out->retries =
-        lua_isinteger(check->lua, -1) ? lua_tointeger(check->lua, -1) : RETRIES_DEFAULT;
+    out->retries = lua_isinteger(check->lua, -1) ? lua_tointeger(check->lua, -1) : RETRIES_DEFAULT;
     lua_pop(check->lua, 1); // stack:
     if (out->retries < 0 || out->retries > RETRIES_MOST) {
         check_problem(check, &at, "it must be between 0 and %d", RETRIES_MOST);
@@ -99,15 +97,16 @@ void declare_check_machine(struct check *check, struct machine *out) {
     int table = lua_gettop(check->lua);
     *out = (struct machine){.name = check->name, .file = check->file, .line = check->line};
     if (!entity_is_name(check->name)) {
-        check_problem(check, NULL, "a name begins with a letter or '_' and goes on with letters, "
-                                   "digits, '_', '-' and '.'; at most 100");
+        check_problem(check, NULL,
+                      "a name begins with a letter or '_' and goes on with letters, "
+                      "digits, '_', '-' and '.'; at most 100");
     }
     check_keys(check, table, NULL, machine_keys, sizeof machine_keys / sizeof machine_keys[0]);
     out->doc = check_text(check, table, "doc");
     out->strict = check_flag(check, table, "strict");
-    out->has_prepare = check_has_function(check, table, "prepare");
-    out->has_validate = check_has_function(check, table, "validate");
-    out->has_warn = check_has_function(check, table, "warn");
+    out->has_prepare = check_has_function(check, table, NULL, "prepare");
+    out->has_validate = check_has_function(check, table, NULL, "validate");
+    out->has_warn = check_has_function(check, table, NULL, "warn");
     read_isolation(check, table, out);
     read_lock(check, table, out);
     read_retries(check, table, out);

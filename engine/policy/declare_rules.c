@@ -47,14 +47,14 @@ static void read_role(struct check *check, const struct key_path *at, struct rol
     }
     lua_pop(check->lua, 1); // stack: role
     role.line = lines_find(check->lines, check->constructor, check->line,
-                            role.inherit_count > 0 ? &inherits : at);
+                           role.inherit_count > 0 ? &inherits : at);
     roles_add(out, check->arena, &role, check->problems);
 }
 
 void declare_check_roles(struct check *check, struct roles *out) {
     struct text *names;
-    size_t count = check_names(check, -1, NULL, "role = { 'permission', inherits = 'role' }",
-                               &names);
+    size_t count =
+        check_names(check, -1, NULL, "role = { 'permission', inherits = 'role' }", &names);
     if (out->count + count > ROLES_MOST) {
         check_problem(check, NULL, "there are more than %d roles", ROLES_MOST);
         return;
@@ -171,8 +171,9 @@ static void check_action(struct check *check, const struct key_path *at) {
     case LUA_TFUNCTION:
         return;
     default:
-        check_problem(check, at, "it must be a permission, a list of permissions, or a function "
-                                 "(subject, resource, ctx) -> boolean, message");
+        check_problem(check, at,
+                      "it must be a permission, a list of permissions, or a function "
+                      "(subject, resource, ctx) -> boolean, message");
     }
 }
 

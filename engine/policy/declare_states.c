@@ -4,8 +4,9 @@
 #include "timezone/instant.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-#define GUARD_EXPECTED "a function (data, ctx) -> ok, message, or a list of such functions"
-#define EFFECT_EXPECTED "a function (data, ctx) -> effects, or a list of such functions"
+#define GUARD_EXPECTED                                                                             \
+    "a function (data, ctx) -> ok, message, or a list of up to 100 such functions"
+#define EFFECT_EXPECTED "a function (data, ctx) -> effects, or a list of up to 100 such functions"
 
 static const struct key_rule state_keys[] = {
     {"doc", KIND_TEXT, "a string"},
@@ -60,8 +61,9 @@ static void read_verb(struct check *check, int table, const struct key_path *at,
     struct key_path path = {at, TEXT("name"), 0};
     out->name = check_text(check, table, "name");
     if (text_given(out->name) && !entity_is_name(out->name)) {
-        check_problem(check, &path, "'%.*s' is no verb; use a letter or '_', then letters, digits, "
-                                    "'_', '-' and '.'",
+        check_problem(check, &path,
+                      "'%.*s' is no verb; use a letter or '_', then letters, digits, "
+                      "'_', '-' and '.'",
                       TEXT_ARGS(out->name));
     }
 }
@@ -78,8 +80,8 @@ static void read_way(struct check *check, const struct key_path *at, struct way 
     }
     check_keys(check, table, at, way_keys, COUNT(way_keys));
     out->doc = check_text(check, table, "doc");
-    out->has_guard = check_has_function(check, table, "guard");
-    out->has_effect = check_has_function(check, table, "effect");
+    out->has_guard = check_has_function(check, table, at, "guard");
+    out->has_effect = check_has_function(check, table, at, "effect");
     read_verb(check, table, at, out);
     read_permit(check, table, at, out);
 }
@@ -127,7 +129,7 @@ static void read_ways(struct check *check, const struct key_path *at, struct nam
 static void read_delay(struct check *check, int table, const struct key_path *at,
                        struct timer_rule *out) {
     struct key_path path = {at, TEXT("delay"), 0};
-    out->has_delay_function = check_has_function(check, table, "delay");
+    out->has_delay_function = check_has_function(check, table, at, "delay");
     out->delay = check_text(check, table, "delay");
     out->delay_us = check_duration(check, table, at, "delay", 0);
     if (!check_has(check, table, "delay")) {
@@ -180,6 +182,13 @@ static void keep_timers(struct check *check, struct timer_rule *timers, size_t c
 static void read_timers(struct check *check, const struct key_path *at, struct names states,
                         struct state *out) {
     size_t length = lua_rawlen(check->lua, -1);
+    if (length > TIMERS_MOST) {
+        check_problem(check, at, "there are more than %d timers", TIMERS_MOST);
+        return;
+    }
+    if (!check_afford(check, at, length + 1)) {
+        return;
+    }
     struct timer_rule *timers = ARENA_ARRAY(check->arena, struct timer_rule, length + 1);
     if (length == 0) {
         read_timer(check, at, states, &timers[0]);
@@ -220,13 +229,13 @@ static void read_state(struct check *check, const struct key_path *at, struct na
     check_keys(check, table, at, state_keys, COUNT(state_keys));
     out->doc = check_text(check, table, "doc");
     out->final = check_flag(check, table, "final");
-    out->has_require = check_has_function(check, table, "require");
-    out->has_on_enter = check_has_function(check, table, "on_enter");
-    out->has_on_exit = check_has_function(check, table, "on_exit");
+    out->has_require = check_has_function(check, table, at, "require");
+    out->has_on_enter = check_has_function(check, table, at, "on_enter");
+    out->has_on_exit = check_has_function(check, table, at, "on_exit");
     if (check_push(check, table, to.name) == LUA_TTABLE) { // stack: state to
         read_ways(check, &to, states, out);
     }
-    lua_pop(check->lua, 1); // stack: state
+    lua_pop(check->lua, 1);                                   // stack: state
     if (check_push(check, table, after.name) == LUA_TTABLE) { // stack: state after
         read_timers(check, &after, states, out);
     }
@@ -243,8 +252,9 @@ static void read_states(struct check *check, const struct key_path *at, struct m
         struct key_path path = {at, names[i], 0};
         items[i].name = names[i];
         if (!entity_is_name(names[i])) {
-            check_problem(check, &path, "a state's name begins with a letter or '_' and goes on "
-                                        "with letters, digits, '_', '-' and '.'; at most 100");
+            check_problem(check, &path,
+                          "a state's name begins with a letter or '_' and goes on "
+                          "with letters, digits, '_', '-' and '.'; at most 100");
         }
         check_push(check, -1, names[i]); // stack: states state
         read_state(check, &path, states, &items[i]);

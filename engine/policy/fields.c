@@ -5,12 +5,14 @@
 #include "timezone/instant.h"
 
 const struct text field_type_names[FIELD_TYPE_COUNT] = {
-    [FIELD_ANY] = {"any", 3},           [FIELD_STRING] = {"string", 6},
-    [FIELD_INTEGER] = {"integer", 7},   [FIELD_NUMBER] = {"number", 6},
-    [FIELD_BOOLEAN] = {"boolean", 7},   [FIELD_DATETIME] = {"datetime", 8},
-    [FIELD_DATE] = {"date", 4},         [FIELD_DURATION] = {"duration", 8},
-    [FIELD_OBJECT] = {"object", 6},     [FIELD_ARRAY] = {"array", 5},
+    [FIELD_ANY] = {"any", 3},         [FIELD_STRING] = {"string", 6},
+    [FIELD_INTEGER] = {"integer", 7}, [FIELD_NUMBER] = {"number", 6},
+    [FIELD_BOOLEAN] = {"boolean", 7}, [FIELD_DATETIME] = {"datetime", 8},
+    [FIELD_DATE] = {"date", 4},       [FIELD_DURATION] = {"duration", 8},
+    [FIELD_OBJECT] = {"object", 6},   [FIELD_ARRAY] = {"array", 5},
 };
+
+#define CHOICES_SHOWN_MOST 20
 
 /* --- types --- */
 
@@ -125,11 +127,11 @@ static struct text refuse_array(struct arena *arena, const struct js *value,
 }
 
 static type_refusal *const type_refusals[FIELD_TYPE_COUNT] = {
-    [FIELD_ANY] = refuse_nothing,        [FIELD_STRING] = refuse_string,
-    [FIELD_INTEGER] = refuse_integer,    [FIELD_NUMBER] = refuse_number,
-    [FIELD_BOOLEAN] = refuse_boolean,    [FIELD_DATETIME] = refuse_datetime,
-    [FIELD_DATE] = refuse_date,          [FIELD_DURATION] = refuse_duration,
-    [FIELD_OBJECT] = refuse_object,      [FIELD_ARRAY] = refuse_array,
+    [FIELD_ANY] = refuse_nothing,     [FIELD_STRING] = refuse_string,
+    [FIELD_INTEGER] = refuse_integer, [FIELD_NUMBER] = refuse_number,
+    [FIELD_BOOLEAN] = refuse_boolean, [FIELD_DATETIME] = refuse_datetime,
+    [FIELD_DATE] = refuse_date,       [FIELD_DURATION] = refuse_duration,
+    [FIELD_OBJECT] = refuse_object,   [FIELD_ARRAY] = refuse_array,
 };
 
 /* --- choices and bounds --- */
@@ -148,10 +150,14 @@ static struct text refuse_choice(struct arena *arena, const struct field *field,
     buffer_init(&buffer, arena);
     buffer_add_text(&buffer, TEXT("must be one of "));
     for (size_t i = 0; i < field->choices->array.count; i++) {
+        if (i == CHOICES_SHOWN_MOST) {
+            buffer_print(&buffer, " and %zu more", field->choices->array.count - i);
+            break;
+        }
         const struct js *choice = field->choices->array.items[i];
         buffer_add_text(&buffer, i > 0 ? TEXT(", ") : TEXT(""));
-        buffer_add_text(&buffer, js_is(choice, JS_STRING) ? choice->string
-                                                          : js_print(arena, choice));
+        buffer_add_text(&buffer,
+                        js_is(choice, JS_STRING) ? choice->string : js_print(arena, choice));
     }
     return buffer_view(&buffer);
 }
@@ -274,7 +280,7 @@ const struct js *fields_check(struct arena *arena, const struct machine *machine
     for (size_t i = 0; i < machine->field_count; i++) {
         const struct field *field = &machine->fields[i];
         const struct js *value = js_find(data, field->name), *stored = value;
-        struct text refusal = value != NULL ? field_refusal(arena, field, value, &stored)
+        struct text refusal = value != NULL     ? field_refusal(arena, field, value, &stored)
                               : field->required ? TEXT("is required")
                                                 : TEXT_NONE;
         if (text_given(refusal)) {
@@ -289,8 +295,7 @@ const struct js *fields_check(struct arena *arena, const struct machine *machine
 
 /* --- what a policy wrote --- */
 
-static const struct js *settled(struct arena *arena, enum field_type type,
-                                const struct js *value) {
+static const struct js *settled(struct arena *arena, enum field_type type, const struct js *value) {
     if (type == FIELD_DATETIME && js_is(value, JS_INTEGER)) {
         char printed[INSTANT_TEXT];
         return js_string(arena, text_copy(arena, instant_print(value->integer, printed)));

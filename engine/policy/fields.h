@@ -6,10 +6,10 @@
 #include "policy/machine.h"
 
 #define FIELD_TYPE_COUNT 10
-extern const struct text field_type_names[FIELD_TYPE_COUNT]; /* by enum field_type: "any", "string"... */
+extern const struct text field_type_names[FIELD_TYPE_COUNT]; /* by enum field_type */
 
 /* Why `value` does not fit the field, as the rest of a sentence ("must be an integer, not a
- * string"); TEXT_NONE when it does, and then *stored is the value as it is kept: datetimes in UTC. */
+ * string"); TEXT_NONE when it does, and then *stored is the value as kept: datetimes in UTC. */
 struct text field_refusal(struct arena *arena, const struct field *field, const struct js *value,
                           const struct js **stored);
 
@@ -17,14 +17,17 @@ struct text field_refusal(struct arena *arena, const struct field *field, const 
 const struct js *fields_with_defaults(struct arena *arena, const struct machine *machine,
                                       const struct js *data);
 
-/* Checks everything: types, required fields, unknown ones when strict. The data as it is to be stored
- * (`data` itself when nothing had to be normalised); *errors {field: message}, NULL when there are none. */
+/* Checks everything: types, required fields, unknown ones when strict. The data as it is to be
+ * stored
+ * (`data` itself when nothing had to be normalised); *errors {field: message}, NULL when there are
+ * none. */
 const struct js *fields_check(struct arena *arena, const struct machine *machine,
                               const struct js *data, const struct js **errors);
 
-/* What a policy wrote, in the field's own terms: an instant in a datetime field becomes its RFC 3339
- * text, a whole float in an integer field an integer, an empty table in an array field an empty
- * array. Only values that differ from those in `before` (NULL: all differ); what a client sent is never coerced. */
+/* What a policy wrote, in the field's own terms: an instant in a datetime field becomes its RFC
+ * 3339 text, a whole float in an integer field an integer, an empty table in an array field an
+ * empty array. Only values that differ from those in `before` (NULL: all differ); what a client
+ * sent is never coerced. */
 const struct js *fields_settle(struct arena *arena, const struct machine *machine,
                                const struct js *before, const struct js *after);
 

@@ -1,6 +1,7 @@
-/* folder.c: a walk with openat and O_NOFOLLOW, so that what was looked at is what is read. A link is
- * resolved by the system and then must lie below the directory's own real path. Only regular files are
- * opened, and O_NONBLOCK keeps a pipe that takes a file's place from holding the load up. */
+/* folder.c: a walk with openat and O_NOFOLLOW, so that what was looked at is what is read. A link
+ * is resolved by the system and then must lie below the directory's own real path. Only regular
+ * files are opened, and O_NONBLOCK keeps a pipe that takes a file's place from holding the load up.
+ */
 #include "policy/folder.h"
 
 #include <dirent.h>
@@ -17,6 +18,7 @@ struct walk {
     char *root; /* the directory's real path; malloc */
     struct policy_file *files;
     size_t count, capacity;
+    size_t bytes; /* of all files so far */
 };
 
 static void report(struct walk *walk, struct text path, const char *what) {
@@ -77,7 +79,8 @@ static void keep(struct walk *walk, struct text path, struct text text) {
         }
         walk->files = files;
     }
-    bool is_library = text_starts(path, TEXT("lib/")) || memmem(path.bytes, path.length, "/lib/", 5);
+    bool is_library =
+        text_starts(path, TEXT("lib/")) || memmem(path.bytes, path.length, "/lib/", 5);
     walk->files[walk->count++] =
         (struct policy_file){path, text_cstring(walk->arena, path), text, is_library};
 }
@@ -92,6 +95,11 @@ static void read_open(struct walk *walk, struct text path, int descriptor) {
         report(walk, path, "the file is longer than 1 MiB");
     } else {
         size_t size = (size_t)status.st_size;
+        walk->bytes += size;
+        if (walk->bytes > FOLDER_BYTES_MOST) {
+            report(walk, TEXT(""), "the policy files are longer than 64 MiB in all");
+            return;
+        }
         char *bytes = arena_alloc(walk->arena, size + 1);
         if (read_all(descriptor, bytes, size)) {
             keep(walk, path, (struct text){bytes, size});
@@ -110,9 +118,9 @@ static bool is_inside(const struct walk *walk, const char *real) {
 
 /* Opens what a link names, if that is a file inside the directory. */
 static void read_link(struct walk *walk, struct text path) {
-    const char *full = text_cstring(walk->problems->arena,
-                                    text_print(walk->problems->arena, "%s/%.*s", walk->root,
-                                               TEXT_ARGS(path)));
+    const char *full =
+        text_cstring(walk->problems->arena,
+                     text_print(walk->problems->arena, "%s/%.*s", walk->root, TEXT_ARGS(path)));
     char *real = realpath(full, NULL);
     if (real == NULL) {
         report_errno(walk, path);
@@ -180,10 +188,9 @@ static void read_entries(struct walk *walk, DIR *entries, struct text path, int 
         if (entry->d_name[0] == '.') {
             continue;
         }
-        struct text inner = path.length == 0
-                                ? text_copy(walk->arena, text_of(entry->d_name))
-                                : text_print(walk->arena, "%.*s/%s", TEXT_ARGS(path),
-                                             entry->d_name);
+        struct text inner =
+            path.length == 0 ? text_copy(walk->arena, text_of(entry->d_name))
+                             : text_print(walk->arena, "%.*s/%s", TEXT_ARGS(path), entry->d_name);
         read_entry(walk, dirfd(entries), entry->d_name, inner, depth);
     }
 }

@@ -5,19 +5,20 @@
 #include "policy/problem.h"
 
 #define FOLDER_FILE_BYTES_MOST (1024 * 1024)
-#define FOLDER_FILES_MOST 10000
-#define FOLDER_DEPTH_MOST 16
+#define FOLDER_BYTES_MOST      (64 * 1024 * 1024) /* of all files */
+#define FOLDER_FILES_MOST      10000
+#define FOLDER_DEPTH_MOST      16
 
 struct policy_file {
     struct text path; /* relative, with '/' */
     const char *name; /* the same, for Lua */
     struct text text;
-    bool is_library;  /* under a folder named lib/ */
+    bool is_library; /* under a folder named lib/ */
 };
 
 /* Every *.lua file but *_spec.lua and hidden ones, by path. A link may name a file inside the
- * directory; one that leaves it, a link to a folder, a file that is too long or not UTF-8 is a problem.
- * FAULT_ENVIRONMENT: the directory itself cannot be read. */
+ * directory; one that leaves it, a link to a folder, a file that is too long or not UTF-8 is a
+ * problem. FAULT_ENVIRONMENT: the directory itself cannot be read. */
 bool folder_read(struct text directory, struct arena *arena, struct policy_file **files,
                  size_t *count, struct problem_list *problems, struct fault *fault) MUST_CHECK;
 

@@ -4,8 +4,9 @@
  *   3. checks            every declaration, machines first; then what spans files: names, roles
  *   4. the other VMs     run the same files
  *   5. bind              each VM's functions get their places
- * Problems are gathered through 1 to 3, so that one load shows them all; a generation with a problem is
- * freed. Policies are pure, so a later VM that fails where the first did not is a fault of its own. */
+ * Problems are gathered through 1 to 3, so that one load shows them all; a generation with a
+ * problem is freed. Policies are pure, so a later VM that fails where the first did not is a fault
+ * of its own. */
 #include "policy/generation.h"
 
 #include "base/digest.h"
@@ -23,12 +24,14 @@ struct build {
     const struct generation_options *options;
     struct problem_list *problems;
     size_t problems_before; /* of other loads, in the same list */
+    size_t parts_left;      /* see check.h */
     bool has_pii;
 };
 
 /* --- names --- */
 
-/* Canonical JSON {path: text}: what is kept as the source of a record's rules, and what is hashed. */
+/* Canonical JSON {path: text}: what is kept as the source of a record's rules, and what is hashed.
+ */
 static void name_it(struct generation *generation) {
     struct arena *arena = &generation->arena;
     struct js_member *members = ARENA_ARRAY(arena, struct js_member, generation->file_count);
@@ -38,8 +41,7 @@ static void name_it(struct generation *generation) {
         members[i].key = generation->files[i].path;
         members[i].value = js_string(arena, generation->files[i].text);
     }
-    generation->files_json =
-        js_print(arena, js_object(arena, members, generation->file_count));
+    generation->files_json = js_print(arena, js_object(arena, members, generation->file_count));
     digest_sha256(generation->files_json, digest);
     digest_hex(digest, sizeof digest, hex);
     generation->name = (struct text){hex, DIGEST_HEX};
@@ -101,10 +103,11 @@ static void check_one(struct checking *checking, const struct declaration *decla
         .constructor = text_of(declaration_name(declaration->kind)),
         .name = declaration->name,
         .line = declaration->line,
+        .parts_left = &build->parts_left,
     };
-    lua_pushcfunction(vm_lua(seat->vm), check_protected);  // stack: function
-    lua_pushlightuserdata(vm_lua(seat->vm), checking);     // stack: function checking
-    if (!vm_call(seat->vm, 1, 0, &fault)) {                // stack:
+    lua_pushcfunction(vm_lua(seat->vm), check_protected); // stack: function
+    lua_pushlightuserdata(vm_lua(seat->vm), checking);    // stack: function checking
+    if (!vm_call(seat->vm, 1, 0, &fault)) {               // stack:
         problem_add(build->problems, declaration->file->path, declaration->line,
                     text_of(fault.message));
     }
@@ -144,8 +147,7 @@ static int by_name(const void *a, const void *b) {
 static void report_doubled(struct problem_list *problems, const struct machine *first,
                            const struct machine *second) {
     problem_add(problems, second->file, second->line,
-                text_print(problems->arena,
-                           "machine '%.*s' is declared twice: here and at %.*s:%d",
+                text_print(problems->arena, "machine '%.*s' is declared twice: here and at %.*s:%d",
                            TEXT_ARGS(second->name), TEXT_ARGS(first->file), first->line));
 }
 
@@ -225,8 +227,7 @@ static int bind_protected(lua_State *lua) {
 
 static void bind_seat(struct build *build, struct seat *seat) {
     struct generation *generation = build->generation;
-    struct binding binding = {
-        .generation = generation, .arena = &generation->arena, .seat = seat};
+    struct binding binding = {.generation = generation, .arena = &generation->arena, .seat = seat};
     lua_State *lua = vm_lua(seat->vm);
     binding.functions =
         ARENA_ARRAY(&generation->arena, struct machine_functions, generation->machine_count);
@@ -301,7 +302,11 @@ static void build_it(struct build *build) {
 
 bool generation_load(const struct generation_options *options, struct generation **out,
                      struct problem_list *problems, struct fault *fault) {
-    struct build build = {generation_new(options), options, problems, problems->count, false};
+    struct build build = {.generation = generation_new(options),
+                          .options = options,
+                          .problems = problems,
+                          .problems_before = problems->count,
+                          .parts_left = CHECK_PARTS_ALL_MOST};
     struct policy_file *files;
     if (!folder_read(options->directory, &build.generation->arena, &files,
                      &build.generation->file_count, problems, fault)) {

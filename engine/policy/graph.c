@@ -21,9 +21,9 @@ struct graph_label graph_label_of_way(struct arena *arena, const struct way *way
 struct graph_label graph_label_of_timer(struct arena *arena, const struct state *state,
                                         size_t index) {
     bool has_delay = state->timers != NULL && text_given(state->timers[index].delay);
-    struct text verb = has_delay ? text_print(arena, "after %.*s",
-                                              TEXT_ARGS(state->timers[index].delay))
-                                 : TEXT("after a while");
+    struct text verb = has_delay
+                           ? text_print(arena, "after %.*s", TEXT_ARGS(state->timers[index].delay))
+                           : TEXT("after a while");
     return (struct graph_label){verb, TEXT_NONE};
 }
 
@@ -59,8 +59,8 @@ static void add_dot_edge(struct buffer *buffer, struct text from, struct text to
     buffer_add_text(buffer, TEXT(" -> "));
     add_quoted(buffer, to);
     buffer_add_text(buffer, TEXT(" [label="));
-    struct text between = label->verb.length > 0 && label->permission.length > 0 ? TEXT(": ")
-                                                                                 : TEXT("");
+    struct text between =
+        label->verb.length > 0 && label->permission.length > 0 ? TEXT(": ") : TEXT("");
     add_quoted(buffer, text_print(buffer->arena, "%.*s%.*s%.*s", TEXT_ARGS(label->verb),
                                   TEXT_ARGS(between), TEXT_ARGS(label->permission)));
     buffer_add_text(buffer, is_timer ? TEXT(", style=dashed];\n") : TEXT("];\n"));
@@ -105,9 +105,8 @@ struct text graph_dot(struct arena *arena, const struct machine *machine) {
 
 static bool is_plain(struct text name) {
     static const char *const reserved[] = {
-        "as",   "choice", "class", "classdef", "default", "direction", "end",   "fork",
-        "hide", "join",   "left",  "note",     "of",      "right",     "scale", "state",
-        "style"};
+        "as",   "choice", "class", "classdef", "default", "direction", "end",   "fork", "hide",
+        "join", "left",   "note",  "of",       "right",   "scale",     "state", "style"};
     for (size_t i = 0; i < name.length; i++) {
         if (name.bytes[i] == '-' || name.bytes[i] == '.') {
             return false;

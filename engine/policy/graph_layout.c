@@ -10,15 +10,15 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#define SWEEPS 8
-#define NODES_MOST 5000 /* places for long lines; beyond it they go straight */
-#define MARGIN 24
-#define BOX_HEIGHT 40
-#define BOX_GAP 34
-#define LINE_GAP 16
-#define PORT_GAP 18
-#define COLUMN_GAP 64
-#define LABEL_MOST 210
+#define SWEEPS      8
+#define NODES_MOST  5000 /* places for long lines; beyond it they go straight */
+#define MARGIN      24
+#define BOX_HEIGHT  40
+#define BOX_GAP     34
+#define LINE_GAP    16
+#define PORT_GAP    18
+#define COLUMN_GAP  64
+#define LABEL_MOST  210
 #define START_WIDTH 34 /* the dot before the initial state */
 
 int graph_text_width(struct text text) {
@@ -50,8 +50,8 @@ static struct text way_title(struct arena *arena, const struct state *state,
     for (size_t i = 0; i < way->permission_count; i++) {
         buffer_print(&buffer, "%s %.*s", i == 0 ? "; needs" : ",", TEXT_ARGS(way->permissions[i]));
     }
-    buffer_add_text(&buffer, way->has_permit_function ? TEXT("; permitted by a function")
-                                                      : TEXT(""));
+    buffer_add_text(&buffer,
+                    way->has_permit_function ? TEXT("; permitted by a function") : TEXT(""));
     buffer_add_text(&buffer, way->has_guard ? TEXT("; guarded") : TEXT(""));
     if (text_given(way->doc)) {
         buffer_print(&buffer, ". %.*s", TEXT_ARGS(way->doc));
@@ -152,8 +152,8 @@ static int layer_of(const struct graph_layout *layout, size_t node) {
 static size_t places_needed(const struct graph_layout *layout) {
     size_t places = 0;
     for (size_t i = 0; i < layout->edge_count; i++) {
-        int span = abs(layer_of(layout, layout->edges[i].from) -
-                       layer_of(layout, layout->edges[i].to));
+        int span =
+            abs(layer_of(layout, layout->edges[i].from) - layer_of(layout, layout->edges[i].to));
         places += span > 1 ? (size_t)span - 1 : 0;
     }
     return places;
@@ -323,8 +323,7 @@ static void settle_column(struct graph_layout *layout, const struct placing *col
     for (size_t i = 0; i < count; i++) {
         struct graph_node *node = &layout->nodes[column[i].node];
         const struct pull *pull = &pulls[column[i].node];
-        int wanted =
-            pull->count > 0 ? (int)(pull->sum / pull->count) - node->height / 2 : node->y;
+        int wanted = pull->count > 0 ? (int)(pull->sum / pull->count) - node->height / 2 : node->y;
         node->y = wanted;
         if (i > 0) {
             const struct graph_node *above = &layout->nodes[column[i - 1].node];
@@ -337,8 +336,8 @@ static void settle_column(struct graph_layout *layout, const struct placing *col
     }
 }
 
-static void place_rows(struct graph_layout *layout, const struct placing *all,
-                       const size_t *starts, struct pull *pulls) {
+static void place_rows(struct graph_layout *layout, const struct placing *all, const size_t *starts,
+                       struct pull *pulls) {
     memset(pulls, 0, layout->node_count * sizeof *pulls);
     for (int pass = 0; pass < SWEEPS; pass++) {
         for (int layer = 0; layer < layout->layer_count; layer++) {
@@ -354,6 +353,18 @@ static void place_rows(struct graph_layout *layout, const struct placing *all,
 static int label_width(const struct graph_label *label) {
     int width = larger(graph_text_width(label->verb), graph_text_width(label->permission));
     return smaller(width, LABEL_MOST);
+}
+
+/* Lines within the last column bend out beyond it. */
+static int room_after_last(const struct graph_layout *layout) {
+    for (size_t i = 0; i < layout->edge_count; i++) {
+        const struct graph_edge *edge = &layout->edges[i];
+        if (edge->from != edge->to && layer_of(layout, edge->from) == layout->layer_count - 1 &&
+            layer_of(layout, edge->to) == layout->layer_count - 1) {
+            return COLUMN_GAP;
+        }
+    }
+    return 0;
 }
 
 /* The gap after each column is as wide as the widest label in it. */
@@ -376,7 +387,7 @@ static void place_columns(struct graph_layout *layout) {
         layout->layer_x[i] = x;
         x += layout->layer_width[i] + COLUMN_GAP + gaps[i];
     }
-    layout->width = x - COLUMN_GAP + MARGIN;
+    layout->width = x - COLUMN_GAP + room_after_last(layout) + MARGIN;
 }
 
 static void move_into_view(struct graph_layout *layout) {
@@ -388,8 +399,8 @@ static void move_into_view(struct graph_layout *layout) {
     for (size_t i = 0; i < layout->node_count; i++) {
         struct graph_node *node = &layout->nodes[i];
         node->y += MARGIN * 2 - top;
-        node->x = layout->layer_x[node->layer] +
-                  (layout->layer_width[node->layer] - node->width) / 2;
+        node->x =
+            layout->layer_x[node->layer] + (layout->layer_width[node->layer] - node->width) / 2;
     }
     layout->height = bottom - top + MARGIN * 3;
 }

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 #define LABEL_CHARACTERS 32
-#define LINE_HEIGHT 12
-#define LABELS_MOST 600
-#define GUESSES 27
+#define LINE_HEIGHT      12
+#define LABELS_MOST      600 /* beyond it nobody could read them */
+#define GUESSES          27
 
 static const char style[] =
     "<style>"
@@ -279,8 +279,7 @@ static bool find_place(struct drawing *drawing, const struct graph_edge *edge,
     return false;
 }
 
-static void draw_words(struct drawing *drawing, struct text text, const char *class, int x,
-                       int y) {
+static void draw_words(struct drawing *drawing, struct text text, const char *class, int x, int y) {
     buffer_print(drawing->buffer, "<text class=\"%s\" x=\"%d\" y=\"%d\">", class, x, y);
     add_escaped(drawing->buffer, text);
     buffer_add_text(drawing->buffer, TEXT("</text>"));
@@ -291,8 +290,7 @@ static void draw_label(struct drawing *drawing, const struct graph_edge *edge) {
     struct graph_label label = {shortened(arena, edge->label.verb),
                                 shortened(arena, edge->label.permission)};
     int at[2];
-    if (line_count(&label) == 0 || drawing->label_count >= LABELS_MOST ||
-        !find_place(drawing, edge, &label, at)) {
+    if (line_count(&label) == 0 || !find_place(drawing, edge, &label, at)) {
         return;
     }
     int y = at[1] - line_count(&label) * LINE_HEIGHT / 2 + LINE_HEIGHT - 3;
@@ -308,13 +306,13 @@ static void draw_label(struct drawing *drawing, const struct graph_edge *edge) {
 static void draw_edges(struct drawing *drawing) {
     for (size_t i = 0; i < drawing->layout.edge_count; i++) {
         const struct graph_edge *edge = &drawing->layout.edges[i];
-        buffer_add_text(drawing->buffer,
-                        edge->is_timer ? TEXT("<g class=\"way timer\">") : TEXT("<g class=\"way\">"));
+        buffer_add_text(drawing->buffer, edge->is_timer ? TEXT("<g class=\"way timer\">")
+                                                        : TEXT("<g class=\"way\">"));
         add_title(drawing->buffer, edge->title);
         draw_line(drawing, edge);
         buffer_add_text(drawing->buffer, TEXT("</g>\n"));
     }
-    for (size_t i = 0; i < drawing->layout.edge_count; i++) {
+    for (size_t i = 0; i < drawing->layout.edge_count && i < LABELS_MOST; i++) {
         draw_label(drawing, &drawing->layout.edges[i]);
     }
     buffer_add_char(drawing->buffer, '\n');
@@ -333,16 +331,18 @@ static void open_picture(struct drawing *drawing) {
     add_escaped(buffer, layout->machine->name);
     buffer_add_text(buffer, TEXT("</title>\n<desc id=\"desc\">"));
     add_escaped(buffer, layout->machine->doc);
-    buffer_print(buffer,
-                 "%sState machine with %zu states and %zu ways. The dot leads to the initial state, "
-                 "a double border marks a final state, a dashed line is a timer.</desc>\n",
-                 text_given(layout->machine->doc) ? " " : "", layout->machine->state_count,
-                 layout->edge_count);
+    buffer_print(
+        buffer,
+        "%sState machine with %zu states and %zu ways. The dot leads to the initial state, "
+        "a double border marks a final state, a dashed line is a timer.</desc>\n",
+        text_given(layout->machine->doc) ? " " : "", layout->machine->state_count,
+        layout->edge_count);
     buffer_add_text(buffer, text_of(style));
-    buffer_add_text(buffer, TEXT("<defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" "
-                                 "markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\" "
-                                 "markerUnits=\"userSpaceOnUse\"><path class=\"head\" "
-                                 "d=\"M0 0L8 4L0 8z\"/></marker></defs>\n"));
+    buffer_add_text(buffer,
+                    TEXT("<defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" "
+                         "markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\" "
+                         "markerUnits=\"userSpaceOnUse\"><path class=\"head\" "
+                         "d=\"M0 0L8 4L0 8z\"/></marker></defs>\n"));
     buffer_print(buffer, "<rect class=\"paper\" width=\"%d\" height=\"%d\"/>\n", layout->width,
                  layout->height);
 }

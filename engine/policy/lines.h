@@ -26,8 +26,8 @@ struct key_path {
 void lines_init(struct lines *lines, struct arena *arena, struct text text);
 
 /* The line of the last part of `path` that can be found in the table that follows the word
- * `constructor` on `line`; `line` itself when nothing can be found. A value that is the name of a local
- * variable is looked for in that variable's own table. */
+ * `constructor` on `line`; `line` itself when nothing can be found. A value that is the name of a
+ * local variable is looked for in that variable's own table. */
 int lines_find(struct lines *lines, struct text constructor, int line, const struct key_path *path);
 
 #endif

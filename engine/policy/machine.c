@@ -152,8 +152,8 @@ static const struct js *lock_json(struct arena *arena, const struct machine *mac
 
 const struct js *machine_json(struct arena *arena, const struct machine *machine) {
     struct members members = {.count = 0};
-    struct text initial = machine->state_count > 0 ? machine->states[machine->initial].name
-                                                   : TEXT_NONE;
+    struct text initial =
+        machine->state_count > 0 ? machine->states[machine->initial].name : TEXT_NONE;
     add(&members, TEXT("name"), js_string(arena, machine->name));
     add(&members, TEXT("doc"), text_or_none(arena, machine->doc));
     add(&members, TEXT("initial"), text_or_none(arena, initial));

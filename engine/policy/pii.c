@@ -5,8 +5,7 @@
 
 #define KEY_BYTES_MOST 256
 
-static const enum pii_action pii_actions[] = {PII_DROP, PII_HASH, PII_MASK_LAST4,
-                                              PII_MASK_DOMAIN};
+static const enum pii_action pii_actions[] = {PII_DROP, PII_HASH, PII_MASK_LAST4, PII_MASK_DOMAIN};
 
 void pii_init(struct pii *pii, struct arena *arena) {
     *pii = (struct pii){.hash_key = TEXT_NONE};

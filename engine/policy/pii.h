@@ -12,7 +12,7 @@ enum pii_action { PII_DROP, PII_HASH, PII_MASK_LAST4, PII_MASK_DOMAIN };
 struct pii {
     struct map actions; /* lower-case key -> one of pii_actions */
     size_t longest_key;
-    unsigned patterns;  /* of enum redact_pattern */
+    unsigned patterns; /* of enum redact_pattern */
     struct text hash_key;
 };
 

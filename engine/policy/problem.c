@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#define MESSAGE_BYTES_MOST 1000
+
 static bool is_listed(const struct problem_list *list, const struct problem *problem) {
     for (size_t i = 0; i < list->count; i++) {
         const struct problem *old = &list->items[i];
@@ -23,16 +25,34 @@ static void grow(struct problem_list *list) {
     list->capacity = capacity;
 }
 
+/* A copy on one line, cut when it is very long. */
+static struct text tidy(struct arena *arena, struct text message) {
+    size_t length = message.length < MESSAGE_BYTES_MOST ? message.length : MESSAGE_BYTES_MOST;
+    char *bytes = arena_alloc(arena, length + 1);
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)message.bytes[i];
+        bytes[i] = byte < ' ' || byte == 0x7F ? ' ' : message.bytes[i];
+    }
+    text_mend_utf8(bytes, length);
+    return (struct text){bytes, length};
+}
+
+bool problem_is_full(const struct problem_list *list) {
+    return list->count >= PROBLEMS_MOST;
+}
+
 void problem_add(struct problem_list *list, struct text file, int line, struct text message) {
-    struct problem problem = {file, line, message};
-    if (list->count >= PROBLEMS_MOST || is_listed(list, &problem)) {
+    if (problem_is_full(list)) {
+        return;
+    }
+    struct problem problem = {file, line, tidy(list->arena, message)};
+    if (is_listed(list, &problem)) {
         return;
     }
     if (list->count == list->capacity) {
         grow(list);
     }
     problem.file = text_copy(list->arena, file);
-    problem.message = text_copy(list->arena, message);
     list->items[list->count++] = problem;
 }
 

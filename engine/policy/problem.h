@@ -6,8 +6,12 @@
 
 #define PROBLEMS_MOST 1000 /* the rest of a hopeless directory is counted, not listed */
 
-/* Adds one, unless it is there already. `file` and `message` are copied into the list's arena. */
+/* Adds one, unless it is there already. `file` and `message` are copied into the list's arena; a
+ * message becomes one line of well-formed text. */
 void problem_add(struct problem_list *list, struct text file, int line, struct text message);
+
+/* Whether more would not be listed: then it need not be worked out either. */
+bool problem_is_full(const struct problem_list *list);
 
 /* By file, line, message. */
 void problem_sort(struct problem_list *list);

@@ -5,11 +5,11 @@
 
 #include "base/buffer.h"
 
-#define CARD_LEAST 13
-#define CARD_MOST 19
-#define PHONE_LEAST 10
+#define CARD_LEAST       13
+#define CARD_MOST        19
+#define PHONE_LEAST      10
 #define PHONE_LEAST_PLUS 7
-#define PHONE_MOST 15
+#define PHONE_MOST       15
 
 const struct text redact_names[REDACT_PATTERN_COUNT] = {
     {"email", 5}, {"card", 4}, {"ssn", 3}, {"phone", 5}};
@@ -95,8 +95,7 @@ static bool luhn_is_card(const struct luhn *luhn) {
 }
 
 static bool is_separator(char c, bool of_phones) {
-    return c == ' ' || c == '-' ||
-           (of_phones && (c == '.' || c == '(' || c == ')' || c == '/'));
+    return c == ' ' || c == '-' || (of_phones && (c == '.' || c == '(' || c == ')' || c == '/'));
 }
 
 /* Skips up to three separators if a digit follows them. */

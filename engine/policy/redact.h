@@ -10,7 +10,8 @@ enum redact_pattern {
     REDACT_EMAIL = 1, /* "[email]" */
     REDACT_CARD = 2,  /* "[card]": 13..19 digits, in groups or not, whose Luhn sum is right */
     REDACT_SSN = 4,   /* "[ssn]": ddd-dd-dddd */
-    REDACT_PHONE = 8, /* "[phone]": 10..15 digits, or 7..15 after a '+', with spaces, dots, dashes, brackets */
+    REDACT_PHONE =
+        8, /* "[phone]": 10..15 digits, or 7..15 after a '+', with spaces, dots, dashes, brackets */
 };
 
 #define REDACT_PATTERN_COUNT 4

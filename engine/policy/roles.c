@@ -67,7 +67,8 @@ static struct role *role_of(const struct roles *roles, struct text name) {
     return NULL;
 }
 
-/* --- expansion: a depth-first walk; a role met again while it is being walked closes a circle --- */
+/* --- expansion: a depth-first walk; a role met again while it is being walked closes a circle ---
+ */
 
 enum mark { UNSEEN, WALKING, DONE };
 
@@ -124,6 +125,14 @@ static void gather(struct expansion *expansion, struct role *role) {
     for (size_t i = 0; i < role->inherit_count; i++) {
         const struct role *parent = role_of(expansion->roles, role->inherits[i]);
         most += parent != NULL ? parent->granted_count : 0;
+    }
+    if (most > ROLE_GRANTS_MOST) {
+        problem_add(expansion->problems, role->file, role->line,
+                    text_print(expansion->problems->arena,
+                               "roles: %.*s: there are more than %d permissions, with what it "
+                               "inherits",
+                               TEXT_ARGS(role->name), ROLE_GRANTS_MOST));
+        return;
     }
     struct text *granted = ARENA_ARRAY(expansion->arena, struct text, most);
     size_t count = append(granted, 0, role->own, role->own_count);

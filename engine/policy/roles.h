@@ -5,7 +5,8 @@
 
 #include "policy/problem.h"
 
-#define ROLES_MOST 1000
+#define ROLES_MOST       1000
+#define ROLE_GRANTS_MOST 10000 /* with what is inherited, doubles and all */
 
 struct role {
     struct text name;
@@ -13,7 +14,8 @@ struct role {
     size_t inherit_count;
     const struct text *own; /* as declared */
     size_t own_count;
-    const struct text *granted; /* own and inherited, in byte order, without doubles: roles_expand */
+    const struct text
+        *granted; /* own and inherited, in byte order, without doubles: roles_expand */
     size_t granted_count;
     struct text file; /* where `inherits` stands */
     int line;
@@ -31,7 +33,8 @@ void roles_add(struct roles *roles, struct arena *arena, const struct role *role
 /* Resolves `inherits`. Unknown roles and circles are problems. */
 void roles_expand(struct roles *roles, struct arena *arena, struct problem_list *problems);
 
-/* Whether the actor has the permission, by itself or by one of its roles. NULL: nobody, who has none. */
+/* Whether the actor has the permission, by itself or by one of its roles. NULL: nobody, who has
+ * none. */
 bool roles_permit(const struct roles *roles, const struct actor *actor, struct text permission);
 
 /* {role: [permissions]} */

@@ -1,6 +1,6 @@
-/* turn.h: one attempt while it is being decided. Used by decide*.c, context.c and ways.c only.
- * On the Lua side everything runs in one vm_call, whose stack has three fixed places: the turn, the
- * data and ctx. Both tables are made when the first function needs them. */
+/* turn.h: one attempt while it is being decided. Used by turn.c, decide*.c, context.c and ways.c
+ * only. On the Lua side everything runs in one vm_call, whose stack has three fixed places: the
+ * turn, the data and ctx. Both tables are made when the first function needs them. */
 #ifndef STATUTE_TURN_H
 #define STATUTE_TURN_H
 
@@ -20,7 +20,7 @@ struct turn {
     const struct entity *entity;
     int64_t now_us;
     const struct policy_reads *reads;
-    const struct state *from; /* NULL: a creation, or a state that the machine does not have any more */
+    const struct state *from; /* NULL: a creation, or a state that the machine has no more */
     const struct state *to;
     const struct state_functions *from_functions, *to_functions; /* NULL as above */
     const struct way *way;                                       /* NULL unless a transition */
@@ -35,9 +35,17 @@ struct turn {
     struct fault read_fault; /* of ctx:find or ctx:count; FAULT_NONE: none */
 };
 
-#define TURN_SELF 1
-#define TURN_DATA 2
+#define TURN_SELF    1
+#define TURN_DATA    2
 #define TURN_CONTEXT 3
+
+/* A function, for messages: "on_enter of 'APPROVED'", "prepare". Printed only when something is
+ * wrong. */
+struct speaker {
+    const char *what;
+    struct text state; /* TEXT_NONE: none */
+};
+const char *speaker_print(const struct turn *turn, struct speaker speaker);
 
 /* --- answers; all return false so that a step can end with them --- */
 bool turn_refuse(struct turn *turn, enum fault_code code, struct text message);
@@ -50,18 +58,22 @@ void turn_push_context(struct turn *turn);
 /* stack: [-0, +results]. Calls function(data, ctx); raises what it raises. */
 void turn_call(struct turn *turn, int function, int results);
 /* stack: [-2, +0]. Reads (ok, message): only true allows. False: *message says why, in the policy's
- * words, or else says that `what` refused. */
-bool turn_verdict(struct turn *turn, const char *what, struct text *message) MUST_CHECK;
-/* stack: [-1, +0]. Reads what a function returned, NULL for nil. False: the turn has failed, naming `what`. */
-bool turn_read(struct turn *turn, const char *what, const struct js **out) MUST_CHECK;
+ * words, or else says that the speaker refused. */
+bool turn_verdict(struct turn *turn, struct speaker speaker, struct text *message) MUST_CHECK;
+/* stack: [-1, +0]. Reads what a function returned, NULL for nil. False: the turn has failed, naming
+ * the speaker. */
+bool turn_read(struct turn *turn, struct speaker speaker, const struct js **out) MUST_CHECK;
 
 /* --- steps in other files; false: decided --- */
+bool way_resolve(struct turn *turn);
 bool effects_run(struct turn *turn);
 bool effects_arm(struct turn *turn); /* timers */
-bool permission_check(struct turn *turn); /* what the way names; refuses an actor who lacks some of it */
-bool permission_ask(struct turn *turn);   /* the way's permit function, inside vm_call */
+bool permission_check(
+    struct turn *turn); /* what the way names; refuses an actor who lacks some of it */
+bool permission_ask(struct turn *turn); /* the way's permit function, inside vm_call */
 
-/* Fills in what policy_decide and policy_ways have in common. `entity` may be one that does not exist. */
+/* Fills in what policy_decide and policy_ways have in common. `entity` may be one that does not
+ * exist. */
 void turn_init(struct turn *turn, struct policy policy, struct arena *arena,
                const struct machine *machine, const struct entity *entity);
 /* Runs `body`, with the turn as its argument, in one vm_call. */

@@ -30,8 +30,7 @@ struct vm {
     struct policy_limits limits;
     lua_State *lua;
     int64_t now_us;
-    size_t kept_bytes;        /* held after the last collection */
-    size_t kept_of_all_bytes; /* held after the last collection of all garbage */
+    size_t kept_of_all_bytes; /* held after all garbage was collected last */
 };
 
 /* --- garbage --- */
@@ -59,15 +58,15 @@ static void collect_all(struct vm *vm) {
         shrink_stack(vm->lua);
         lua_gc(vm->lua, LUA_GCSTEP, 0);
     } while (vm->budget.held_bytes + SHRINK_LEAST < before);
-    vm->kept_bytes = vm->kept_of_all_bytes = vm->budget.held_bytes;
+    vm->budget.kept_bytes = vm->kept_of_all_bytes = vm->budget.held_bytes;
 }
 
 /* Collects what is young, which takes as long as there is garbage, however much the files keep. */
 static void collect_young(struct vm *vm) {
     shrink_stack(vm->lua);
     lua_gc(vm->lua, LUA_GCSTEP, 0);
-    vm->kept_bytes = vm->budget.held_bytes;
-    if (vm->kept_bytes > 2 * vm->kept_of_all_bytes) {
+    vm->budget.kept_bytes = vm->budget.held_bytes;
+    if (vm->budget.kept_bytes > 2 * vm->kept_of_all_bytes) {
         collect_all(vm);
     }
 }
@@ -76,7 +75,7 @@ static void collect(struct vm *vm, bool untidy) {
     if (untidy) {
         collect_all(vm);
         budget_settle(&vm->budget);
-    } else if (vm->budget.held_bytes > vm->kept_bytes + YOUNG_BYTES) {
+    } else if (vm->budget.held_bytes > vm->budget.kept_bytes + YOUNG_BYTES) {
         collect_young(vm);
     }
 }

@@ -27,7 +27,7 @@ bool vm_call(struct vm *vm, int arguments, int results, struct fault *fault) MUS
 void vm_charge(lua_State *lua, int64_t steps);
 
 /* Charges for handling `bytes` bytes, of which it makes sure that they can be allocated if at all. */
-#define VM_BYTES_A_STEP 32
+#define VM_BYTES_A_STEP 64
 void vm_charge_bytes(lua_State *lua, size_t bytes);
 
 /* For C functions that catch errors: after lua_pcall, raises again when the budget is spent. */

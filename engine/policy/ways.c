@@ -2,7 +2,6 @@
 #include "policy/context.h"
 #include "policy/turn.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 /* --- what a way asks for --- */
@@ -79,7 +78,8 @@ static bool ask(struct turn *turn, int function, struct text *message) {
     lua_pushvalue(lua, TURN_DATA);                 // stack: permit actor data
     lua_pushvalue(lua, TURN_CONTEXT);              // stack: permit actor data ctx
     lua_call(lua, 3, 2);                           // stack: ok message
-    return turn_verdict(turn, "the permit function", message); // stack:
+    return turn_verdict(turn, (struct speaker){"the permit function", TEXT_NONE},
+                        message); // stack:
 }
 
 bool permission_ask(struct turn *turn) {
@@ -104,16 +104,15 @@ static const struct js *item_of(struct arena *arena, const struct machine *machi
                                 const struct way *way, bool is_permitted) {
     struct js_member *members = ARENA_ARRAY(arena, struct js_member, 6);
     members[0] = (struct js_member){TEXT("to"), js_string(arena, way->to)};
-    members[1] = (struct js_member){
-        TEXT("name"), text_given(way->name) ? js_string(arena, way->name) : &js_null};
+    members[1] = (struct js_member){TEXT("name"),
+                                    text_given(way->name) ? js_string(arena, way->name) : &js_null};
     members[2] = (struct js_member){TEXT("permitted"), is_permitted ? &js_true : &js_false};
-    members[3] =
-        (struct js_member){TEXT("required_permissions"),
-                           texts_json(arena, way->permissions, way->permission_count)};
-    members[4] = (struct js_member){
-        TEXT("final"), machine->states[way->to_index].final ? &js_true : &js_false};
-    members[5] =
-        (struct js_member){TEXT("doc"), text_given(way->doc) ? js_string(arena, way->doc) : &js_null};
+    members[3] = (struct js_member){TEXT("required_permissions"),
+                                    texts_json(arena, way->permissions, way->permission_count)};
+    members[4] = (struct js_member){TEXT("final"),
+                                    machine->states[way->to_index].final ? &js_true : &js_false};
+    members[5] = (struct js_member){TEXT("doc"),
+                                    text_given(way->doc) ? js_string(arena, way->doc) : &js_null};
     return js_object(arena, members, text_given(way->doc) ? 6 : 5);
 }
 

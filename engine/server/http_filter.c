@@ -216,7 +216,7 @@ static bool begin(struct http_filter *filter) {
     return true;
 }
 
-/* The request is whole. evhttp announces it to http.c before bufferevent_trigger returns. */
+/* The request is whole. evhttp announces it to http_thread.c before bufferevent_trigger returns. */
 static bool deliver(struct http_filter *filter) {
     struct evbuffer *input = bufferevent_get_input(filter->bev);
     filter->phase = PHASE_WORK;
@@ -424,7 +424,7 @@ static void on_failure(struct bufferevent *socket, short what, void *context) {
     end(context);
 }
 
-/* --- what http.c calls --- */
+/* --- what http_thread.c calls --- */
 
 static enum bufferevent_filter_result pass_nothing(struct evbuffer *source, struct evbuffer *target,
                                                    ev_ssize_t most,

@@ -1,7 +1,7 @@
 /* http_filter.h: what stands between a socket and evhttp, one per connection: it reads requests
  * strictly, bounds what a client may cost, keeps the deadlines and closes with grace. Private to
- * http.c, which gives evhttp the bufferevent that http_filter_new makes, finds the filter of a
- * request again with http_filter_of, and calls http_filter_send after evhttp_send_reply.
+ * http_thread.c, which gives evhttp the bufferevent that http_filter_new makes, finds the filter of
+ * a request again with http_filter_of, and calls http_filter_send after evhttp_send_reply.
  * Everything here belongs to one HTTP thread. */
 #ifndef STATUTE_HTTP_FILTER_H
 #define STATUTE_HTTP_FILTER_H
@@ -65,7 +65,7 @@ void http_filters_drain(struct http_filters *filters);
 /* Ends all connections; their memory goes when the event loop has run. */
 void http_filters_end(struct http_filters *filters);
 
-/* Implemented by http.c. */
+/* Implemented by http_thread.c. */
 void http_thread_opened(struct http_thread *thread);
 void http_thread_ended(struct http_thread *thread);
 

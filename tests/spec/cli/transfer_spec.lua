@@ -23,7 +23,9 @@ describe("statute import and export", function()
   local function import(lines, ...)
     local path = directory .. "/in.ndjson"
     policies.write_file(path, type(lines) == "string" and lines or table.concat(lines, "\n") .. "\n")
-    return server.statute { "import", "--policies", folder, "--store", store, ..., path }
+    local words = { "import", "--policies", folder, "--store", store, ... }
+    words[#words + 1] = path
+    return server.statute(words)
   end
 
   local function export(...)

@@ -25,7 +25,8 @@ local POST = { id = "post", permissions = { "parcel.send" } }
 describe("a batch", function()
   local statute, prefix = nil, 0
 
-  setup(function() statute = server.start { policies = { ["parcel.lua"] = PARCEL } } end)
+  -- the wall clock of a decision runs while others have the processor, too: give it time
+  setup(function() statute = server.start { policies = { ["parcel.lua"] = PARCEL }, arguments = { "--policy-time", "5s" } } end)
   teardown(function() statute:stop() end)
 
   -- Creates `count` parcels with a prefix of their own; data(i) gives the data. Returns the ids.

@@ -127,8 +127,7 @@ static inline struct entity fixture_entity(struct fixture *fixture, const char *
                            .data = fixture_json(fixture, data)};
 }
 
-static inline struct decision fixture_decide(struct fixture *fixture,
-                                             const struct attempt *attempt,
+static inline struct decision fixture_decide(struct fixture *fixture, const struct attempt *attempt,
                                              const struct entity *entity) {
     struct decision decision;
     struct policy policy = {fixture->generation, 0};
@@ -204,7 +203,6 @@ static inline void fixture_says(struct fixture *fixture, struct text text, const
 
 #define check_says(fixture, text, part) fixture_says((fixture), (text), (part))
 
-#define fixture_test(name)                                                                         \
-    cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
+#define fixture_test(name)              cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 
 #endif

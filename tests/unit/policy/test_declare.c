@@ -17,9 +17,11 @@ static const char work_order[] =
     "  },\n"
     "  states = {\n"
     "    DRAFT     = { to = { SUBMITTED = true, CANCELLED = { permit = \"w.cancel\" } } },\n"
-    "    SUBMITTED = { to = { APPROVED = { permit = { \"w.a\", \"w.b\" }, name = \"approve\" }, DRAFT = true } },\n"
+    "    SUBMITTED = { to = { APPROVED = { permit = { \"w.a\", \"w.b\" }, name = \"approve\" }, "
+    "DRAFT = true } },\n"
     "    APPROVED  = { require = has_vendor, on_enter = tell_vendor, to = { IN_PROGRESS = true },\n"
-    "                  after = { delay = \"30d\", to = \"CANCELLED\", comments = \"Approval lapsed\" } },\n"
+    "                  after = { delay = \"30d\", to = \"CANCELLED\", comments = \"Approval "
+    "lapsed\" } },\n"
     "    IN_PROGRESS = { final = true },\n"
     "    CANCELLED = { final = true, require = { needs_comments, has_vendor } },\n"
     "  },\n"
@@ -80,7 +82,8 @@ static void access_and_webhooks_are_accepted(void **state) {
     fixture_load_source(
         fixture,
         "return { machine 'task' { initial = 'X', states = { X = {} } },\n"
-        "  access 'record' { actions = { read = 'record.read', write = function() return true end } },\n"
+        "  access 'record' { actions = { read = 'record.read', write = function() return true end "
+        "} },\n"
         "  webhooks { { url = 'https://x.example/', machines = { 'task' }, events = { 'a' },\n"
         "               secret = 'S', when = function() return true end } } }\n");
 }
@@ -94,8 +97,8 @@ struct wrong {
 };
 
 #define MACHINE(body) "return machine 'm' {\n" body "}\n"
-#define STATES(body) MACHINE("initial = 'A',\nstates = {\n" body "},\n")
-#define FIELDS(body) MACHINE("initial = 'A',\nstates = { A = {} },\nfields = {\n" body "},\n")
+#define STATES(body)  MACHINE("initial = 'A',\nstates = {\n" body "},\n")
+#define FIELDS(body)  MACHINE("initial = 'A',\nstates = { A = {} },\nfields = {\n" body "},\n")
 
 static void check_wrong(struct fixture *fixture, const struct wrong *wrong) {
     fixture->problems.count = 0;
@@ -168,13 +171,13 @@ static void wrong_keys_of_a_machine_are_named(void **state) {
 
 static void wrong_states_are_named(void **state) {
     static const struct wrong wrongs[] = {
-        {STATES("A = { too = {} },\n"), 4,
-         "states.A.too: this key is unknown; did you mean 'to'?"},
+        {STATES("A = { too = {} },\n"), 4, "states.A.too: this key is unknown; did you mean 'to'?"},
         {STATES("A = { to = { SUBMITED = true } },\nSUBMITTED = {},\n"), 4,
          "states.A.to.SUBMITED: there is no state 'SUBMITED'; did you mean 'SUBMITTED'?"},
         {STATES("A = {\n to = {\n  B = 1 } },\nB = {},\n"), 6,
          "states.A.to.B: it must be true or a table"},
-        {STATES("A = {\n to = {\n  B = false } },\nB = {},\n"), 6, "states.A.to.B: it must be true"},
+        {STATES("A = {\n to = {\n  B = false } },\nB = {},\n"), 6,
+         "states.A.to.B: it must be true"},
         {STATES("A = { to = { 'B' } },\nB = {},\n"), 4,
          "states.A.to: it must be a table of STATE = true"},
         {STATES("A = 1,\n"), 4, "states.A: it must be a table such as"},
@@ -186,8 +189,10 @@ static void wrong_states_are_named(void **state) {
         {STATES("A = { require = 'x' },\n"), 4, "states.A.require: it must be a function"},
         {STATES("A = { require = { 'x' } },\n"), 4, "states.A.require: it must be a function"},
         {STATES("A = { require = {} },\n"), 4, "states.A.require: it must be a function"},
-        {STATES("A = { on_enter = { set = {} } },\n"), 4, "states.A.on_enter: it must be a function"},
-        {STATES("A = { on_leave = function() end },\n"), 4, "states.A.on_leave: this key is unknown"},
+        {STATES("A = { on_enter = { set = {} } },\n"), 4,
+         "states.A.on_enter: it must be a function"},
+        {STATES("A = { on_leave = function() end },\n"), 4,
+         "states.A.on_leave: this key is unknown"},
         {STATES("A = {},\n['b c'] = {},\n"), 5, "states.b c: a state's name begins with a letter"},
         {MACHINE("initial = 'A',\nstates = { 'A' },\n"), 3, "states: it must be a table of STATE"},
     };
@@ -211,10 +216,12 @@ static void wrong_ways_are_named(void **state) {
         {STATES("A = { to = { B = { permit = 'a b' } } },\nB = {},\n"), 4, "is no permission"},
         {STATES("A = { to = { B = { guard = 'x' } } },\nB = {},\n"), 4,
          "guard: it must be a function (data, ctx) -> ok, message, or a list"},
-        {STATES("A = { to = { B = { effect = {} } } },\nB = {},\n"), 4, "effect: it must be a function"},
+        {STATES("A = { to = { B = { effect = {} } } },\nB = {},\n"), 4,
+         "effect: it must be a function"},
         {STATES("A = { to = { B = { name = 'go on' } } },\nB = {},\n"), 4, "'go on' is no verb"},
-        {STATES("A = { to = { B = { name = 'go' },\n C = {\n name = 'go' } } },\nB = {}, C = {},\n"), 6,
-         "states.A.to.C.name: the verb 'go' is also the way to 'B'"},
+        {STATES(
+             "A = { to = { B = { name = 'go' },\n C = {\n name = 'go' } } },\nB = {}, C = {},\n"),
+         6, "states.A.to.C.name: the verb 'go' is also the way to 'B'"},
     };
     check_all(state, wrongs, COUNT_OF(wrongs));
 }
@@ -228,8 +235,9 @@ static void wrong_timers_are_named(void **state) {
         {STATES("A = { after = { delay = '1d' } },\n"), 4, "states.A.after: 'to' is missing"},
         {STATES("A = { after = { to = 'A' } },\n"), 4, "states.A.after: 'delay' is missing"},
         {STATES("A = { after = { delay = '-1d', to = 'A' } },\n"), 4, "before it is armed"},
-        {STATES("A = { after = {\n { delay = '1d', to = 'A' },\n { delay = '1d', too = 'A' } } },\n"), 6,
-         "states.A.after[2].too: this key is unknown"},
+        {STATES(
+             "A = { after = {\n { delay = '1d', to = 'A' },\n { delay = '1d', too = 'A' } } },\n"),
+         6, "states.A.after[2].too: this key is unknown"},
         {STATES("A = { after = { delay = '1d', to = 'A', reason = 'system' } },\n"), 4,
          "states.A.after.reason: there is no reason 'system'"},
         {STATES("A = { after = { 5 } },\n"), 4, "states.A.after[1]: it must be a timer"},
@@ -287,7 +295,8 @@ static void wrong_roles_are_named(void **state) {
 
 static void wrong_pii_is_named(void **state) {
     static const struct wrong wrongs[] = {
-        {"return pii {\n dropp = { 'a' } }", 2, "pii: dropp: this key is unknown; did you mean 'drop'?"},
+        {"return pii {\n dropp = { 'a' } }", 2,
+         "pii: dropp: this key is unknown; did you mean 'drop'?"},
         {"return pii {\n drop = 'a' }", 2, "pii: drop: it must be a list of keys"},
         {"return pii {\n drop = { a = true } }", 2, "pii: drop: it must be a list of strings"},
         {"return pii {\n mask = { phone = 'last5' } }", 2,
@@ -304,8 +313,10 @@ static void wrong_pii_is_named(void **state) {
 static void wrong_access_and_webhooks_are_named(void **state) {
     static const struct wrong wrongs[] = {
         {"return access 'r' { }", 1, "access 'r': 'actions' is missing"},
-        {"return access 'r' {\n actions = { read = 5 } }", 2, "actions.read: it must be a permission"},
-        {"return access 'r' {\n action = {} }", 2, "action: this key is unknown; did you mean 'actions'?"},
+        {"return access 'r' {\n actions = { read = 5 } }", 2,
+         "actions.read: it must be a permission"},
+        {"return access 'r' {\n action = {} }", 2,
+         "action: this key is unknown; did you mean 'actions'?"},
         {"return webhooks { { } }", 1, "webhooks: [1]: 'url' is missing"},
         {"return webhooks { url = 'https://x' }", 1, "it must be a list"},
         {"return webhooks {\n { url = 'ftp://x' } }", 2, "[1].url: it must begin with 'https://'"},
@@ -354,7 +365,8 @@ static void a_key_in_a_local_table_is_found(void **state) {
          "  B = {}\n}\nreturn machine 'm' { initial = 'A', states = states }",
          4, "states.A.to.X: there is no state 'X'"},
         {"local s = [[ { ]]\nlocal f = function(a, b) if a then return { to = b, x } end end\n"
-         "return machine 'm' {\n initial = 'A', prepare = function(d) local a, b = 1, 2 return d end,\n"
+         "return machine 'm' {\n initial = 'A', prepare = function(d) local a, b = 1, 2 return d "
+         "end,\n"
          " states = { ['A'] = {\n  to = {}, finall = true } } }",
          6, "states.A.finall"},
     };
@@ -409,8 +421,9 @@ static void a_number_of_problems_beyond_counting_is_cut(void **state) {
 
 static void a_library_is_shared_and_loaded_once(void **state) {
     struct fixture *fixture = *state;
-    fixture_write(fixture, "lib/tools.lua", "local inner = require 'lib.deep.inner'\n"
-                                            "return { initial = inner.initial, id = {} }");
+    fixture_write(fixture, "lib/tools.lua",
+                  "local inner = require 'lib.deep.inner'\n"
+                  "return { initial = inner.initial, id = {} }");
     fixture_write(fixture, "lib/deep/inner.lua", "return { initial = 'A' }");
     fixture_write(fixture, "test.lua",
                   "local a, b = require 'lib.tools', require('lib.tools')\n"
@@ -482,7 +495,8 @@ static void a_file_with_a_long_name_is_still_named(void **state) {
 static void a_declaration_cannot_be_forged_or_opened(void **state) {
     static const struct wrong wrongs[] = {
         {"return { initial = 'A', states = { A = {} } }", 0, "no list of declarations"},
-        {"local m = machine 'm' { initial = 'A', states = { A = {} } }\nreturn m.states", 2, "index"},
+        {"local m = machine 'm' { initial = 'A', states = { A = {} } }\nreturn m.states", 2,
+         "index"},
     };
     check_all(state, wrongs, COUNT_OF(wrongs));
 }

@@ -5,14 +5,16 @@
 static void load(struct fixture *fixture, const char *exit, const char *way, const char *enter) {
     const char *source = text_cstring(
         &fixture->arena,
-        text_print(&fixture->arena,
-                   "return { machine 'm' { initial = 'A',\n"
-                   "  fields = { n = { type = 'integer', max = 10 }, at = 'datetime', tags = 'array' },\n"
-                   "  states = { A = { on_exit = %s, to = { B = { effect = %s } } },\n"
-                   "             B = { on_enter = %s } } },\n"
-                   " machine 'task' { initial = 'OPEN', states = { OPEN = { to = { DONE = { name = 'finish' } } },\n"
-                   "   DONE = {} } } }",
-                   exit, way, enter));
+        text_print(
+            &fixture->arena,
+            "return { machine 'm' { initial = 'A',\n"
+            "  fields = { n = { type = 'integer', max = 10 }, at = 'datetime', tags = 'array' },\n"
+            "  states = { A = { on_exit = %s, to = { B = { effect = %s } } },\n"
+            "             B = { on_enter = %s } } },\n"
+            " machine 'task' { initial = 'OPEN', states = { OPEN = { to = { DONE = { name = "
+            "'finish' } } },\n"
+            "   DONE = {} } } }",
+            exit, way, enter));
     if (fixture->generation != NULL) {
         generation_unref(fixture->generation);
         fixture->generation = NULL;
@@ -23,7 +25,8 @@ static void load(struct fixture *fixture, const char *exit, const char *way, con
 static void effects_run_in_order_and_see_each_others_data(void **state) {
     struct fixture *fixture = *state;
     load(fixture, "function(d) return { set = { log = 'exit', n = d.n + 1 } } end",
-         "{ function(d) return { set = { log = d.log .. ' way', n = d.n + 1 }, unset = { 'old' } } end,\n"
+         "{ function(d) return { set = { log = d.log .. ' way', n = d.n + 1 }, unset = { 'old' } } "
+         "end,\n"
          "  function(d) return { set = { log = d.log .. (d.old or ' gone') } } end }",
          "function(d) return { set = { log = d.log .. ' enter' } } end");
     struct decision decision = fixture_move(fixture, "A", "B", "{\"n\":1,\"old\":1}", NULL);
@@ -33,8 +36,8 @@ static void effects_run_in_order_and_see_each_others_data(void **state) {
 
 static void set_and_unset_apply_in_this_order(void **state) {
     struct fixture *fixture = *state;
-    load(fixture, "nil", "function() return { unset = { 'a', 'c' }, set = { a = 1, b = { x = 1 } } } end",
-         "nil");
+    load(fixture, "nil",
+         "function() return { unset = { 'a', 'c' }, set = { a = 1, b = { x = 1 } } } end", "nil");
     struct decision decision = fixture_move(fixture, "A", "B", "{\"b\":{\"y\":2}}", NULL);
     check_allowed(decision);
     check_json(fixture, decision.data, "{\"b\":{\"x\":1}}");
@@ -43,7 +46,8 @@ static void set_and_unset_apply_in_this_order(void **state) {
 static void what_effects_set_is_put_into_the_fields_terms(void **state) {
     struct fixture *fixture = *state;
     load(fixture, "nil",
-         "function(_, ctx) return { set = { at = ctx.now, n = 8 / 2, tags = {}, f = 8 / 2 } } end", "nil");
+         "function(_, ctx) return { set = { at = ctx.now, n = 8 / 2, tags = {}, f = 8 / 2 } } end",
+         "nil");
     struct decision decision = fixture_move(fixture, "A", "B", "{}", NULL);
     check_allowed(decision);
     check_json(fixture, decision.data,
@@ -55,16 +59,20 @@ static void requests_of_all_effects_are_joined(void **state) {
     load(fixture, "function() return { emit = { { type = 'left' } } } end",
          "function() return { emit = { { type = 'went', data = { a = 1 } } },\n"
          "  follow = { { machine = 'task', id = 't1', to = 'DONE', comments = 'c' },\n"
-         "             { machine = 'task', id = 't2', transition = 'finish', metadata = {}, data = { x = 1 } } } } end",
-         "function() return { create = { { machine = 'task' }, { machine = 'task', id = 't3', data = { y = 1 } } },\n"
+         "             { machine = 'task', id = 't2', transition = 'finish', metadata = {}, data = "
+         "{ x = 1 } } } } end",
+         "function() return { create = { { machine = 'task' }, { machine = 'task', id = 't3', data "
+         "= { y = 1 } } },\n"
          "  emit = { { type = 'came', data = 'text' } } } end");
     struct decision decision = fixture_move(fixture, "A", "B", "{}", NULL);
     check_allowed(decision);
     check_json(fixture, decision.emit,
-               "[{\"type\":\"left\"},{\"data\":{\"a\":1},\"type\":\"went\"},{\"data\":\"text\",\"type\":\"came\"}]");
+               "[{\"type\":\"left\"},{\"data\":{\"a\":1},\"type\":\"went\"},{\"data\":\"text\","
+               "\"type\":\"came\"}]");
     check_json(fixture, decision.follow,
                "[{\"comments\":\"c\",\"id\":\"t1\",\"machine\":\"task\",\"to\":\"DONE\"},"
-               "{\"data\":{\"x\":1},\"id\":\"t2\",\"machine\":\"task\",\"metadata\":{},\"transition\":\"finish\"}]");
+               "{\"data\":{\"x\":1},\"id\":\"t2\",\"machine\":\"task\",\"metadata\":{},"
+               "\"transition\":\"finish\"}]");
     check_json(fixture, decision.create,
                "[{\"machine\":\"task\"},{\"data\":{\"y\":1},\"id\":\"t3\",\"machine\":\"task\"}]");
 }
@@ -87,11 +95,13 @@ static void effects_of_a_wrong_shape_are_policy_errors(void **state) {
     struct fixture *fixture = *state;
     static const struct wrong wrongs[] = {
         {"5", "the effect of going to 'B' must return a table of effects or nil, not an integer"},
-        {"{ sett = {} }", "the key 'sett' is none of set, unset, emit, follow, create; did you mean 'set'?"},
+        {"{ sett = {} }",
+         "the key 'sett' is none of set, unset, emit, follow, create; did you mean 'set'?"},
         {"{ 'set' }", "must return a table of effects or nil, not an array"},
         {"{ set = 5 }", "the effect of going to 'B': set: it must be a table"},
         {"{ set = { f = print } }", NULL},
-        {"{ set = { n = 11 } }", "the effects leave data that the fields refuse: n must be at most 10"},
+        {"{ set = { n = 11 } }",
+         "the effects leave data that the fields refuse: n must be at most 10"},
         {"{ set = { at = 'soon' } }", "the fields refuse: at must be an RFC 3339"},
         {"{ set = { x = function() end } }", "gave what cannot be stored"},
         {"{ unset = 'a' }", "unset: it must be a list of field names"},
@@ -99,11 +109,13 @@ static void effects_of_a_wrong_shape_are_policy_errors(void **state) {
         {"{ emit = { type = 'x' } }", "emit: it must be a list of tables"},
         {"{ emit = { { data = 1 } } }", "emit[1]: 'type' is missing"},
         {"{ emit = { { type = '' } } }", "emit[1]: 'type' must have 1 to 200 characters"},
-        {"{ emit = { { type = 'x', dta = 1 } } }", "emit[1]: the key 'dta' is unknown; did you mean 'data'?"},
+        {"{ emit = { { type = 'x', dta = 1 } } }",
+         "emit[1]: the key 'dta' is unknown; did you mean 'data'?"},
         {"{ emit = { 'x' } }", "emit[1]: it must be a table { type = '...', data = {...} }"},
         {"{ follow = { { id = 'x', to = 'DONE' } } }", "follow[1]: 'machine' is missing"},
         {"{ follow = { { machine = 'task', to = 'DONE' } } }", "follow[1]: 'id' is missing"},
-        {"{ follow = { { machine = 'task', id = 'x' } } }", "follow[1]: it needs 'to' or 'transition'"},
+        {"{ follow = { { machine = 'task', id = 'x' } } }",
+         "follow[1]: it needs 'to' or 'transition'"},
         {"{ follow = { { machine = 'task', id = 'x', to = 'DONE', transition = 'finish' } } }",
          "follow[1]: it needs 'to' or 'transition', one of the two"},
         {"{ follow = { { machine = 'tsk', id = 'x', to = 'DONE' } } }",
@@ -112,12 +124,16 @@ static void effects_of_a_wrong_shape_are_policy_errors(void **state) {
          "follow[1]: task has no state 'DNE'; did you mean 'DONE'?"},
         {"{ follow = { { machine = 'task', id = 'x', transition = 'fin' } } }",
          "follow[1]: task has no transition 'fin'"},
-        {"{ follow = { { machine = 'task', id = 5, to = 'DONE' } } }", "'id' must be a string, not an integer"},
-        {"{ follow = { { machine = 'task', id = '', to = 'DONE' } } }", "'id' must be 1 to 200 bytes"},
+        {"{ follow = { { machine = 'task', id = 5, to = 'DONE' } } }",
+         "'id' must be a string, not an integer"},
+        {"{ follow = { { machine = 'task', id = '', to = 'DONE' } } }",
+         "'id' must be 1 to 200 bytes"},
         {"{ create = { {} } }", "create[1]: 'machine' is missing"},
         {"{ create = { { machine = 'x' } } }", "create[1]: there is no machine 'x'"},
-        {"{ create = { { machine = 'task', data = 5 } } }", "'data' must be a table, not an integer"},
-        {"{ create = { { machine = 'task', to = 'DONE' } } }", "create[1]: the key 'to' is unknown"},
+        {"{ create = { { machine = 'task', data = 5 } } }",
+         "'data' must be a table, not an integer"},
+        {"{ create = { { machine = 'task', to = 'DONE' } } }",
+         "create[1]: the key 'to' is unknown"},
     };
     for (size_t i = 0; i < COUNT_OF(wrongs); i++) {
         load(fixture, "nil",
@@ -170,12 +186,12 @@ static void entering_a_state_arms_its_timers(void **state) {
 static void a_delay_that_is_none_is_a_policy_error(void **state) {
     struct fixture *fixture = *state;
     static const char *const bad[] = {"\"soon\"", "true", "{\"a\":1}", "1.5"};
-    fixture_load_source(fixture,
-                        "return machine 'm' { initial = 'A', states = { A = { to = { B = true } },\n"
-                        "  B = { after = { delay = function(d) return d.bad end, to = 'A' } } } }");
+    fixture_load_source(
+        fixture, "return machine 'm' { initial = 'A', states = { A = { to = { B = true } },\n"
+                 "  B = { after = { delay = function(d) return d.bad end, to = 'A' } } } }");
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
-        const char *data = text_cstring(&fixture->arena,
-                                        text_print(&fixture->arena, "{\"bad\":%s}", bad[i]));
+        const char *data =
+            text_cstring(&fixture->arena, text_print(&fixture->arena, "{\"bad\":%s}", bad[i]));
         struct decision decision = fixture_move(fixture, "A", "B", data, NULL);
         check_refused(decision, FAULT_POLICY_ERROR);
         check_says(fixture, decision.message, "a timer's delay must be a duration or an instant");

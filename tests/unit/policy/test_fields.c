@@ -4,15 +4,15 @@
 
 static struct text refusal(struct fixture *fixture, const char *field, const char *value,
                            const struct js **stored) {
-    fixture_load_source(fixture,
-                        text_cstring(&fixture->arena,
-                                     text_print(&fixture->arena,
-                                                "return machine 'm' { initial = 'A', states = { A = "
-                                                "{} }, fields = { f = %s } }",
-                                                field)));
+    fixture_load_source(
+        fixture, text_cstring(&fixture->arena,
+                              text_print(&fixture->arena,
+                                         "return machine 'm' { initial = 'A', states = { A = "
+                                         "{} }, fields = { f = %s } }",
+                                         field)));
     const struct machine *machine = fixture_machine(fixture, "m");
-    struct text result = field_refusal(&fixture->arena, &machine->fields[0],
-                                       fixture_json(fixture, value), stored);
+    struct text result =
+        field_refusal(&fixture->arena, &machine->fields[0], fixture_json(fixture, value), stored);
     *stored = js_copy(&fixture->arena, *stored);
     result = text_given(result) ? text_copy(&fixture->arena, result) : TEXT_NONE;
     generation_unref(fixture->generation);
@@ -76,8 +76,10 @@ static void what_does_not_fit_is_said(void **state) {
         {"'number'", "\"3\"", "must be a number, not a string"},
         {"'boolean'", "0", "must be true or false, not an integer"},
         {"'datetime'", "1", "must be an RFC 3339 date and time, not an integer"},
-        {"'datetime'", "\"2025-10-01T09:00:00\"", "must be an RFC 3339 date and time with an offset: "},
-        {"'datetime'", "\"2025-02-30T09:00:00Z\"", "must be an RFC 3339 date and time with an offset: "},
+        {"'datetime'", "\"2025-10-01T09:00:00\"",
+         "must be an RFC 3339 date and time with an offset: "},
+        {"'datetime'", "\"2025-02-30T09:00:00Z\"",
+         "must be an RFC 3339 date and time with an offset: "},
         {"'date'", "\"2025-02-29\"", "must be a date YYYY-MM-DD that exists"},
         {"'date'", "\"2025-2-9\"", "must be a date YYYY-MM-DD that exists"},
         {"'date'", "\"2025-10-01T00:00:00Z\"", "must be a date YYYY-MM-DD that exists"},
@@ -88,7 +90,8 @@ static void what_does_not_fit_is_said(void **state) {
         {"'object'", "[]", "must be an object, not an array"},
         {"'array'", "{}", "must be an array, not an object"},
         {"{ type = 'string', enum = { 'LOW', 'HIGH' } }", "\"low\"", "must be one of LOW, HIGH"},
-        {"{ type = 'string', min = 3 }", "\"\\u00e4\\u00f6\"", "must be at least 3 characters long"},
+        {"{ type = 'string', min = 3 }", "\"\\u00e4\\u00f6\"",
+         "must be at least 3 characters long"},
         {"{ type = 'array', max = 1 }", "[1,2]", "must be at most 1 items long"},
         {"{ type = 'integer', max = 840 }", "841", "must be at most 840"},
         {"{ type = 'number', min = 0.5 }", "0", "must be at least 0.5"},
@@ -106,12 +109,14 @@ static void what_does_not_fit_is_said(void **state) {
 
 static void strict_machines_refuse_unknown_fields(void **state) {
     struct fixture *fixture = *state;
-    fixture_load_source(fixture, "return machine 'm' { initial = 'A', strict = true, states = { A = {} },\n"
-                                 "  fields = { priority = 'string', owner = 'any' } }");
+    fixture_load_source(fixture,
+                        "return machine 'm' { initial = 'A', strict = true, states = { A = {} },\n"
+                        "  fields = { priority = 'string', owner = 'any' } }");
     struct decision decision = fixture_create(fixture, "{\"prioritty\":\"x\",\"zzz\":1}");
     check_refused(decision, FAULT_VALIDATION_FAILED);
     check_json(fixture, decision.errors,
-               "{\"prioritty\":\"is no field of m; did you mean 'priority'?\",\"zzz\":\"is no field of m\"}");
+               "{\"prioritty\":\"is no field of m; did you mean 'priority'?\",\"zzz\":\"is no "
+               "field of m\"}");
 }
 
 static void other_machines_keep_unknown_fields(void **state) {
@@ -125,10 +130,11 @@ static void other_machines_keep_unknown_fields(void **state) {
 
 static void a_default_is_normalised_like_any_value(void **state) {
     struct fixture *fixture = *state;
-    fixture_load_source(fixture,
-                        "return machine 'm' { initial = 'A', states = { A = {} }, fields = {\n"
-                        "  at = { type = 'datetime', default = '2025-10-01T09:00:00+05:30' },\n"
-                        "  tags = { type = 'array', default = {} }, n = { type = 'integer', default = 2.0 } } }");
+    fixture_load_source(
+        fixture,
+        "return machine 'm' { initial = 'A', states = { A = {} }, fields = {\n"
+        "  at = { type = 'datetime', default = '2025-10-01T09:00:00+05:30' },\n"
+        "  tags = { type = 'array', default = {} }, n = { type = 'integer', default = 2.0 } } }");
     struct decision decision = fixture_create(fixture, "{}");
     check_allowed(decision);
     check_json(fixture, decision.data, "{\"at\":\"2025-10-01T03:30:00Z\",\"n\":2,\"tags\":[]}");

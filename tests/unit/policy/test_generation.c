@@ -26,8 +26,7 @@ static void a_directory_that_is_not_there_is_a_fault_of_the_environment(void **s
     assert_int_equal(fixture->fault.code, FAULT_ENVIRONMENT);
     check_contains(fixture->fault.message, "/nonexistent/policies");
     fixture_write(fixture, "x", "");
-    options.directory =
-        text_print(&fixture->arena, "%s/x", fixture->directory);
+    options.directory = text_print(&fixture->arena, "%s/x", fixture->directory);
     assert_false(generation_load(&options, &generation, &fixture->problems, &fixture->fault));
     assert_int_equal(fixture->fault.code, FAULT_ENVIRONMENT);
 }
@@ -204,11 +203,11 @@ static void each_thread_has_a_vm_of_its_own(void **state) {
     struct thread threads[4];
     pthread_t handles[4];
     fixture->vm_count = 4;
-    fixture_load_source(fixture,
-                        "local calls = 0\n"
-                        "return machine 'm' { initial = 'A', states = { B = {}, A = { to = { B = {\n"
-                        "  guard = function() calls = calls + 1 return true end,\n"
-                        "  effect = function(_, ctx) return { set = { calls = calls } } end } } } } }");
+    fixture_load_source(
+        fixture, "local calls = 0\n"
+                 "return machine 'm' { initial = 'A', states = { B = {}, A = { to = { B = {\n"
+                 "  guard = function() calls = calls + 1 return true end,\n"
+                 "  effect = function(_, ctx) return { set = { calls = calls } } end } } } } }");
     for (unsigned i = 0; i < 4; i++) {
         threads[i] = (struct thread){generation_ref(fixture->generation), i, 0};
         assert_int_equal(pthread_create(&handles[i], NULL, decide_much, &threads[i]), 0);
@@ -225,10 +224,10 @@ static void a_library_is_there_for_functions_that_require_it_late(void **state) 
     struct fixture *fixture = *state;
     fixture->vm_count = 2;
     fixture_write(fixture, "lib/x.lua", "return { ok = true }");
-    fixture_load_source(fixture,
-                        "return machine 'm' { initial = 'A', states = { B = {}, C = {}, A = { to = {\n"
-                        "  B = { guard = function() return require('lib.x').ok end },\n"
-                        "  C = { guard = function() return require('lib.xx').ok end } } } } }");
+    fixture_load_source(
+        fixture, "return machine 'm' { initial = 'A', states = { B = {}, C = {}, A = { to = {\n"
+                 "  B = { guard = function() return require('lib.x').ok end },\n"
+                 "  C = { guard = function() return require('lib.xx').ok end } } } } }");
     check_allowed(fixture_move(fixture, "A", "B", "{}", NULL));
     struct decision decision = fixture_move(fixture, "A", "C", "{}", NULL);
     check_refused(decision, FAULT_POLICY_ERROR);

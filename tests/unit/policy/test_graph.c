@@ -1,16 +1,18 @@
 /* Pictures of a machine, and the machine as JSON. */
 #include "unit/policy/fixture.h"
 
-static const char source[] =
-    "return machine 'm' { doc = 'Work & <play>', initial = 'A', isolation = 'serializable', retries = 5,\n"
-    "  lock = { timeout = '2s', wait = '500ms' }, strict = true,\n"
-    "  fields = { n = { type = 'integer', min = 1, doc = 'how many' } },\n"
-    "  states = {\n"
-    "  A = { doc = 'the \"start\"', to = { B = { name = 'go', permit = { 'p.go', 'p.run' }, doc = 'off' }, A = true,\n"
-    "        ['end'] = { permit = function() return true end } } },\n"
-    "  B = { to = { A = { name = 'back' }, ['x-1'] = true }, after = { delay = '30d', to = 'end', comments = 'c' } },\n"
-    "  ['x-1'] = { to = { A = true } },\n"
-    "  ['end'] = { final = true } } }\n";
+static const char source[] = "return machine 'm' { doc = 'Work & <play>', initial = 'A', isolation "
+                             "= 'serializable', retries = 5,\n"
+                             "  lock = { timeout = '2s', wait = '500ms' }, strict = true,\n"
+                             "  fields = { n = { type = 'integer', min = 1, doc = 'how many' } },\n"
+                             "  states = {\n"
+                             "  A = { doc = 'the \"start\"', to = { B = { name = 'go', permit = { "
+                             "'p.go', 'p.run' }, doc = 'off' }, A = true,\n"
+                             "        ['end'] = { permit = function() return true end } } },\n"
+                             "  B = { to = { A = { name = 'back' }, ['x-1'] = true }, after = { "
+                             "delay = '30d', to = 'end', comments = 'c' } },\n"
+                             "  ['x-1'] = { to = { A = true } },\n"
+                             "  ['end'] = { final = true } } }\n";
 
 static const struct machine *load(struct fixture *fixture) {
     fixture_load_source(fixture, source);
@@ -91,7 +93,8 @@ static const char *big_source(struct fixture *fixture, int states) {
     buffer_add_text(&buffer, TEXT("local s = {}\nfor i = 0, "));
     buffer_print(&buffer,
                  "%d do s['S' .. i] = { to = { ['S' .. (i * 7 + 1) %% %d] = true, S0 = true,\n"
-                 "  ['S' .. (i + 1) %% %d] = { name = 'next', permit = 'a.very.long.permission.name.indeed' } } } end\n"
+                 "  ['S' .. (i + 1) %% %d] = { name = 'next', permit = "
+                 "'a.very.long.permission.name.indeed' } } } end\n"
                  "return machine 'm' { initial = 'S0', states = s }",
                  states - 1, states, states);
     return text_cstring(&fixture->arena, buffer_view(&buffer));
@@ -104,8 +107,7 @@ static void a_big_machine_is_drawn_in_time(void **state) {
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         fixture_load_source(fixture, big_source(fixture, sizes[i]));
         int64_t start_us = now_monotonic_us(&now);
-        check_well_formed(fixture,
-                          graph_svg(&fixture->arena, fixture_machine(fixture, "m")));
+        check_well_formed(fixture, graph_svg(&fixture->arena, fixture_machine(fixture, "m")));
         assert_true(now_monotonic_us(&now) - start_us < 5 * NOW_SECOND);
         generation_unref(fixture->generation);
         fixture->generation = NULL;
@@ -123,24 +125,25 @@ static void a_machine_is_json_for_discovery(void **state) {
     check_json(fixture, js_find(json, TEXT("retries")), "5");
     check_json(fixture, js_find(json, TEXT("strict")), "true");
     check_json(fixture, js_find(json, TEXT("fields")),
-               "[{\"doc\":\"how many\",\"min\":1,\"name\":\"n\",\"required\":false,\"type\":\"integer\"}]");
+               "[{\"doc\":\"how "
+               "many\",\"min\":1,\"name\":\"n\",\"required\":false,\"type\":\"integer\"}]");
     const struct js *states = js_find(json, TEXT("states"));
     assert_int_equal(states->array.count, 4);
     const struct js *first = states->array.items[0], *second = states->array.items[1];
     check_json(fixture, js_find(first, TEXT("to"))->array.items[1],
-               "{\"doc\":\"off\",\"effect\":false,\"guarded\":false,\"name\":\"go\",\"permit_function\":false,"
+               "{\"doc\":\"off\",\"effect\":false,\"guarded\":false,\"name\":\"go\",\"permit_"
+               "function\":false,"
                "\"required_permissions\":[\"p.go\",\"p.run\"],\"to\":\"B\"}");
     check_json(fixture, js_find(first, TEXT("final")), "false");
-    check_json(fixture, js_find(second, TEXT("after")),
-               "[{\"comments\":\"c\",\"delay\":\"30d\",\"reason\":\"system_auto\",\"to\":\"end\"}]");
+    check_json(
+        fixture, js_find(second, TEXT("after")),
+        "[{\"comments\":\"c\",\"delay\":\"30d\",\"reason\":\"system_auto\",\"to\":\"end\"}]");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        fixture_test(dot_names_states_and_ways),
-        fixture_test(mermaid_names_states_and_ways),
-        fixture_test(svg_is_complete_and_escaped),
-        fixture_test(a_big_machine_is_drawn_in_time),
+        fixture_test(dot_names_states_and_ways),       fixture_test(mermaid_names_states_and_ways),
+        fixture_test(svg_is_complete_and_escaped),     fixture_test(a_big_machine_is_drawn_in_time),
         fixture_test(a_machine_is_json_for_discovery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

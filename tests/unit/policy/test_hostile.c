@@ -349,7 +349,8 @@ static const struct attack attacks[] = {
 
 static void run_attack(void **state) {
     const struct attack *attack = *state;
-    struct vm *vm = script_vm();
+    const struct policy_limits limits = {1000000, 50 * NOW_MILLISECOND, (size_t)16 << 20};
+    struct vm *vm = vm_new(&limits, now_system());
     int64_t best_us = INT64_MAX;
     for (int attempt = 0; attempt < ATTEMPTS && best_us > WALL_MOST_US; attempt++) {
         struct fault fault = FAULT_INIT;

@@ -12,9 +12,10 @@ static void check_clean(struct fixture *fixture, const char *value, const char *
 static void keys_are_dropped_at_any_depth_in_any_letter_case(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, "return pii { drop = { 'password', 'Token' } }");
-    check_clean(fixture,
-                "{\"PassWord\":1,\"a\":[{\"TOKEN\":{\"x\":1},\"b\":2}],\"tokens\":3,\"pass\":\"password\"}",
-                "{\"a\":[{\"b\":2}],\"pass\":\"password\",\"tokens\":3}");
+    check_clean(
+        fixture,
+        "{\"PassWord\":1,\"a\":[{\"TOKEN\":{\"x\":1},\"b\":2}],\"tokens\":3,\"pass\":\"password\"}",
+        "{\"a\":[{\"b\":2}],\"pass\":\"password\",\"tokens\":3}");
     check_clean(fixture, "[{\"token\":1},\"token\",null,true]", "[{},\"token\",null,true]");
 }
 
@@ -22,7 +23,8 @@ static void without_a_declaration_the_usual_secrets_go(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, "return roles {}");
     check_clean(fixture,
-                "{\"password\":1,\"token\":1,\"secret\":1,\"api_key\":1,\"SSN\":1,\"credit_card\":1,\"phone\":\"1\"}",
+                "{\"password\":1,\"token\":1,\"secret\":1,\"api_key\":1,\"SSN\":1,\"credit_card\":"
+                "1,\"phone\":\"1\"}",
                 "{\"phone\":\"1\"}");
 }
 
@@ -38,8 +40,8 @@ static void what_holds_nothing_personal_is_not_copied(void **state) {
     const struct js *value = fixture_json(fixture, "{\"a\":[1,\"text\",{\"b\":null}]}");
     assert_ptr_equal(generation_clean(fixture->generation, &fixture->arena, value), value);
     assert_null(generation_clean(fixture->generation, &fixture->arena, NULL));
-    assert_false(text_given(
-        generation_clean_text(fixture->generation, &fixture->arena, TEXT_NONE)));
+    assert_false(
+        text_given(generation_clean_text(fixture->generation, &fixture->arena, TEXT_NONE)));
 }
 
 static void masks_leave_the_end(void **state) {
@@ -88,14 +90,14 @@ struct text_case {
 static void check_texts(void **state, const char *patterns, const struct text_case *cases,
                         size_t count) {
     struct fixture *fixture = *state;
-    fixture_load_source(fixture,
-                        text_cstring(&fixture->arena, text_print(&fixture->arena,
-                                                                 "return pii { redact = { %s } }",
-                                                                 patterns)));
+    fixture_load_source(
+        fixture,
+        text_cstring(&fixture->arena,
+                     text_print(&fixture->arena, "return pii { redact = { %s } }", patterns)));
     for (size_t i = 0; i < count; i++) {
-        check_text(generation_clean_text(fixture->generation, &fixture->arena,
-                                         text_of(cases[i].text)),
-                   cases[i].expected);
+        check_text(
+            generation_clean_text(fixture->generation, &fixture->arena, text_of(cases[i].text)),
+            cases[i].expected);
     }
 }
 
@@ -140,12 +142,9 @@ static void cards_are_redacted_by_luhn(void **state) {
 
 static void ssns_are_redacted(void **state) {
     static const struct text_case cases[] = {
-        {"ssn 123-45-6789!", "ssn [ssn]!"},
-        {"123-45-67890", "123-45-67890"},
-        {"0123-45-6789", "0123-45-6789"},
-        {"123-456-789", "123-456-789"},
-        {"123-45-678", "123-45-678"},
-        {"123-45-6789,123-45-6789", "[ssn],[ssn]"},
+        {"ssn 123-45-6789!", "ssn [ssn]!"}, {"123-45-67890", "123-45-67890"},
+        {"0123-45-6789", "0123-45-6789"},   {"123-456-789", "123-456-789"},
+        {"123-45-678", "123-45-678"},       {"123-45-6789,123-45-6789", "[ssn],[ssn]"},
     };
     check_texts(state, "'ssn'", cases, COUNT_OF(cases));
 }
@@ -168,8 +167,7 @@ static void phone_numbers_are_redacted(void **state) {
 
 static void patterns_work_together(void **state) {
     static const struct text_case cases[] = {
-        {"4111111111111111@example.com 123-45-6789 4111111111111111",
-         "[email] [ssn] [card]"},
+        {"4111111111111111@example.com 123-45-6789 4111111111111111", "[email] [ssn] [card]"},
         {"a1b2@example.com4111111111111111", "[email]"},
     };
     check_texts(state, "'email', 'card', 'ssn'", cases, COUNT_OF(cases));
@@ -185,8 +183,8 @@ static void strings_and_keys_within_values_are_redacted(void **state) {
 /* The worst texts for each pattern; a quadratic pass would take minutes. */
 static void redaction_takes_linear_time(void **state) {
     struct fixture *fixture = *state;
-    static const char *const pieces[] = {"a",  "1", "1 ", "@", "a@", "1-", "a.", "+1",
-                                         "(1", "@a", "a@a.", "111-11-111", "4111 "};
+    static const char *const pieces[] = {"a",  "1",  "1 ", "@",    "a@",         "1-",   "a.",
+                                         "+1", "(1", "@a", "a@a.", "111-11-111", "4111 "};
     size_t size = 1024 * 1024;
     char *bytes = malloc(size);
     struct now now = now_system();

@@ -30,17 +30,20 @@ static const char source[] =
     "  chief = { inherits = { 'supervisor', 'guest' }, 'activity.start' },\n"
     "  guest = { doc = 'looks on' }, admin = { '*' } },\n"
     " machine 'm' { initial = 'A', states = { B = {}, C = {}, A = { to = {\n"
-    "   B = { permit = { 'z.z', 'activity.start' } }, C = { permit = 'activity.start' } } } } } }\n";
+    "   B = { permit = { 'z.z', 'activity.start' } }, C = { permit = 'activity.start' } } } } } "
+    "}\n";
 
 static void roles_are_shown_with_what_they_inherit(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, source);
-    check_json(fixture, generation_roles(fixture->generation, &fixture->arena),
-               "{\"admin\":[\"*\"],"
-               "\"chief\":[\"activity.close\",\"activity.complete\",\"activity.start\",\"helpdesk.*\"],"
-               "\"guest\":[],"
-               "\"supervisor\":[\"activity.close\",\"activity.complete\",\"activity.start\",\"helpdesk.*\"],"
-               "\"technician\":[\"activity.complete\",\"activity.start\"]}");
+    check_json(
+        fixture, generation_roles(fixture->generation, &fixture->arena),
+        "{\"admin\":[\"*\"],"
+        "\"chief\":[\"activity.close\",\"activity.complete\",\"activity.start\",\"helpdesk.*\"],"
+        "\"guest\":[],"
+        "\"supervisor\":[\"activity.close\",\"activity.complete\",\"activity.start\",\"helpdesk.*"
+        "\"],"
+        "\"technician\":[\"activity.complete\",\"activity.start\"]}");
 }
 
 static void permissions_of_machines_are_listed_once(void **state) {
@@ -86,8 +89,9 @@ static void roles_may_come_from_many_files(void **state) {
 
 static void a_diamond_is_no_circle(void **state) {
     struct fixture *fixture = *state;
-    fixture_load_source(fixture, "return roles { top = { 't' }, left = { inherits = 'top' },\n"
-                                 "  right = { inherits = 'top' }, low = { inherits = { 'left', 'right' } } }");
+    fixture_load_source(
+        fixture, "return roles { top = { 't' }, left = { inherits = 'top' },\n"
+                 "  right = { inherits = 'top' }, low = { inherits = { 'left', 'right' } } }");
     check_json(fixture,
                js_find(generation_roles(fixture->generation, &fixture->arena), TEXT("low")),
                "[\"t\"]");

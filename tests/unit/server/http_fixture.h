@@ -3,7 +3,8 @@
  *   /later   answered by another thread, a moment later
  *   /hold    answered by another thread, once release() has been called
  *   /big     answered with 8 MiB
- *   /none    answered 204 */
+ *   /none    answered 204
+ *   /inject  answered with a header whose value has a line end in it */
 #ifndef STATUTE_HTTP_FIXTURE_H
 #define STATUTE_HTTP_FIXTURE_H
 
@@ -95,6 +96,11 @@ static inline void handle(void *context, struct http_exchange *exchange) {
         http_answer(exchange, &answer);
     } else if (text_equal(exchange->path, TEXT("/none"))) {
         struct http_answer answer = {.status = 204, .body = TEXT("not sent")};
+        http_answer(exchange, &answer);
+    } else if (text_equal(exchange->path, TEXT("/inject"))) {
+        struct http_answer answer = {.status = 200, .body = TEXT("{}"), .header_count = 2};
+        answer.headers[0] = (struct http_header){TEXT("X-Bad"), TEXT("a\r\n X-Evil: b")};
+        answer.headers[1] = (struct http_header){TEXT("X-Good"), TEXT("c")};
         http_answer(exchange, &answer);
     } else {
         answer_echo(exchange);

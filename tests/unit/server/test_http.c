@@ -53,6 +53,13 @@ static void a_204_has_neither_body_nor_length(void **state) {
     assert_false(contains(answer, "Content-"));
 }
 
+static void a_header_that_would_end_its_line_is_left_out(void **state) {
+    struct text answer = ask(*state, TEXT("GET /inject HTTP/1.1\r\n" HOST CLOSE "\r\n"));
+    assert_true(contains(answer, "\r\nContent-Type: application/json\r\n"));
+    assert_true(contains(answer, "\r\nX-Good: c\r\n"));
+    assert_false(contains(answer, "X-Evil") || contains(answer, "X-Bad"));
+}
+
 static void a_large_answer_arrives_whole(void **state) {
     struct text answer = ask(*state, TEXT("GET /big HTTP/1.1\r\n" HOST CLOSE "\r\n"));
     const char *body = memmem(answer.bytes, answer.length, "\r\n\r\n", 4);
@@ -374,6 +381,7 @@ int main(void) {
         PLAIN(a_head_is_answered_like_a_get_without_a_body),
         PLAIN(a_refused_head_has_no_body),
         PLAIN(a_204_has_neither_body_nor_length),
+        PLAIN(a_header_that_would_end_its_line_is_left_out),
         PLAIN(a_large_answer_arrives_whole),
         PLAIN(an_answer_may_come_from_another_thread),
         PLAIN(a_connection_is_kept_for_the_next_request),

@@ -1,0 +1,143 @@
+/* turn.c: the Lua side of an attempt: its stack, its calls, and what is read of their answers. */
+#include "policy/turn.h"
+
+#include "policy/bridge.h"
+#include "policy/context.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define MESSAGE_BYTES_MOST 2000
+
+/* --- answers --- */
+
+bool turn_refuse(struct turn *turn, enum fault_code code, struct text message) {
+    struct decision *out = turn->out;
+    *out = (struct decision){.code = code, .message = message, .from = out->from, .to = out->to};
+    return false;
+}
+
+bool turn_fail(struct turn *turn, const char *format, ...) {
+    char sentence[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    text_mend_utf8(sentence, strlen(sentence));
+    return turn_refuse(turn, FAULT_POLICY_ERROR,
+                       text_print(turn->arena, "the policy of '%.*s' failed: %s",
+                                  TEXT_ARGS(turn->machine->name), sentence));
+}
+
+/* --- calling --- */
+
+void turn_push_context(struct turn *turn) {
+    if (!turn->has_context) {
+        context_push(turn);                   // stack: ctx
+        lua_replace(turn->lua, TURN_CONTEXT); // stack:
+        turn->has_context = true;
+    }
+}
+
+void turn_push_data(struct turn *turn) {
+    if (turn->pushed != turn->data) {
+        bridge_push(turn->lua, turn->data); // stack: data
+        lua_replace(turn->lua, TURN_DATA);  // stack:
+        turn->pushed = turn->data;
+    }
+}
+
+void turn_call(struct turn *turn, int function, int results) {
+    turn_push_data(turn);
+    turn_push_context(turn);
+    lua_rawgeti(turn->lua, LUA_REGISTRYINDEX, function); // stack: function
+    lua_pushvalue(turn->lua, TURN_DATA);                 // stack: function data
+    lua_pushvalue(turn->lua, TURN_CONTEXT);              // stack: function data ctx
+    lua_call(turn->lua, 2, results);                     // stack: results
+}
+
+/* A policy's words: well-formed, and not a novel. TEXT_NONE when there is no string. */
+static struct text words_at(struct turn *turn, int index) {
+    struct text raw;
+    if (lua_type(turn->lua, index) != LUA_TSTRING) {
+        return TEXT_NONE;
+    }
+    raw.bytes = lua_tolstring(turn->lua, index, &raw.length);
+    raw.length = raw.length < MESSAGE_BYTES_MOST ? raw.length : MESSAGE_BYTES_MOST;
+    char *bytes = arena_alloc(turn->arena, raw.length + 1);
+    memcpy(bytes, raw.bytes, raw.length);
+    text_mend_utf8(bytes, raw.length);
+    return raw.length > 0 ? (struct text){bytes, raw.length} : TEXT_NONE;
+}
+
+const char *speaker_print(const struct turn *turn, struct speaker speaker) {
+    if (!text_given(speaker.state)) {
+        return speaker.what;
+    }
+    return text_cstring(
+        turn->arena, text_print(turn->arena, "%s '%.*s'", speaker.what, TEXT_ARGS(speaker.state)));
+}
+
+bool turn_verdict(struct turn *turn, struct speaker speaker, struct text *message) {
+    lua_State *lua = turn->lua;
+    int type = lua_type(lua, -2);
+    bool allows = type == LUA_TBOOLEAN && lua_toboolean(lua, -2);
+    *message = TEXT_NONE;
+    if (type != LUA_TBOOLEAN && type != LUA_TNIL) {
+        *message = text_print(turn->arena, "%s answered with a %s; only true allows",
+                              speaker_print(turn, speaker), lua_typename(lua, type));
+    } else if (!allows) {
+        *message = words_at(turn, -1);
+        if (!text_given(*message)) {
+            *message = text_print(turn->arena, "%s refused and gave no message",
+                                  speaker_print(turn, speaker));
+        }
+    }
+    lua_pop(lua, 2); // stack:
+    return allows;
+}
+
+bool turn_read(struct turn *turn, struct speaker speaker, const struct js **out) {
+    struct fault fault = FAULT_INIT;
+    *out = NULL;
+    bool is_read = lua_isnil(turn->lua, -1) || bridge_read(turn->lua, -1, turn->arena, out, &fault);
+    lua_pop(turn->lua, 1); // stack:
+    return is_read || turn_fail(turn, "%s gave what cannot be stored: %s",
+                                speaker_print(turn, speaker), fault.message);
+}
+
+/* --- life --- */
+
+bool turn_run(struct turn *turn, lua_CFunction body, struct fault *fault) {
+    struct vm *vm = turn->seat->vm;
+    lua_State *lua = vm_lua(vm);
+    vm_set_now(vm, turn->now_us);
+    turn->seat->turn = turn;
+    lua_pushcfunction(lua, body);       // stack: body
+    lua_pushlightuserdata(lua, turn);   // stack: body turn
+    bool ok = vm_call(vm, 1, 0, fault); // stack:
+    turn->seat->turn = NULL;
+    turn->lua = NULL;
+    return ok;
+}
+
+void turn_init(struct turn *turn, struct policy policy, struct arena *arena,
+               const struct machine *machine, const struct entity *entity) {
+    const struct generation *generation = policy.generation;
+    *turn = (struct turn){.generation = generation,
+                          .seat = &policy.generation->seats[policy.vm],
+                          .arena = arena,
+                          .machine = machine,
+                          .entity = entity};
+    turn->functions = &turn->seat->machines[machine - generation->machines];
+    turn->stored = js_is(entity->data, JS_OBJECT) ? entity->data : &js_empty_object;
+    if (entity->exists) {
+        turn->from = machine_state(machine, entity->state);
+    } else {
+        turn->stored = &js_empty_object;
+    }
+    if (turn->from != NULL) {
+        turn->from_functions = &turn->functions->states[turn->from - machine->states];
+    }
+    turn->data = turn->stored;
+}
