@@ -7,7 +7,7 @@ local fixed
 function init(arguments)
   mode = arguments[1]
   if mode == "transitions" then
-    count, turn = tonumber(arguments[2]), 0
+    count, turn = tonumber(arguments[2]), -1 -- wrk asks once before it sends
   else
     fixed = wrk.format(arguments[2], arguments[3], { ["Content-Type"] = "application/json" },
       arguments[4] ~= "" and arguments[4] or nil)

@@ -82,7 +82,7 @@ void options_help(struct option_table table, const void *values, struct buffer *
     buffer_add_text(out, TEXT("\nCommon options:\n"));
     add_row(out, "config", "FILE.lua", TEXT("a Lua file that returns a table of options"));
     add_row(out, "help", NULL, TEXT("this text"));
-    buffer_add_text(out, TEXT("\nAn option --some-name can also be set as STATUTE_SOME_NAME in the "
-                              "environment, or as some_name\nin the table that --config returns; "
-                              "the command line goes first, then the environment.\n"));
+    buffer_add_text(out, TEXT("\nEvery option can also be set in the environment (--config as "
+                              "STATUTE_CONFIG), or in the table that\n--config returns, with '_' "
+                              "for '-'. The command line goes first, then the environment.\n"));
 }

@@ -48,15 +48,29 @@ static void defaults(void *values) {
     ((struct token_values *)values)->store = service_options_default().store;
 }
 
-/* Only a writer may change keys, and a running server is one. */
+static bool is_there(struct text url) {
+    struct fault ignored = FAULT_INIT;
+    struct store *store;
+    if (!store_open(url, STORE_READER, &store, &ignored)) {
+        return false;
+    }
+    store_close(store);
+    return true;
+}
+
+/* Only a writer may change keys, and a running server is one: a store that can be read but not
+ * written has one. */
 static bool open_writer(struct text url, const char *instead, struct store **store,
                         struct fault *fault) {
     if (store_open(url, STORE_WRITER, store, fault)) {
         return true;
     }
     struct fault cause = *fault;
-    return fault_set(fault, cause.code, "%s (if a server runs on it, use its %s instead)",
-                     cause.message, instead);
+    if (cause.code != FAULT_ENVIRONMENT || !is_there(url)) {
+        return false;
+    }
+    return fault_set(fault, cause.code, "%s; or, if it is a server, use its %s", cause.message,
+                     instead);
 }
 
 /* --- create --- */

@@ -1,5 +1,5 @@
-/* audit.c: every attempt becomes a record, the refused ones too. The record's JSON is made once, here:
- * what is hashed, what is stored and what the API shows are the same bytes. */
+/* audit.c: every attempt becomes a record, the refused ones too. The record's JSON is made once,
+ * here: what is hashed, what is stored and what the API shows are the same bytes. */
 #include "core/audit.h"
 
 #include "model/chain.h"
@@ -11,8 +11,8 @@ static const struct actor *clean_actor(struct work *work, const struct actor *ac
     }
     struct actor *clean = ARENA_NEW(&work->core->arena, struct actor);
     *clean = *actor;
-    clean->attributes = generation_clean(work->core->policy.generation, &work->core->arena,
-                                         actor->attributes);
+    clean->attributes =
+        generation_clean(work->core->policy.generation, &work->core->arena, actor->attributes);
     return clean;
 }
 
@@ -49,8 +49,8 @@ static struct record record_of(struct work *work, const struct slot *slot,
         .timestamp_us = work->now_us,
         .success = success,
         .error_code = success ? NULL : fault_name(outcome->code),
-        .error_message = success ? TEXT_NONE
-                                 : generation_clean_text(generation, arena, outcome->message),
+        .error_message =
+            success ? TEXT_NONE : generation_clean_text(generation, arena, outcome->message),
         .execution_us = outcome->execute_us,
         .lock_us = outcome->lock_us,
         .isolation = isolation_name(attempt->isolation),

@@ -4,8 +4,8 @@
  *  1. A refusal is an outcome, not a fault, and never fails a neighbour.
  *  2. Nobody is answered before the commit: batch_run returns after it.
  *  3. The lock outlives the transaction: taken before begin, dropped after commit or rollback.
- *  4. Every write is conditional on the version that was read; losing every lock changes speed, never
- *     the outcome.
+ *  4. Every write is conditional on the version that was read; losing every lock changes speed,
+ * never the outcome.
  *  5. State, audit, outbox, deadlines and idempotency ride one transaction (one store_write).
  *  6. One generation a batch: the caller pins core->policy.
  *  7. What follows joins the same transaction (execute.c).
@@ -172,8 +172,7 @@ static size_t claim_locks(struct core *core, struct member *const *members, size
     struct fault fault = FAULT_INIT;
     int64_t started_us = now_monotonic_us(&core->now);
     *claims = claims_of(core, members, count);
-    bool asked = claims->count == 0 ||
-                 lock_take(core->lock, claims->items, claims->count, &fault);
+    bool asked = claims->count == 0 || lock_take(core->lock, claims->items, claims->count, &fault);
     claims->taken_us = now_monotonic_us(&core->now) - started_us;
     size_t ready_count = 0;
     for (size_t i = 0; i < count; i++) {
@@ -224,9 +223,9 @@ static const struct store_answer *answer_in_batch(const struct work *work,
 /* Sets `replayed`, or the fault of a key that was used otherwise, when the key is known. */
 static bool look_for_answer(struct work *work, struct member *member, struct fault *fault) {
     const struct store_answer *kept = answer_in_batch(work, member);
-    if (kept == NULL && !store_find_answer(work->core->store, &work->core->arena,
-                                           member->idempotency_scope, member->idempotency_key,
-                                           work->now_us - ANSWER_KEPT_US, &kept, fault)) {
+    if (kept == NULL &&
+        !store_find_answer(work->core->store, &work->core->arena, member->idempotency_scope,
+                           member->idempotency_key, work->now_us - ANSWER_KEPT_US, &kept, fault)) {
         return false;
     }
     return kept == NULL || replay(member, kept);

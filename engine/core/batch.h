@@ -1,7 +1,7 @@
 /* batch.h: the unit of work: whatever has piled up, in one transaction.
- * How to use: fill a struct core once a thread; make members; batch_run; read each member's outcomes.
- * batch_run never fails as a call: whatever happens is an outcome of each member. Outcomes live in
- * the core's arena until the caller resets it. */
+ * How to use: fill a struct core once a thread; make members; batch_run; read each member's
+ * outcomes. batch_run never fails as a call: whatever happens is an outcome of each member.
+ * Outcomes live in the core's arena until the caller resets it. */
 #ifndef STATUTE_BATCH_H
 #define STATUTE_BATCH_H
 
@@ -12,25 +12,27 @@
 
 /* What one thread needs to run batches. Nothing in it is shared but what the pointers say. */
 struct core {
-    struct store *store;    /* own connection */
-    struct lock *lock;      /* own; NULL: no distributed lock */
-    struct arena arena;     /* one batch's memory */
+    struct store *store; /* own connection */
+    struct lock *lock;   /* own; NULL: no distributed lock */
+    struct arena arena;  /* one batch's memory */
     struct now now;
     struct id_source ids;
-    struct policy policy;   /* pinned for the batch by the caller */
-    bool read_only;         /* a decider: dry runs only, rolls back instead of committing */
+    struct policy policy; /* pinned for the batch by the caller */
+    bool read_only;       /* a decider: dry runs only, rolls back instead of committing */
 };
 
 /* What became of an attempt. */
 struct outcome {
-    enum fault_code code;   /* FAULT_NONE: it succeeded */
-    struct text message;    /* why not */
+    enum fault_code code; /* FAULT_NONE: it succeeded */
+    struct text message;  /* why not */
     bool changed;
     struct text from, to;
-    int64_t version;        /* after; for a refusal: the current one, 0 if there is no entity */
-    const struct entity *entity;     /* after; NULL when there is none */
-    const struct decision *decision; /* details of a refusal and warnings; NULL when the policy was not asked */
-    char audit_uuid[ID_LENGTH + 1];  /* "" when nothing was recorded (dry run, unknown machine, store fault) */
+    int64_t version; /* after; for a refusal: the current one, 0 if there is no entity */
+    const struct entity *entity; /* after; NULL when there is none */
+    const struct decision
+        *decision; /* details of a refusal and warnings; NULL when the policy was not asked */
+    char audit_uuid[ID_LENGTH +
+                    1]; /* "" when nothing was recorded (dry run, unknown machine, store fault) */
     int64_t audit_sequence;
     char audit_hash[DIGEST_HEX + 1];
     int64_t lock_us, execute_us;
@@ -44,10 +46,12 @@ enum member_mode {
 
 struct member;
 
-/* Writes more in the member's own transaction (bulk progress). Runs after the decisions, before the commit. */
+/* Writes more in the member's own transaction (bulk progress). Runs after the decisions, before the
+ * commit. */
 typedef bool member_extra(struct member *member, struct core *core, struct fault *fault);
 
-/* Fills `answer` (status, headers, body) from the outcomes, for who keeps the answer with an idempotency key. */
+/* Fills `answer` (status, headers, body) from the outcomes, for who keeps the answer with an
+ * idempotency key. */
 typedef void member_render(struct member *member, struct core *core);
 
 struct member {
@@ -58,21 +62,23 @@ struct member {
     struct text idempotency_scope; /* with idempotency_key given */
     struct text idempotency_key;
     unsigned char body_hash[DIGEST_BYTES];
-    member_render *render;        /* may be NULL without an idempotency key */
-    member_extra *extra;          /* may be NULL */
+    member_render *render;              /* may be NULL without an idempotency key */
+    member_extra *extra;                /* may be NULL */
     const struct store_deadline *fired; /* the timer that this attempt is; NULL: none */
-    void *context;                /* of render and extra */
-    int64_t waiting_since_us;     /* monotonic; when the lock was first asked for; 0: not yet */
-    int64_t lock_attempts;        /* how often a wait for the lock ran out and began again */
+    void *context;                      /* of render and extra */
+    int64_t waiting_since_us; /* monotonic; when the lock was first asked for; 0: not yet */
+    int64_t lock_attempts;    /* how often a wait for the lock ran out and began again */
     /* out */
-    bool blocked;                 /* nothing happened (a lock was not free, or the batch had used up its time): run it again at retry_at_us */
-    int64_t retry_at_us;          /* monotonic */
-    size_t attempted;             /* MEMBER_EACH may stop early; the rest is for a later batch */
-    bool replayed;                /* `answer` is the stored first answer */
-    enum fault_code fault;        /* of the member as a whole (store, idempotency); FAULT_NONE: see outcomes */
+    bool blocked; /* nothing happened (a lock was not free, or the batch had used up its time): run
+                     it again at retry_at_us */
+    int64_t retry_at_us; /* monotonic */
+    size_t attempted;    /* MEMBER_EACH may stop early; the rest is for a later batch */
+    bool replayed;       /* `answer` is the stored first answer */
+    enum fault_code
+        fault; /* of the member as a whole (store, idempotency); FAULT_NONE: see outcomes */
     struct text fault_message;
-    struct outcome *outcomes;     /* attempt_count of them */
-    struct store_answer answer;   /* filled by render or, when replayed, from the store */
+    struct outcome *outcomes;   /* attempt_count of them */
+    struct store_answer answer; /* filled by render or, when replayed, from the store */
 };
 
 void batch_run(struct core *core, struct member *const *members, size_t count);

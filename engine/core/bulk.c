@@ -84,24 +84,23 @@ bool bulk_request_read(struct arena *arena, struct text json, struct bulk_reques
         return false;
     }
     const struct js *workers = js_find(value, TEXT("workers"));
-    *out = (struct bulk_request){
-        .mode = js_text(js_find(value, TEXT("mode"))),
-        .workers = js_is(workers, JS_INTEGER) ? workers->integer : 1,
-        .attempt = {
-            .kind = ATTEMPT_TRANSITION,
-            .machine = js_text(js_find(value, TEXT("machine"))),
-            .to = js_text(js_find(value, TEXT("to"))),
-            .verb = js_text(js_find(value, TEXT("transition"))),
-            .actor = read_actor(arena, js_find(value, TEXT("actor"))),
-            .reason = js_text(js_find(value, TEXT("reason"))),
-            .comments = js_text(js_find(value, TEXT("comments"))),
-            .metadata = js_find(value, TEXT("metadata")),
-            .patch = js_find(value, TEXT("data")),
-            .request_id = js_text(js_find(value, TEXT("request_id"))),
-            .lock = true,
-            .blocking_timeout_ms = -1,
-            .max_retries = -1,
-        }};
+    *out = (struct bulk_request){.mode = js_text(js_find(value, TEXT("mode"))),
+                                 .workers = js_is(workers, JS_INTEGER) ? workers->integer : 1,
+                                 .attempt = {
+                                     .kind = ATTEMPT_TRANSITION,
+                                     .machine = js_text(js_find(value, TEXT("machine"))),
+                                     .to = js_text(js_find(value, TEXT("to"))),
+                                     .verb = js_text(js_find(value, TEXT("transition"))),
+                                     .actor = read_actor(arena, js_find(value, TEXT("actor"))),
+                                     .reason = js_text(js_find(value, TEXT("reason"))),
+                                     .comments = js_text(js_find(value, TEXT("comments"))),
+                                     .metadata = js_find(value, TEXT("metadata")),
+                                     .patch = js_find(value, TEXT("data")),
+                                     .request_id = js_text(js_find(value, TEXT("request_id"))),
+                                     .lock = true,
+                                     .blocking_timeout_ms = -1,
+                                     .max_retries = -1,
+                                 }};
     return true;
 }
 
@@ -171,9 +170,8 @@ static size_t count_outcomes(const struct member *member, struct store_bulk *bul
     for (size_t i = 0; i < member->attempted; i++) {
         const struct outcome *outcome = &member->outcomes[i];
         if (outcome->code != FAULT_NONE) {
-            errors[failed++] = (struct store_bulk_error){member->attempts[i].id,
-                                                         text_of(fault_name(outcome->code)),
-                                                         outcome->message};
+            errors[failed++] = (struct store_bulk_error){
+                member->attempts[i].id, text_of(fault_name(outcome->code)), outcome->message};
         }
     }
     bulk->position += (int64_t)member->attempted;

@@ -6,8 +6,8 @@
 
 #include "core/batch.h"
 
-#define BULK_STEP_MOST    256    /* members of one transaction, sequential and parallel */
-#define BULK_ATOMIC_MOST  10000  /* members of an atomic bulk: it is one transaction */
+#define BULK_STEP_MOST    256   /* members of one transaction, sequential and parallel */
+#define BULK_ATOMIC_MOST  10000 /* members of an atomic bulk: it is one transaction */
 #define BULK_MEMBERS_MOST 1000000
 #define BULK_ERRORS_SHOWN 1000
 
@@ -28,15 +28,16 @@ bool bulk_is_atomic(const struct bulk_request *request);
 struct attempt *bulk_attempts(struct arena *arena, const struct bulk_request *request,
                               const struct text *ids, size_t count);
 
-/* The ids that a `where` selects now, in id order. FAULT_BAD_REQUEST when there are more than `most`. */
+/* The ids that a `where` selects now, in id order. FAULT_BAD_REQUEST when there are more than
+ * `most`. */
 bool bulk_select(struct core *core, struct arena *arena, struct text machine,
                  const struct store_where *where, int64_t most, struct text **ids, size_t *count,
                  struct fault *fault) MUST_CHECK;
 
-/* member_extra of a step: adds what the members' outcomes say to the stored bulk, keeping a pause or
- * cancellation that came meanwhile. `id` is the bulk's. */
-bool bulk_save_progress(struct member *member, struct core *core, struct text id,
-                        bool atomic, struct fault *fault) MUST_CHECK;
+/* member_extra of a step: adds what the members' outcomes say to the stored bulk, keeping a pause
+ * or cancellation that came meanwhile. `id` is the bulk's. */
+bool bulk_save_progress(struct member *member, struct core *core, struct text id, bool atomic,
+                        struct fault *fault) MUST_CHECK;
 
 struct text bulk_status_name(enum bulk_status status);
 

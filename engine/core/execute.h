@@ -1,4 +1,5 @@
-/* execute.h: carries out one attempt inside a batch: decide, apply, record, follow. Used by engine/core only. */
+/* execute.h: carries out one attempt inside a batch: decide, apply, record, follow. Used by
+ * engine/core only. */
 #ifndef STATUTE_EXECUTE_H
 #define STATUTE_EXECUTE_H
 

@@ -1,6 +1,6 @@
 /* reads.c: what a policy may read while it decides: ctx:find and ctx:count, inside the batch's own
- * transaction and with the batch's own changes. The store counts what is on disk; entities that this
- * batch changed are then taken out as they were and put in as they are. */
+ * transaction and with the batch's own changes. The store counts what is on disk; entities that
+ * this batch changed are then taken out as they were and put in as they are. */
 #include "core/work.h"
 
 static bool find(void *context, struct arena *arena, struct text machine, struct text id,
@@ -60,8 +60,8 @@ static int64_t changes_since(const struct work *work, struct text machine,
     return difference;
 }
 
-static bool count(void *context, struct text machine, const struct text *states,
-                  size_t state_count, const struct js *data, int64_t *out, struct fault *fault) {
+static bool count(void *context, struct text machine, const struct text *states, size_t state_count,
+                  const struct js *data, int64_t *out, struct fault *fault) {
     struct work *work = context;
     struct store_where where = {.states = states, .state_count = state_count, .data = data};
     if (!store_count(work->core->store, machine, &where, out, fault)) {

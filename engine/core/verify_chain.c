@@ -114,7 +114,8 @@ static void remember(struct chain *chain, const struct store_record *record,
 
 static void advance(struct verify *verify, const struct store_record *record) {
     verify->counts.records++;
-    verify->walked_before_start += record->timestamp_us < verify->started_us;
+    verify->walked += record->timestamp_us < verify->started_us;
+    verify->walked_settled += record->timestamp_us < verify->settled_us;
     verify->options->advance(verify->options->context, &verify->counts);
 }
 

@@ -8,8 +8,10 @@ struct verify {
     struct store *store;
     const struct verify_options *options;
     struct verify_counts counts;
-    int64_t started_us;          /* wall clock */
-    int64_t walked_before_start; /* records */
+    int64_t started_us; /* wall clock */
+    int64_t settled_us; /* earlier: what is older was committed long before the start */
+    int64_t walked;     /* records from before the start */
+    int64_t walked_settled;
 };
 
 /* Inside a read transaction. `has_entity`: the chain belongs to an entity that is there. */

@@ -1,6 +1,7 @@
 /* work.c: the batch's memory.
- * Slots are found by key through one map; the lists are plain arrays in write order. Going back to a
- * mark pops the undo list newest first and cuts the lists, so a failed attempt costs what it did. */
+ * Slots are found by key through one map; the lists are plain arrays in write order. Going back to
+ * a mark pops the undo list newest first and cuts the lists, so a failed attempt costs what it did.
+ */
 #include "core/work.h"
 
 #include <stdlib.h>

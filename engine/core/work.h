@@ -9,11 +9,11 @@
 
 /* One entity of the batch. */
 struct slot {
-    struct text key;          /* machine, NUL, id */
-    struct entity original;   /* as it is in the store */
-    struct entity current;    /* after the attempts so far */
+    struct text key;        /* machine, NUL, id */
+    struct entity original; /* as it is in the store */
+    struct entity current;  /* after the attempts so far */
     bool body_changed;
-    bool disarm;              /* its deadlines in the store go */
+    bool disarm;                /* its deadlines in the store go */
     const struct timer *timers; /* armed by the state it entered in this batch */
     size_t timer_count;
 };
@@ -26,15 +26,15 @@ struct list {
 
 struct work {
     struct core *core;
-    struct map slots;         /* key -> struct slot */
-    struct list records;      /* struct store_record */
-    struct list outbox;       /* struct store_outbox */
-    struct list fired;        /* struct store_deadline */
-    struct list answers;      /* struct store_answer */
-    struct list undo;         /* struct undo: older states of slots, newest last */
-    int64_t now_us;           /* wall clock of the whole batch: ctx.now */
-    size_t effects;           /* follow and create done for the current root attempt */
-    int64_t retries;          /* how often the batch was run again */
+    struct map slots;    /* key -> struct slot */
+    struct list records; /* struct store_record */
+    struct list outbox;  /* struct store_outbox */
+    struct list fired;   /* struct store_deadline */
+    struct list answers; /* struct store_answer */
+    struct list undo;    /* struct undo: older states of slots, newest last */
+    int64_t now_us;      /* wall clock of the whole batch: ctx.now */
+    size_t effects;      /* follow and create done for the current root attempt */
+    int64_t retries;     /* how often the batch was run again */
 };
 
 struct undo {

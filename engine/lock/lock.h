@@ -1,22 +1,23 @@
 /* lock.h: mutual exclusion by key, between workers and (later) between nodes.
  * A lock only saves wasted work: every write is conditional on the version that was read, so losing
- * a lock costs a retry, never an update. How to use: one lock_registry a process, one lock a worker;
- * lock_take asks for many keys at once and never waits: who was not granted asks again later. */
+ * a lock costs a retry, never an update. How to use: one lock_registry a process, one lock a
+ * worker; lock_take asks for many keys at once and never waits: who was not granted asks again
+ * later. */
 #ifndef STATUTE_LOCK_H
 #define STATUTE_LOCK_H
 
+#include "base/fault.h"
 #include "base/now.h"
 #include "base/text.h"
-#include "base/fault.h"
 
 struct lock_registry; /* what the locks of one process share; thread-safe */
 struct lock;          /* owned by one thread */
 
 struct lock_claim {
-    struct text key;    /* in: unique within a call, sorted by the caller */
-    int64_t ttl_us;     /* in: the hold ends by itself after this long */
-    bool granted;       /* out */
-    uint64_t token;     /* out: proves the hold when it is dropped */
+    struct text key; /* in: unique within a call, sorted by the caller */
+    int64_t ttl_us;  /* in: the hold ends by itself after this long */
+    bool granted;    /* out */
+    uint64_t token;  /* out: proves the hold when it is dropped */
 };
 
 struct lock_registry *lock_registry_new(struct now now);

@@ -73,8 +73,7 @@ void lock_close(struct lock *lock) {
 /* The place that points to the key's hold, or to the NULL at the end of its chain. */
 static struct hold **place_of(struct lock_registry *registry, struct text key) {
     struct hold **place = &registry->buckets[map_hash(key) % BUCKET_COUNT];
-    while (*place != NULL &&
-           !text_equal(key, (struct text){(*place)->key, (*place)->key_length})) {
+    while (*place != NULL && !text_equal(key, (struct text){(*place)->key, (*place)->key_length})) {
         place = &(*place)->next;
     }
     return place;

@@ -7,7 +7,12 @@
 
 enum attempt_kind { ATTEMPT_CREATE, ATTEMPT_UPDATE, ATTEMPT_TRANSITION };
 
-enum isolation { ISOLATION_DEFAULT, ISOLATION_READ_COMMITTED, ISOLATION_REPEATABLE_READ, ISOLATION_SERIALIZABLE };
+enum isolation {
+    ISOLATION_DEFAULT,
+    ISOLATION_READ_COMMITTED,
+    ISOLATION_REPEATABLE_READ,
+    ISOLATION_SERIALIZABLE
+};
 
 /* "read committed" and so on; ISOLATION_DEFAULT when the name is none of the three. */
 enum isolation isolation_of_name(struct text name);
@@ -25,7 +30,8 @@ struct attempt {
     enum attempt_kind kind;
     struct text machine;
     struct text id;
-    struct text to;            /* the state wanted (TRANSITION), or the state to be created in (CREATE, imports) */
+    struct text
+        to; /* the state wanted (TRANSITION), or the state to be created in (CREATE, imports) */
     struct text verb;          /* the transition's name, when sent in place of `to` */
     const struct actor *actor; /* NULL: nobody */
     struct text reason;        /* one of attempt_reasons */
@@ -34,15 +40,16 @@ struct attempt {
     const struct js *patch;    /* merge patch; for CREATE the data; an object, or NULL */
     int64_t if_version;        /* 0: any */
     bool dry_run;
-    bool idempotent;           /* already in `to` is a success without a change */
+    bool idempotent; /* already in `to` is a success without a change */
     bool skip_permissions;
-    bool lock;                 /* false skips the distributed lock, never the row lock */
-    int64_t lock_timeout_ms;   /* how long the lock is held at the most; 0: the machine's */
+    bool lock;                   /* false skips the distributed lock, never the row lock */
+    int64_t lock_timeout_ms;     /* how long the lock is held at the most; 0: the machine's */
     int64_t blocking_timeout_ms; /* how long to wait for it; -1: the machine's */
-    int64_t max_retries;       /* -1: the machine's */
+    int64_t max_retries;         /* -1: the machine's */
     enum isolation isolation;
     struct text request_id;
-    struct text caused_by;     /* audit uuid of the attempt whose effect this is; TEXT_NONE: a request */
+    struct text
+        caused_by; /* audit uuid of the attempt whose effect this is; TEXT_NONE: a request */
 };
 
 /* The reasons of CONTRACT section 4: user_action, system_auto, batch, migration, api, timer,

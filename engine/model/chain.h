@@ -19,12 +19,12 @@ struct record {
     struct text from_state; /* TEXT_NONE: there was no entity */
     struct text to_state;   /* wanted, if refused */
     const struct actor *actor;
-    struct text action;     /* "create", "update", "transition" */
+    struct text action; /* "create", "update", "transition" */
     struct text reason;
     struct text comments;
     const struct js *metadata;
     const struct js *patch;
-    int64_t version;        /* of the entity after the attempt; 0: no entity */
+    int64_t version; /* of the entity after the attempt; 0: no entity */
     int64_t timestamp_us;
     bool success;
     const char *error_code; /* NULL when it succeeded */
@@ -33,9 +33,9 @@ struct record {
     int64_t lock_us;
     struct text isolation;
     int64_t retries;
-    struct text policy;     /* the generation that decided */
+    struct text policy; /* the generation that decided */
     struct text request_id;
-    struct text caused_by;  /* uuid of the record whose effect this is */
+    struct text caused_by; /* uuid of the record whose effect this is */
 };
 
 /* Canonical JSON of the record, without hashes. */

@@ -15,18 +15,20 @@ struct decision {
     enum fault_code code; /* FAULT_NONE: allowed. Else why not, as an outcome. */
     struct text message;  /* one sentence, when refused */
     struct text from;
-    struct text to;       /* the state after, verbs resolved; TEXT_NONE if it could not be resolved */
-    bool changed;         /* false: already there and idempotent, or a patch that changes nothing */
-    const struct js *data; /* after patch, prepare, defaults, set and unset; canonical JSON object */
+    struct text to; /* the state after, verbs resolved; TEXT_NONE if it could not be resolved */
+    bool changed;   /* false: already there and idempotent, or a patch that changes nothing */
+    const struct js
+        *data; /* after patch, prepare, defaults, set and unset; canonical JSON object */
     const struct js *messages; /* guard_rejected: array of strings */
     const struct js *errors;   /* validation_failed: {field: message} */
     const struct js *warnings; /* array of strings, never NULL when allowed */
     const struct js *allowed;  /* invalid_transition: array of states reachable from `from` */
     const struct js *required_permissions; /* array of strings, or NULL */
     const struct js *missing_permissions;
-    const struct js *emit;   /* array of {type, data}, or NULL */
-    const struct js *follow; /* array of {machine, id, to | transition, comments?, metadata?, data?}, or NULL */
-    const struct js *create; /* array of {machine, id?, data?}, or NULL */
+    const struct js *emit; /* array of {type, data}, or NULL */
+    const struct js
+        *follow; /* array of {machine, id, to | transition, comments?, metadata?, data?}, or NULL */
+    const struct js *create;    /* array of {machine, id?, data?}, or NULL */
     const struct timer *timers; /* armed by entering `to`; those of `from` are cancelled */
     size_t timer_count;
     bool timers_changed; /* the state was entered or left: cancel old timers, arm these */

@@ -8,12 +8,12 @@
 struct entity {
     struct text machine;
     struct text id;
-    bool exists;      /* false: only the end of its audit chain is known */
+    bool exists; /* false: only the end of its audit chain is known */
     struct text state;
-    int64_t version;  /* 1 at creation, +1 a change */
+    int64_t version; /* 1 at creation, +1 a change */
     const struct js *data;
-    int64_t fence;    /* the largest fencing token that wrote it */
-    int64_t audit_sequence; /* of its newest audit record; 0: none yet */
+    int64_t fence;                          /* the largest fencing token that wrote it */
+    int64_t audit_sequence;                 /* of its newest audit record; 0: none yet */
     unsigned char audit_hash[DIGEST_BYTES]; /* of that record; zeros when there is none */
     int64_t created_us;
     int64_t updated_us;

@@ -274,10 +274,15 @@ void budget_start(struct budget *budget, const struct policy_limits *limits) {
     budget->running = true;
 }
 
-bool budget_stop(struct budget *budget) {
-    if (budget->clock_started) {
+void budget_end(struct budget *budget, int status) {
+    if (status == LUA_ERRMEM || budget->refused_bytes != 0) {
+        spend(budget, SPENT_MEMORY);
+    } else if (budget->clock_started) {
         look_at_clock(budget);
     }
+}
+
+bool budget_stop(struct budget *budget) {
     budget->running = false;
     return budget->spent != SPENT_NOTHING || budget->string_bytes > budget->string_kept_bytes;
 }
@@ -294,10 +299,7 @@ bool budget_is_tight(const struct budget *budget, size_t bytes) {
            saturating_add(budget->held_bytes, twice) > budget->held_most_bytes;
 }
 
-bool budget_is_spent(struct budget *budget, int status) {
-    if (status == LUA_ERRMEM || budget->refused_bytes != 0) {
-        spend(budget, SPENT_MEMORY);
-    }
+bool budget_is_spent(const struct budget *budget) {
     return budget->spent != SPENT_NOTHING;
 }
 

@@ -44,8 +44,11 @@ void *budget_alloc(void *budget, void *block, size_t old_bytes, size_t new_bytes
 
 void budget_start(struct budget *budget, const struct policy_limits *limits);
 
-/* Ends the call. True: the call may have left much garbage, so collect all of it and then call
- * budget_settle. */
+/* What lua_pcall has returned may say that the budget is spent, and so may the clock. */
+void budget_end(struct budget *budget, int status);
+bool budget_is_spent(const struct budget *budget);
+
+/* True: the call may have left much garbage, so collect all of it and then call budget_settle. */
 bool budget_stop(struct budget *budget) MUST_CHECK;
 void budget_settle(struct budget *budget);
 
@@ -60,9 +63,6 @@ bool budget_is_tight(const struct budget *budget, size_t bytes);
 
 /* For whoever has caught an error: raises again when the budget is spent. */
 void budget_caught(struct budget *budget, int status);
-
-/* Whether the call is over budget, by whatever way it ended. `status` is that of lua_pcall. */
-bool budget_is_spent(struct budget *budget, int status);
 
 /* "work_order.lua:12: over budget: more than 1000000 instructions". */
 void budget_describe(const struct budget *budget, struct fault *fault);

@@ -53,14 +53,17 @@ void check_problem(struct check *check, const struct key_path *at, const char *f
 }
 
 bool check_afford(struct check *check, const struct key_path *at, size_t count) {
+    bool was_too_much = check->parts > CHECK_PARTS_MOST;
     check->parts += count;
-    if (check->parts > CHECK_PARTS_MOST || count > *check->parts_left) {
+    if (check->parts <= CHECK_PARTS_MOST && count <= *check->parts_left) {
+        *check->parts_left -= count;
+        return true;
+    }
+    if (!was_too_much) {
         check_problem(check, at, "this is too much: at most %d parts in one declaration, %d in all",
                       CHECK_PARTS_MOST, CHECK_PARTS_ALL_MOST);
-        return false;
     }
-    *check->parts_left -= count;
-    return true;
+    return false;
 }
 
 /* --- reading --- */
@@ -104,7 +107,7 @@ bool check_has_function(struct check *check, int table, const struct key_path *a
                         const char *key) {
     struct key_path path = {at, text_of(key), 0};
     int type = check_push(check, table, path.name); // stack: value
-    size_t count = type == LUA_TTABLE ? lua_rawlen(check->lua, -1) : type == LUA_TFUNCTION;
+    size_t count = type == LUA_TTABLE ? (size_t)lua_rawlen(check->lua, -1) : type == LUA_TFUNCTION;
     lua_pop(check->lua, 1); // stack:
     return count > 0 && check_afford(check, &path, count);
 }

@@ -4,6 +4,7 @@
 #include "timezone/instant.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
+#define TIMERS_MOST  100 /* in one state */
 #define GUARD_EXPECTED                                                                             \
     "a function (data, ctx) -> ok, message, or a list of up to 100 such functions"
 #define EFFECT_EXPECTED "a function (data, ctx) -> effects, or a list of up to 100 such functions"

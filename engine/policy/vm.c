@@ -233,11 +233,10 @@ static void start(struct vm *vm, bool outermost, const struct policy_limits *lim
 
 /* Leaves the stack as it was at `base`, plus the results when all is well. */
 static bool describe(struct vm *vm, int base, int status, struct fault *fault) {
-    bool spent = budget_is_spent(&vm->budget, status);
-    if (status == LUA_OK && !spent) {
+    if (status == LUA_OK && !budget_is_spent(&vm->budget)) {
         return true;
     }
-    if (spent) {
+    if (budget_is_spent(&vm->budget)) {
         budget_describe(&vm->budget, fault);
     } else {
         describe_error(vm->lua, fault);
@@ -248,6 +247,7 @@ static bool describe(struct vm *vm, int base, int status, struct fault *fault) {
 
 /* The budget stops first, as the allocator must not refuse any more: nothing protects us here. */
 static bool conclude(struct vm *vm, bool outermost, int base, int status, struct fault *fault) {
+    budget_end(&vm->budget, status);
     bool untidy = outermost && budget_stop(&vm->budget);
     bool ok = describe(vm, base, status, fault);
     if (outermost) {
@@ -313,7 +313,7 @@ bool vm_load(struct vm *vm, struct text source, const char *name, struct fault *
         return false;
     }
     if (!compile(vm, source, name, fault)) {
-        return budget_is_spent(&vm->budget, LUA_OK) ? fault_within(fault, "%s", name) : false;
+        return budget_is_spent(&vm->budget) ? fault_within(fault, "%s", name) : false;
     }
     return true;
 }

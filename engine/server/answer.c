@@ -180,7 +180,8 @@ static void put_segment(struct buffer *buffer, struct text text) {
     for (size_t i = 0; i < text.length; i++) {
         unsigned char byte = (unsigned char)text.bytes[i];
         bool plain = (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
-                     (byte >= 'a' && byte <= 'z') || (byte != 0 && strchr(unreserved, byte) != NULL);
+                     (byte >= 'a' && byte <= 'z') ||
+                     (byte != 0 && strchr(unreserved, byte) != NULL);
         if (plain) {
             buffer_add_char(buffer, (char)byte);
         } else {
@@ -297,7 +298,7 @@ void answer_done(struct job *job, struct worker *worker) {
     if (!member->replayed) {
         metrics_attempt(worker->service->metrics, member->outcomes[0].code);
     }
-    struct http_answer answer = member->answer.status != 0 ? kept_answer(attempt_job)
-                                                           : render(attempt_job, &worker->core);
+    struct http_answer answer =
+        member->answer.status != 0 ? kept_answer(attempt_job) : render(attempt_job, &worker->core);
     http_answer(job->exchange, &answer);
 }

@@ -24,7 +24,8 @@ void answer_members(struct js_writer *writer, const struct entity *entity); /* w
 /* The value of ETag for a version: "\"3\"". */
 struct text answer_etag(struct arena *arena, int64_t version);
 
-/* The inside of the problem's object for a refused outcome ("current_state", "allowed", "messages"...). */
+/* The inside of the problem's object for a refused outcome ("current_state", "allowed",
+ * "messages"...). */
 struct text answer_extra(struct arena *arena, const struct outcome *outcome);
 
 #endif

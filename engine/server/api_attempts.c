@@ -158,7 +158,6 @@ void attempt_post(struct call *call, struct attempt_job *job) {
         service_post_decider(call->service, &job->job);
     } else {
         service_post(call->service,
-                     service_home(call->service, job->attempt.machine, job->attempt.id),
-                     &job->job);
+                     service_home(call->service, job->attempt.machine, job->attempt.id), &job->job);
     }
 }

@@ -6,8 +6,9 @@
 #include "server/answer.h"
 #include "server/form.h"
 
-/* A job for the call's machine (first parameter), with defaults. FAULT_UNKNOWN_MACHINE when no such machine is loaded,
- * FAULT_BAD_REQUEST for a malformed id. `id` may be TEXT_NONE: a fresh UUIDv7. */
+/* A job for the call's machine (first parameter), with defaults. FAULT_UNKNOWN_MACHINE when no such
+ * machine is loaded, FAULT_BAD_REQUEST for a malformed id. `id` may be TEXT_NONE: a fresh UUIDv7.
+ */
 bool attempt_job_new(struct call *call, enum attempt_kind kind, struct text id,
                      struct attempt_job **out, struct fault *fault) MUST_CHECK;
 
@@ -16,8 +17,8 @@ bool attempt_read_context(struct call *call, const struct form *form, struct att
                           struct fault *fault) MUST_CHECK;
 
 /* If-Match and Idempotency-Key. */
-bool attempt_read_headers(struct call *call, struct attempt_job *job, struct fault *fault)
-    MUST_CHECK;
+bool attempt_read_headers(struct call *call, struct attempt_job *job,
+                          struct fault *fault) MUST_CHECK;
 
 /* Posts to the entity's home, or to a decider when it is a dry run. */
 void attempt_post(struct call *call, struct attempt_job *job);

@@ -75,8 +75,9 @@ static bool read_members(const struct form *form, struct bulk_order *order) {
         return false;
     }
     if ((order->ids != NULL) == (where != NULL)) {
-        return fault_set(form->fault, FAULT_BAD_REQUEST,
-                         "expected one of `ids` (an array) and `where` ({state, data, older_than})");
+        return fault_set(
+            form->fault, FAULT_BAD_REQUEST,
+            "expected one of `ids` (an array) and `where` ({state, data, older_than})");
     }
     return where != NULL ? read_where(form, where, order) : check_ids(form, order->ids);
 }
@@ -100,9 +101,9 @@ static bool read_machine(struct call *call, const struct form *form, struct atte
 }
 
 static bool read_order(struct call *call, struct bulk_order *order, struct fault *fault) {
-    static const char *const keys[] = {"machine", "ids",      "where",    "to",      "transition",
-                                       "mode",    "workers",  "actor",    "reason",  "comments",
-                                       "metadata", "data",    "dry_run",  "wait",    NULL};
+    static const char *const keys[] = {"machine",  "ids",     "where",   "to",     "transition",
+                                       "mode",     "workers", "actor",   "reason", "comments",
+                                       "metadata", "data",    "dry_run", "wait",   NULL};
     struct form form = {&call->exchange->arena, call->body, "", fault};
     struct attempt *attempt = &order->request.attempt;
     order->call = call;
@@ -250,8 +251,8 @@ static void answer_dry_run(struct bulk_order *order, const struct member *member
     js_key(&writer, TEXT("dry_run"));
     js_put_bool(&writer, true);
     js_key(&writer, TEXT("status"));
-    js_put_text(&writer, failed > 0 && bulk_is_atomic(&order->request) ? TEXT("failed")
-                                                                       : TEXT("completed"));
+    js_put_text(&writer,
+                failed > 0 && bulk_is_atomic(&order->request) ? TEXT("failed") : TEXT("completed"));
     js_key(&writer, TEXT("total"));
     js_put_integer(&writer, (int64_t)member->attempt_count);
     js_key(&writer, TEXT("succeeded"));
@@ -286,10 +287,9 @@ static void run_dry(struct job *job, struct worker *worker) {
         return;
     }
     order->request.attempt.dry_run = true;
-    struct member member = {
-        .attempts = bulk_attempts(&core->arena, &order->request, ids, count),
-        .attempt_count = count,
-        .mode = bulk_is_atomic(&order->request) ? MEMBER_ALL : MEMBER_EACH};
+    struct member member = {.attempts = bulk_attempts(&core->arena, &order->request, ids, count),
+                            .attempt_count = count,
+                            .mode = bulk_is_atomic(&order->request) ? MEMBER_ALL : MEMBER_EACH};
     struct member *members[] = {&member};
     if (count > 0) {
         batch_run(core, members, 1);
@@ -309,9 +309,8 @@ void api_batch_create(struct call *call) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }
-    order->job = (struct job){.exchange = call->exchange,
-                              .run = order->dry_run ? run_dry : run_create,
-                              .context = order};
+    order->job = (struct job){
+        .exchange = call->exchange, .run = order->dry_run ? run_dry : run_create, .context = order};
     if (order->dry_run) {
         service_post_decider(call->service, &order->job);
     } else {

@@ -4,7 +4,7 @@
 /* --- create --- */
 
 static bool read_create(struct call *call, struct attempt_job **job, struct fault *fault) {
-    static const char *const keys[] = {"id",       "data",     "state", "actor",
+    static const char *const keys[] = {"id",       "data",     "state",  "actor",
                                        "comments", "metadata", "reason", NULL};
     struct form form = {&call->exchange->arena, call->body, "", fault};
     struct text id = TEXT_NONE;
@@ -68,7 +68,8 @@ void api_entity_update(struct call *call) {
     struct attempt_job *job;
     struct fault fault = FAULT_INIT;
     if (read_update(call, &job, &fault) && job->attempt.patch == NULL) {
-        fault_set(&fault, FAULT_BAD_REQUEST, "data: missing; expected an object, a JSON merge patch");
+        fault_set(&fault, FAULT_BAD_REQUEST,
+                  "data: missing; expected an object, a JSON merge patch");
     }
     if (fault.code != FAULT_NONE) {
         call_fail(call->exchange, &fault, TEXT_NONE);
@@ -88,9 +89,9 @@ static bool read_one(struct worker *worker, struct call *call, struct entity *en
     }
     bool read = store_read(store, &call->exchange->arena, &key, 1, entity, fault);
     store_rollback(store);
-    return read && (entity->exists ||
-                    fault_set(fault, FAULT_ENTITY_NOT_FOUND, "%.*s '%.*s' does not exist",
-                              TEXT_ARGS(key.machine), TEXT_ARGS(key.id)));
+    return read &&
+           (entity->exists || fault_set(fault, FAULT_ENTITY_NOT_FOUND, "%.*s '%.*s' does not exist",
+                                        TEXT_ARGS(key.machine), TEXT_ARGS(key.id)));
 }
 
 static void run_read(struct job *job, struct worker *worker) {
@@ -133,8 +134,7 @@ struct listing {
 
 static bool read_listing(struct call *call, struct listing *listing, struct fault *fault) {
     static const char *const names[] = {"state", "limit", "cursor", NULL};
-    if (!call_machine(call, call->parameters[0], fault) ||
-        !call_query_known(call, names, fault) ||
+    if (!call_machine(call, call->parameters[0], fault) || !call_query_known(call, names, fault) ||
         !call_query(call, "state", &listing->state, fault) ||
         !call_query(call, "cursor", &listing->page.cursor, fault)) {
         return false;

@@ -19,8 +19,8 @@ static bool read_isolation(const struct form *form, struct attempt *attempt) {
 
 static bool read_options(const struct form *form, struct attempt *attempt) {
     static const char *const keys[] = {
-        "dry_run",     "lock",      "lock_timeout_ms", "blocking_timeout_ms", "max_retries",
-        "isolation",   "if_version", "idempotent",     "skip_permissions",    NULL};
+        "dry_run",   "lock",       "lock_timeout_ms", "blocking_timeout_ms", "max_retries",
+        "isolation", "if_version", "idempotent",      "skip_permissions",    NULL};
     return form_known(form, keys) && form_bool(form, "dry_run", &attempt->dry_run) &&
            form_bool(form, "lock", &attempt->lock) &&
            form_integer(form, "lock_timeout_ms", 1, 600000, &attempt->lock_timeout_ms) &&
@@ -45,7 +45,7 @@ static bool read_target(const struct form *form, struct attempt *attempt) {
 }
 
 static bool read_attempt(struct call *call, struct attempt_job *job, struct fault *fault) {
-    static const char *const keys[] = {"to",       "transition", "actor", "reason", "comments",
+    static const char *const keys[] = {"to",       "transition", "actor",   "reason", "comments",
                                        "metadata", "data",       "options", NULL};
     struct form form = {&call->exchange->arena, call->body, "", fault};
     struct form options = {&call->exchange->arena, NULL, "options", fault};
@@ -71,7 +71,6 @@ void api_transition(struct call *call) {
 
 /* --- which are open --- */
 
-
 static bool find(void *context, struct arena *arena, struct text machine, struct text id,
                  const struct entity **out, struct fault *fault) {
     struct core *core = context;
@@ -84,8 +83,8 @@ static bool find(void *context, struct arena *arena, struct text machine, struct
     return true;
 }
 
-static bool count(void *context, struct text machine, const struct text *states,
-                  size_t state_count, const struct js *data, int64_t *out, struct fault *fault) {
+static bool count(void *context, struct text machine, const struct text *states, size_t state_count,
+                  const struct js *data, int64_t *out, struct fault *fault) {
     struct core *core = context;
     struct store_where where = {.states = states, .state_count = state_count, .data = data};
     return store_count(core->store, machine, &where, out, fault);
@@ -154,7 +153,8 @@ static bool read_ways(struct worker *worker, struct call *call, struct entity *e
     struct store_key key = {call->parameters[0], call->parameters[1]};
     struct policy_reads reads = {find, count, core};
     const struct actor *actor;
-    if (!read_actor(call, &actor, fault) || !store_read(core->store, arena, &key, 1, entity, fault)) {
+    if (!read_actor(call, &actor, fault) ||
+        !store_read(core->store, arena, &key, 1, entity, fault)) {
         return false;
     }
     if (!entity->exists) {

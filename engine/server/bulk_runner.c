@@ -3,7 +3,8 @@
  *   wake (a bulk to carry on) ─> step: read the bulk, the next members; post to the writer
  *   step done                 ─> next step, or, when it no longer runs, answer who waits
  *
- * A bulk has at most one step on its way. A wake of a bulk that is being carried only adds who waits. */
+ * A bulk has at most one step on its way. A wake of a bulk that is being carried only adds who
+ * waits. */
 #include "server/bulk_runner.h"
 
 #include <pthread.h>
@@ -104,8 +105,8 @@ static bool read_bulk(struct store *store, struct arena *arena, struct text id,
         return false;
     }
     bool read = store_find_bulk(store, arena, id, bulk, fault) &&
-                (*bulk == NULL || store_bulk_errors(store, arena, id, BULK_ERRORS_SHOWN, errors,
-                                                    count, fault));
+                (*bulk == NULL ||
+                 store_bulk_errors(store, arena, id, BULK_ERRORS_SHOWN, errors, count, fault));
     store_rollback(store);
     return read && (*bulk != NULL ||
                     fault_set(fault, FAULT_NOT_FOUND, "there is no batch '%.*s'", TEXT_ARGS(id)));

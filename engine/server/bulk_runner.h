@@ -1,6 +1,6 @@
-/* bulk_runner.h: the thread that carries bulks through, one step at a time each, so that interactive
- * requests get their turn between steps. It holds no state that matters: all of it is in the
- * store, and after a restart every running bulk goes on. */
+/* bulk_runner.h: the thread that carries bulks through, one step at a time each, so that
+ * interactive requests get their turn between steps. It holds no state that matters: all of it is
+ * in the store, and after a restart every running bulk goes on. */
 #ifndef STATUTE_BULK_RUNNER_H
 #define STATUTE_BULK_RUNNER_H
 
@@ -19,7 +19,8 @@ void bulk_runner_free(struct bulk_runner *runner);
  * stops running (completed, failed, paused, cancelled); NULL: nobody waits. */
 void bulk_runner_wake(struct bulk_runner *runner, struct text id, struct http_exchange *exchange);
 
-/* Answers with the bulk as GET /v1/batches/{id} shows it; on a thread that owns `worker`'s store. */
+/* Answers with the bulk as GET /v1/batches/{id} shows it; on a thread that owns `worker`'s store.
+ */
 struct store;
 struct store_bulk;
 struct js_writer;

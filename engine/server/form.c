@@ -30,7 +30,7 @@ static bool is_known(struct text key, const char *const *keys) {
 static bool unknown(const struct form *form, struct text key, const char *const *keys) {
     struct text candidates[32];
     size_t count = 0;
-    for (; keys[count] != NULL && count < 32; count++) {
+    for (; count < 32 && keys[count] != NULL; count++) {
         candidates[count] = text_of(keys[count]);
     }
     struct text near = text_nearest(key, candidates, count);

@@ -17,8 +17,10 @@ struct form {
 
 /* Fails when the object has a key that is not in the NULL-terminated list ("did you mean"). */
 bool form_known(const struct form *form, const char *const *keys) MUST_CHECK;
-bool form_text(const struct form *form, const char *key, size_t most_bytes, struct text *out) MUST_CHECK; /* null reads as absent */
-bool form_integer(const struct form *form, const char *key, int64_t least, int64_t most, int64_t *out) MUST_CHECK;
+bool form_text(const struct form *form, const char *key, size_t most_bytes,
+               struct text *out) MUST_CHECK; /* null reads as absent */
+bool form_integer(const struct form *form, const char *key, int64_t least, int64_t most,
+                  int64_t *out) MUST_CHECK;
 bool form_bool(const struct form *form, const char *key, bool *out) MUST_CHECK;
 bool form_object(const struct form *form, const char *key, const struct js **out) MUST_CHECK;
 /* An array of strings. */

@@ -229,9 +229,17 @@ static void log_problems(const struct problem_list *problems) {
     }
 }
 
+/* A directory that cannot be read: the only problem is the fault itself. */
+static bool is_told_by_fault(const struct loaded *loaded) {
+    return loaded->problems.count == 1 &&
+           text_equal(loaded->problems.items[0].message, text_of(loaded->fault.message));
+}
+
 static void log_loaded(const struct loaded *loaded) {
     if (!loaded->fine) {
-        log_problems(&loaded->problems);
+        if (!is_told_by_fault(loaded)) {
+            log_problems(&loaded->problems);
+        }
         log_line(LOG_ERROR, "policy_refused", "%s; the policies in force stay",
                  loaded->fault.message);
         return;

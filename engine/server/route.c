@@ -152,7 +152,8 @@ static bool authenticate(struct call *call, struct fault *fault) {
 static bool check_media_type(struct call *call, struct fault *fault) {
     struct text type = http_header(call->exchange, "Content-Type");
     const char *semicolon = text_given(type) ? memchr(type.bytes, ';', type.length) : NULL;
-    struct text media = {type.bytes, semicolon != NULL ? (size_t)(semicolon - type.bytes) : type.length};
+    struct text media = {type.bytes,
+                         semicolon != NULL ? (size_t)(semicolon - type.bytes) : type.length};
     while (media.length > 0 && media.bytes[media.length - 1] == ' ') {
         media.length--;
     }
@@ -324,8 +325,7 @@ bool call_query_known(struct call *call, const char *const *names, struct fault 
         }
         if (*name == NULL) {
             return fault_set(fault, FAULT_BAD_REQUEST, "%.*s: unknown query parameter",
-                             (int)(pair.name.length > 60 ? 60 : pair.name.length),
-                             pair.name.bytes);
+                             (int)(pair.name.length > 60 ? 60 : pair.name.length), pair.name.bytes);
         }
     }
     return true;

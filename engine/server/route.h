@@ -1,5 +1,6 @@
-/* route.h: which call is which. One table (route.c) says of every call its method, its path, the scope it needs
- * and the function that answers it; the OpenAPI description is checked against it. */
+/* route.h: which call is which. One table (route.c) says of every call its method, its path, the
+ * scope it needs and the function that answers it; the OpenAPI description is checked against it.
+ */
 #ifndef STATUTE_ROUTE_H
 #define STATUTE_ROUTE_H
 
@@ -22,11 +23,11 @@ typedef void route_handler(struct call *call);
 
 struct route {
     enum http_method method;
-    const char *path;      /* "/v1/entities/{machine}/{id}" */
+    const char *path; /* "/v1/entities/{machine}/{id}" */
     route_handler *handler;
-    unsigned scope;        /* enum scope, 0: none needed, but a caller must be known; see `open` */
-    bool open;             /* no authentication at all (livez, readyz, version...) */
-    bool has_body;         /* a JSON object, parsed before the handler runs */
+    unsigned scope; /* enum scope, 0: none needed, but a caller must be known; see `open` */
+    bool open;      /* no authentication at all (livez, readyz, version...) */
+    bool has_body;  /* a JSON object, parsed before the handler runs */
 };
 
 extern const struct route route_table[];
@@ -43,9 +44,10 @@ void route_observe(void *context, const struct http_exchange *exchange);
 void call_ok(struct http_exchange *exchange, int status, struct text json);
 /* Answers with problem details; `extra` as in http_problem. */
 void call_fail(struct http_exchange *exchange, const struct fault *fault, struct text extra);
-/* The value of a query parameter, percent-decoded; TEXT_NONE when absent. FAULT_BAD_REQUEST: malformed escape or given twice. */
-bool call_query(struct call *call, const char *name, struct text *out, struct fault *fault)
-    MUST_CHECK;
+/* The value of a query parameter, percent-decoded; TEXT_NONE when absent. FAULT_BAD_REQUEST:
+ * malformed escape or given twice. */
+bool call_query(struct call *call, const char *name, struct text *out,
+                struct fault *fault) MUST_CHECK;
 /* FAULT_BAD_REQUEST when the query has a parameter that is not in the NULL-terminated list. */
 bool call_query_known(struct call *call, const char *const *names, struct fault *fault) MUST_CHECK;
 /* An integer parameter within bounds, or `fallback` when absent. */
@@ -55,15 +57,18 @@ bool call_query_integer(struct call *call, const char *name, int64_t least, int6
 void call_decide(struct call *call, job_run *run);
 
 /* --- the handlers, by file --- */
-route_handler api_entity_create, api_entity_read, api_entity_list, api_entity_update;      /* api_entities.c */
-route_handler api_transition, api_transition_list;                                         /* api_transitions.c */
-route_handler api_history, api_audit_search;                                               /* api_audit.c */
-route_handler api_batch_create, api_batch_list, api_batch_read, api_batch_pause, api_batch_resume, api_batch_cancel; /* api_batches.c */
-route_handler api_machine_list, api_machine_read, api_machine_diagram;                     /* api_machines.c */
-route_handler api_policy_list, api_policy_reload;                                          /* api_policies.c */
-route_handler api_token_create, api_token_list, api_token_revoke;                            /* api_tokens.c */
-route_handler api_sanitize;                                                                /* api_sanitize.c */
-route_handler api_time_normalize, api_time_denormalize, api_time_offset, api_time_parse, api_time_zones; /* api_time.c */
-route_handler api_livez, api_readyz, api_version, api_metrics, api_openapi;                /* api_system.c */
+route_handler api_entity_create, api_entity_read, api_entity_list,
+    api_entity_update;                             /* api_entities.c */
+route_handler api_transition, api_transition_list; /* api_transitions.c */
+route_handler api_history, api_audit_search;       /* api_audit.c */
+route_handler api_batch_create, api_batch_list, api_batch_read, api_batch_pause, api_batch_resume,
+    api_batch_cancel;                                                  /* api_batches.c */
+route_handler api_machine_list, api_machine_read, api_machine_diagram; /* api_machines.c */
+route_handler api_policy_list, api_policy_reload;                      /* api_policies.c */
+route_handler api_token_create, api_token_list, api_token_revoke;      /* api_tokens.c */
+route_handler api_sanitize;                                            /* api_sanitize.c */
+route_handler api_time_normalize, api_time_denormalize, api_time_offset, api_time_parse,
+    api_time_zones;                                                         /* api_time.c */
+route_handler api_livez, api_readyz, api_version, api_metrics, api_openapi; /* api_system.c */
 
 #endif

@@ -1,8 +1,8 @@
 /* scheduler.c: one tick a second.
  *
- *   tick ─ post "fire" to the writer ─ it reads what is due, runs it as one batch, and says how much
- *          there was ─ more than a page: again at once, else sleep until the next tick
- *   every hour ─ post "expire"
+ *   tick ─ post "fire" to the writer ─ it reads what is due, runs it as one batch, and says how
+ * much there was ─ more than a page: again at once, else sleep until the next tick every hour ─
+ * post "expire"
  *
  * The writer reads what is due inside its own thread, where nothing else writes (PostgreSQL: the
  * conditional delete of the fired row), so a timer fires once or not at all. */
@@ -26,7 +26,7 @@ struct scheduler {
     struct job fire;         /* one on its way at the most, as `busy` says */
     size_t fired;            /* by the last one */
     uint64_t ticks;
-    bool busy;               /* this thread's */
+    bool busy; /* this thread's */
     pthread_t thread;
     bool started;
 };
@@ -115,8 +115,7 @@ static void run_expire(struct job *job, struct worker *worker) {
 
 static void post(struct scheduler *scheduler, job_run *run) {
     scheduler->fire = (struct job){.run = run, .context = scheduler};
-    scheduler->busy =
-        mailbox_post(scheduler->service->writers[0].mailbox, &scheduler->fire.letter);
+    scheduler->busy = mailbox_post(scheduler->service->writers[0].mailbox, &scheduler->fire.letter);
 }
 
 static void tick(struct scheduler *scheduler) {

@@ -1,6 +1,6 @@
-/* scheduler.h: the thread that makes time pass: fires the timers of policies (`after`) when they are
- * due, and lets kept answers expire. It holds nothing: what is due is looked up by the writer in the
- * moment it fires, so a timer that was cancelled meanwhile does not fire. */
+/* scheduler.h: the thread that makes time pass: fires the timers of policies (`after`) when they
+ * are due, and lets kept answers expire. It holds nothing: what is due is looked up by the writer
+ * in the moment it fires, so a timer that was cancelled meanwhile does not fire. */
 #ifndef STATUTE_SCHEDULER_H
 #define STATUTE_SCHEDULER_H
 

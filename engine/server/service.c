@@ -69,11 +69,11 @@ static bool open_workers(struct service *service, struct fault *fault) {
 static bool keep_policies(struct service *service, struct fault *fault) {
     struct generation *generation = published_take(service->published);
     struct store *store = service->writers[0].core.store;
-    bool kept = store_begin(store, STORE_WRITE, ISOLATION_DEFAULT, fault) &&
-                store_keep_policy(store, generation_name(generation),
-                                  generation_files_json(generation), now_wall_us(&service->now),
-                                  fault) &&
-                store_commit(store, fault);
+    bool kept =
+        store_begin(store, STORE_WRITE, ISOLATION_DEFAULT, fault) &&
+        store_keep_policy(store, generation_name(generation), generation_files_json(generation),
+                          now_wall_us(&service->now), fault) &&
+        store_commit(store, fault);
     store_rollback(store);
     generation_unref(generation);
     return kept;
@@ -148,8 +148,8 @@ bool service_start(struct service *service, struct fault *fault) {
     return start_workers(service->writers, service->writer_count, fault) &&
            start_workers(service->deciders, service->decider_count, fault) &&
            auth_start(service->auth, fault) && reload_start(service->reload, fault) &&
-           scheduler_start(service->scheduler, fault) &&
-           bulk_runner_start(service->bulk, fault) && http_start(service->http, fault);
+           scheduler_start(service->scheduler, fault) && bulk_runner_start(service->bulk, fault) &&
+           http_start(service->http, fault);
 }
 
 /* Whoever posts stops before who is posted to. */
@@ -210,7 +210,8 @@ void service_post(struct service *service, struct worker *worker, struct job *jo
         return;
     }
     struct fault fault = FAULT_INIT;
-    fault_set(&fault, FAULT_OVERLOADED, "too many requests are waiting; nothing was done; try again");
+    fault_set(&fault, FAULT_OVERLOADED,
+              "too many requests are waiting; nothing was done; try again");
     call_fail(job->exchange, &fault, TEXT("\"outcome\":\"not_executed\""));
 }
 

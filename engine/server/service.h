@@ -14,20 +14,20 @@ struct scheduler;
 struct bulk_runner;
 
 struct service_options {
-    struct text listen;     /* "127.0.0.1:8080" */
-    struct text policies;   /* directory */
-    struct text store;      /* "sqlite:statute.db" */
-    struct text lock;       /* "local" */
-    struct text auth;       /* "keys" (API keys in the store) or "none" (loopback only) */
-    unsigned workers;       /* writers wanted; the store may allow fewer */
+    struct text listen;   /* "127.0.0.1:8080" */
+    struct text policies; /* directory */
+    struct text store;    /* "sqlite:statute.db" */
+    struct text lock;     /* "local" */
+    struct text auth;     /* "keys" (API keys in the store) or "none" (loopback only) */
+    unsigned workers;     /* writers wanted; the store may allow fewer */
     unsigned deciders;
     unsigned http_threads;
-    unsigned batch_most;    /* members of one batch: 256 */
-    size_t queue_most;      /* letters in a mailbox before 503 overloaded: 10,000 */
-    int64_t drain_us;       /* how long requests in flight may take after SIGTERM: 10 s */
+    unsigned batch_most; /* members of one batch: 256 */
+    size_t queue_most;   /* letters in a mailbox before 503 overloaded: 10,000 */
+    int64_t drain_us;    /* how long requests in flight may take after SIGTERM: 10 s */
     struct http_limits http;
     struct policy_limits policy;
-    struct text pii_key;    /* secret of pii `hash` */
+    struct text pii_key; /* secret of pii `hash` */
 };
 struct service_options service_options_default(void);
 
@@ -48,8 +48,8 @@ struct service {
     struct reload *reload;
     struct scheduler *scheduler;
     struct bulk_runner *bulk;
-    int64_t started_us;     /* wall clock */
-    _Atomic bool stopping;  /* readyz says no from here on */
+    int64_t started_us;    /* wall clock */
+    _Atomic bool stopping; /* readyz says no from here on */
 };
 
 bool service_open(const struct service_options *options, struct service **out,
@@ -61,8 +61,8 @@ void service_close(struct service *service);
 /* The writer at home for an entity. */
 struct worker *service_home(struct service *service, struct text machine, struct text id);
 
-/* Posts a job that has an exchange to a writer or, round robin, to a decider; when the mailbox is full the exchange is answered
- * 503 overloaded and the job is gone. */
+/* Posts a job that has an exchange to a writer or, round robin, to a decider; when the mailbox is
+ * full the exchange is answered 503 overloaded and the job is gone. */
 void service_post(struct service *service, struct worker *worker, struct job *job);
 void service_post_decider(struct service *service, struct job *job);
 

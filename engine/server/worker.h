@@ -1,6 +1,6 @@
-/* worker.h: threads that decide. A writer takes whatever has piled up in its mailbox and runs it as one
- * batch; a decider answers what only reads (look-ups, dry runs, lists), beside the commits, on a
- * connection that sees committed data only. A job has one owner; posting it gives it away. */
+/* worker.h: threads that decide. A writer takes whatever has piled up in its mailbox and runs it as
+ * one batch; a decider answers what only reads (look-ups, dry runs, lists), beside the commits, on
+ * a connection that sees committed data only. A job has one owner; posting it gives it away. */
 #ifndef STATUTE_WORKER_H
 #define STATUTE_WORKER_H
 
@@ -19,23 +19,24 @@ typedef void job_run(struct job *job, struct worker *worker);
 
 struct job {
     struct letter letter;
-    struct http_exchange *exchange; /* NULL: nobody waits for an answer. The job lives in its arena */
-    job_run *run;           /* an ordinary job: does everything; NULL: `member` is to be part of a batch */
-    job_run *done;          /* after the batch: answers, and frees what is the job's own */
+    struct http_exchange
+        *exchange; /* NULL: nobody waits for an answer. The job lives in its arena */
+    job_run *run;  /* an ordinary job: does everything; NULL: `member` is to be part of a batch */
+    job_run *done; /* after the batch: answers, and frees what is the job's own */
     struct member member;
-    int64_t posted_us;      /* monotonic */
+    int64_t posted_us;        /* monotonic */
     struct job *next_waiting; /* private to the worker */
-    void *context;          /* of run and done */
+    void *context;            /* of run and done */
 };
 
 /* Everything one thread owns. */
 struct worker {
-    struct service *service;  /* shared, read-only but for what it guards itself */
-    struct mailbox *mailbox;  /* anybody posts, this thread takes */
-    struct core core;         /* store connection, lock, arena, pinned policy */
-    unsigned number;          /* of its VM in every generation */
-    bool writes;              /* a writer; else a decider */
-    struct job *waiting;      /* blocked members, oldest first */
+    struct service *service; /* shared, read-only but for what it guards itself */
+    struct mailbox *mailbox; /* anybody posts, this thread takes */
+    struct core core;        /* store connection, lock, arena, pinned policy */
+    unsigned number;         /* of its VM in every generation */
+    bool writes;             /* a writer; else a decider */
+    struct job *waiting;     /* blocked members, oldest first */
     pthread_t thread;
     bool started;
 };

@@ -3,7 +3,7 @@
  * Order matters: records are linked first, which finds their entities and moves the heads of their
  * chains in memory; then entities are written with the new heads, which gives new ones a number;
  * then what carries that number. A fault on the way leaves it all to rollback. */
-#include "store/store_sqlite.h"
+#include "store/store_sqlite_entity.h"
 #include "store/store_sqlite_facts.h"
 
 static const char LAST_POSITION[] = "SELECT max(position) FROM audit";

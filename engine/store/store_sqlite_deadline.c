@@ -1,5 +1,5 @@
 /* store_sqlite_deadline.c: timers that entities armed. */
-#include "store/store_sqlite.h"
+#include "store/store_sqlite_entity.h"
 
 static const char DISARM[] = "DELETE FROM deadline WHERE entity = ?1";
 static const char FIRED[] =

@@ -4,7 +4,7 @@
  * that there is no such entity. A transaction that writes remembers the rows it read (`seen`), so
  * that the write goes straight to the row and knows whether the state, and with it the packed
  * column of kinds, changes. */
-#include "store/store_sqlite.h"
+#include "store/store_sqlite_entity.h"
 
 #define KINDS_PER_BLOCK 2000
 

@@ -2,7 +2,7 @@
  *
  * A scan goes through the packed column of kinds, whose every 2000 entities are one small row, and
  * visits only the rows of entities that are in a wanted state. Counting by state visits none. */
-#include "store/store_sqlite.h"
+#include "store/store_sqlite_entity.h"
 
 #include <endian.h>
 

@@ -44,14 +44,14 @@ local ctx = {}
 ---@return statute.entity?
 function ctx:find(machine, id) end
 
----@param query { machine: string, state?: string|string[], where?: table<string, any> }
+---@param query { machine?: string, state?: string|string[], where?: table<string, any> }
 ---@return integer
 function ctx:count(query) end
 
 ---@class statute.effects
 ---@field set? statute.data
 ---@field unset? string[]
----@field emit? { type: string, data?: table }[]
+---@field emit? { type: string, data?: any }[]
 ---@field follow? { machine: string, id: string, to?: string, transition?: string, comments?: string, metadata?: table, data?: statute.data }[]
 ---@field create? { machine: string, id?: string, data?: statute.data }[]
 
@@ -106,11 +106,11 @@ function machine(name) end
 ---@param declaration table<string, string[]|{ inherits?: string|string[] }>
 function roles(declaration) end
 
----@param declaration { drop?: string[], mask?: table<string, "last4"|"domain">, hash?: string[], redact?: ("email"|"card"|"ssn")[] }
+---@param declaration { drop?: string[], mask?: table<string, "last4"|"domain">, hash?: string[], redact?: ("email"|"card"|"ssn"|"phone")[] }
 function pii(declaration) end
 
 ---@param name string
----@return fun(declaration: { actions: table<string, string|fun(subject: table, resource: table, ctx: table): boolean?, string?> }): any
+---@return fun(declaration: { actions: table<string, string|string[]|fun(subject: table, resource: table, ctx: table): boolean?, string?> }): any
 function access(name) end
 
 ---@param list { url: string, machines?: string[], events?: string[], secret?: string, when?: fun(event: table): boolean }[]

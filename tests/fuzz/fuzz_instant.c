@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
             abort();
         }
     }
-    if (instant_parse_local(text, &civil, &fault) && !instant_is_date(civil.year, civil.month, civil.day)) {
+    if (instant_parse_local(text, &civil, &fault) &&
+        !instant_is_date(civil.year, civil.month, civil.day)) {
         abort();
     }
     if (instant_parse_duration(text, &again_us, &fault) && again_us == INT64_MIN) {

@@ -1,5 +1,5 @@
-/* replay.c: runs one fuzz target over its corpus, so that every build and every sanitizer replays what
- * fuzzing once found. Usage: replay CORPUS. To fuzz for real, build the target with clang's
+/* replay.c: runs one fuzz target over its corpus, so that every build and every sanitizer replays
+ * what fuzzing once found. Usage: replay CORPUS. To fuzz for real, build the target with clang's
  * -fsanitize=fuzzer in place of this file. */
 #include <dirent.h>
 #include <stdint.h>

@@ -14,6 +14,12 @@ server.patience = server.program:find("san/", 1, true) and 20 or 1
 local Server = {}
 Server.__index = Server
 
+-- A test that fails may leave its server running, and the end of the run would wait for it in pclose. The guard is
+-- made after the pipe, so it is collected before it.
+local Guard = { __gc = function(guard)
+  if guard.pid then os.execute("kill -KILL " .. guard.pid) end
+end }
+
 local read = policies.read_file
 
 function server.quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
@@ -78,6 +84,7 @@ function Server:launch()
   self.pipe = assert(io.popen(("echo $$; exec setpriv --pdeathsig KILL %s >%s 2>%s"):format(
     quoted(arguments), server.quote(self.directory .. "/out"), server.quote(self.log_path))))
   self.pid = assert(tonumber(self.pipe:read("l")))
+  self.guard = setmetatable({ pid = self.pid }, Guard)
   self.port = eventually(function()
     local state = process_state(self.pid)
     local port = self:log():match("listening.-http://127%.0%.0%.1:(%d+)")
@@ -85,6 +92,7 @@ function Server:launch()
     return port and tonumber(port)
   end, 20, "the server says where it listens")
   if self.port == "gone" then
+    self.guard.pid = nil
     self.pipe:close()
     error("the server ended at once: " .. self:log(), 3)
   end
@@ -105,7 +113,7 @@ end
 function Server:wait(seconds)
   eventually(function() return not self:is_running() end, seconds or 15, "the server ends")
   local _, kind, code = self.pipe:close()
-  self.pid, self.pipe = nil, nil
+  self.pid, self.pipe, self.guard.pid = nil, nil, nil
   return kind, code
 end
 

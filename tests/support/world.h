@@ -1,5 +1,5 @@
-/* world.h: everything that a test of the core needs: a store on disk in a directory of its own, policies
- * from strings, a clock that stands still, identifiers that count. */
+/* world.h: everything that a test of the core needs: a store on disk in a directory of its own,
+ * policies from strings, a clock that stands still, identifiers that count. */
 #ifndef STATUTE_TEST_WORLD_H
 #define STATUTE_TEST_WORLD_H
 

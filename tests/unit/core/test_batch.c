@@ -10,7 +10,8 @@
 
 static const char POLICY[] =
     "local function ready(data) return data.ready == true, 'not ready' end\n"
-    "local function spawn(data) return { set = { spawned = true }, emit = { { type = 'made', data = { a = 1 } } },\n"
+    "local function spawn(data) return { set = { spawned = true }, emit = { { type = 'made', data "
+    "= { a = 1 } } },\n"
     "  create = { { machine = 'part', id = data.part or 'p1', data = { of = 'x' } } },\n"
     "  follow = data.push and { { machine = 'part', id = data.push, to = 'DONE' } } or nil } end\n"
     "local function count_open(_, ctx)\n"
@@ -18,12 +19,14 @@ static const char POLICY[] =
     "  return n == 0, n .. ' parts are open' end\n"
     "local function forever() while true do end end\n"
     "return { machine 'job' { initial = 'NEW', states = {\n"
-    "  NEW = { to = { READY = { guard = ready }, MADE = { effect = spawn }, HUNG = { guard = forever }, LATER = true } },\n"
+    "  NEW = { to = { READY = { guard = ready }, MADE = { effect = spawn }, HUNG = { guard = "
+    "forever }, LATER = true } },\n"
     "  READY = { to = { NEW = true, CLOSED = { guard = count_open } } },\n"
     "  MADE = { to = { CLOSED = { guard = count_open }, NEW = true } },\n"
     "  LATER = { after = { delay = '1h', to = 'NEW' }, to = { NEW = true, CLOSED = true } },\n"
     "  HUNG = { final = true }, CLOSED = { final = true } } },\n"
-    "machine 'part' { initial = 'OPEN', states = { OPEN = { to = { DONE = true, HALF = true } }, HALF = { to = { DONE = { guard = ready } } }, DONE = { final = true } } } }\n";
+    "machine 'part' { initial = 'OPEN', states = { OPEN = { to = { DONE = true, HALF = true } }, "
+    "HALF = { to = { DONE = { guard = ready } } }, DONE = { final = true } } } }\n";
 
 static int set_up(void **state) {
     static struct world world;
@@ -190,7 +193,8 @@ static void counts_see_what_the_batch_changed(void **state) {
     create(world, "part", "p0", "{\"of\":\"x\"}");
     create(world, "job", "j1", "{\"ready\":true}");
     move(world, "job", "j1", "READY");
-    struct attempt attempts[] = {world_move("job", "j1", "CLOSED"), world_move("part", "p0", "DONE"),
+    struct attempt attempts[] = {world_move("job", "j1", "CLOSED"),
+                                 world_move("part", "p0", "DONE"),
                                  world_move("job", "j1", "CLOSED")};
     struct member *members = run_batch(world, attempts, 3);
     assert_int_equal(members[0].outcomes[0].code, FAULT_GUARD_REJECTED);
@@ -256,7 +260,8 @@ static void a_repeated_key_is_answered_not_repeated(void **state) {
     struct world *world = *state;
     create(world, "job", "a", "{\"ready\":true}");
     struct attempt attempt = world_move("job", "a", "READY");
-    struct member first = keyed(&attempt, 1), again = keyed(&attempt, 1), other = keyed(&attempt, 2);
+    struct member first = keyed(&attempt, 1), again = keyed(&attempt, 1),
+                  other = keyed(&attempt, 2);
     struct member *both[] = {&first, &again};
     batch_run(&world->core, both, 2);
     assert_false(first.replayed);
@@ -294,7 +299,8 @@ static size_t due(struct world *world, int64_t at_us) {
     struct store_deadline *items;
     size_t count;
     assert_true(store_begin(world->core.store, STORE_READ, ISOLATION_DEFAULT, &fault));
-    assert_true(store_due(world->core.store, &world->core.arena, at_us, 10, &items, &count, &fault));
+    assert_true(
+        store_due(world->core.store, &world->core.arena, at_us, 10, &items, &count, &fault));
     store_rollback(world->core.store);
     return count;
 }

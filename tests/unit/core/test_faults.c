@@ -1,5 +1,5 @@
-/* The Nth failure of the store: call 1, 2, 3... fails until the batch gets through. After each failure
- * nothing is held, nothing is open, nothing is half-written, and every chain verifies. */
+/* The Nth failure of the store: call 1, 2, 3... fails until the batch gets through. After each
+ * failure nothing is held, nothing is open, nothing is half-written, and every chain verifies. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,13 +13,18 @@
 #define CALLS_MOST 200
 
 static const char POLICY[] =
-    "local function spawn(data) return { set = { made = true }, emit = { { type = 'made', data = {} } },\n"
+    "local function spawn(data) return { set = { made = true }, emit = { { type = 'made', data = "
+    "{} } },\n"
     "  create = { { machine = 'part', id = data.part, data = {} } } } end\n"
-    "local function none_open(_, ctx) return ctx:count { machine = 'part', state = 'DONE' } == 0, 'x' end\n"
+    "local function none_open(_, ctx) return ctx:count { machine = 'part', state = 'DONE' } == 0, "
+    "'x' end\n"
     "return { machine 'job' { initial = 'NEW', states = {\n"
-    "  NEW = { to = { MADE = { guard = none_open, effect = spawn }, STUCK = { guard = function() return false, 'no' end } } },\n"
-    "  MADE = { after = { delay = '1h', to = 'NEW' }, to = { NEW = true } }, STUCK = { final = true } } },\n"
-    "machine 'part' { initial = 'OPEN', states = { OPEN = { to = { DONE = true } }, DONE = { final = true } } } }\n";
+    "  NEW = { to = { MADE = { guard = none_open, effect = spawn }, STUCK = { guard = function() "
+    "return false, 'no' end } } },\n"
+    "  MADE = { after = { delay = '1h', to = 'NEW' }, to = { NEW = true } }, STUCK = { final = "
+    "true } } },\n"
+    "machine 'part' { initial = 'OPEN', states = { OPEN = { to = { DONE = true } }, DONE = { final "
+    "= true } } } }\n";
 
 struct trial {
     struct world world;
@@ -39,9 +44,9 @@ static void open_trial(struct trial *trial) {
 
 static void assert_nothing_is_held(struct trial *trial, const char *id) {
     struct fault fault = FAULT_INIT;
-    struct lock_claim claim = {.key = text_print(&trial->world.core.arena,
-                                                 "state_transition:job:%s", id),
-                               .ttl_us = NOW_SECOND};
+    struct lock_claim claim = {
+        .key = text_print(&trial->world.core.arena, "state_transition:job:%s", id),
+        .ttl_us = NOW_SECOND};
     assert_true(lock_take(trial->world.core.lock, &claim, 1, &fault));
     assert_true(claim.granted);
     lock_drop(trial->world.core.lock, &claim, 1);
@@ -71,7 +76,8 @@ static void assert_answer_is_true(struct trial *trial, const struct member *memb
     assert_nothing_is_held(trial, id);
 }
 
-/* Two moves and a refusal in one batch, with the Nth call failing. True when it was past the last. */
+/* Two moves and a refusal in one batch, with the Nth call failing. True when it was past the last.
+ */
 static bool run_trial(long fail_at, enum faulty_way way) {
     struct trial trial;
     open_trial(&trial);

@@ -205,6 +205,15 @@ static void a_state_that_the_policies_do_not_have_is_found(void **state) {
                    "job/b/0: the entity is in state 'OLD', which the machine does not have");
 }
 
+static void records_that_searches_no_longer_find_are_found(void **state) {
+    struct fixture *fixture = *state;
+    fixture->world.wall_us += 3600 * NOW_SECOND;
+    assert_string_equal(verify_all(fixture), "");
+    tamper(fixture, "UPDATE audit_block SET facts = zeroblob(length(facts))");
+    verify_all(fixture);
+    assert_true(fixture->counts.problems > 0);
+}
+
 /* --- the file --- */
 
 static void keep(void *context, struct text message) {
@@ -272,6 +281,7 @@ int main(void) {
         CASE(an_entity_in_another_state_is_found),
         CASE(an_entity_that_vanished_is_found),
         CASE(a_state_that_the_policies_do_not_have_is_found),
+        CASE(records_that_searches_no_longer_find_are_found),
         CASE(a_sound_file_is_sound),
         CASE(what_no_query_would_notice_is_found_in_the_file),
         CASE(the_machines_and_the_schema_are_known),

@@ -342,6 +342,29 @@ static void what_was_not_sent_is_nil_or_empty_in_ctx(void **state) {
     check_allowed(fixture_move(fixture, "A", "B", "{}", NULL));
 }
 
+static void ctx_can_be_walked_but_its_methods_do_not_show(void **state) {
+    struct fixture *fixture = *state;
+    fixture_load_source(
+        fixture, "return machine 'm' { initial = 'A', states = { B = {}, A = { to = { B = {\n"
+                 "  guard = function(_, ctx) local keys = {}\n"
+                 "    for key in pairs(ctx) do keys[#keys + 1] = key end\n"
+                 "    return false, table.concat(keys, ' ') end } } } } }");
+    struct decision decision = fixture_move(fixture, "A", "B", "{}", NULL);
+    check_text(decision.message, "dry_run from id machine metadata now patch reason to version");
+}
+
+static void constructors_do_no_harm_while_deciding(void **state) {
+    struct fixture *fixture = *state;
+    fixture_load_source(
+        fixture,
+        "return machine 'm' { initial = 'A', states = { B = {}, A = { to = { B = {\n"
+        "  guard = function() machine 'x' { initial = 'Q' } roles {} return true end } } } } }");
+    for (int i = 0; i < 10; i++) {
+        check_allowed(fixture_move(fixture, "A", "B", "{}", NULL));
+    }
+    assert_int_equal(generation_machine_count(fixture->generation), 1);
+}
+
 /* --- create --- */
 
 static const char fields[] =
@@ -833,6 +856,8 @@ int main(void) {
         fixture_test(what_a_guard_scribbles_is_not_stored),
         fixture_test(ctx_has_what_the_contract_says),
         fixture_test(what_was_not_sent_is_nil_or_empty_in_ctx),
+        fixture_test(ctx_can_be_walked_but_its_methods_do_not_show),
+        fixture_test(constructors_do_no_harm_while_deciding),
         fixture_test(a_creation_enters_the_initial_state_unasked),
         fixture_test(a_creation_checks_its_fields),
         fixture_test(an_import_may_begin_in_any_state),

@@ -501,6 +501,69 @@ static void a_declaration_cannot_be_forged_or_opened(void **state) {
     check_all(state, wrongs, COUNT_OF(wrongs));
 }
 
+/* --- files that mean harm --- */
+
+static void a_hostile_file_is_refused_in_time(void **state) {
+    struct now now = now_system();
+    static const struct wrong wrongs[] = {
+        {"local to = {}\nfor i = 1, 900 do to['S' .. i] = true end\nlocal states = {}\n"
+         "for i = 1, 900 do states['S' .. i] = { to = to } end\n"
+         "return machine 'm' { initial = 'S1', states = states }",
+         5, "this is too much: at most 20000 parts in one declaration"},
+        {"local states = { A = {} }\nlocal list = {}\n"
+         "for i = 1, 9000 do list[i] = machine('m' .. i) { initial = 'A', states = states } end\n"
+         "for i = 1, 9000 do list[9000 + i] = list[1] end\nreturn list",
+         3, "the same declaration is returned twice"},
+        {"local f = {}\nfor i = 1, 100 do f[i] = function() return true end end\n"
+         "local to = {}\nfor i = 1, 300 do to['S' .. i] = { guard = f } end\n"
+         "local states = { A = { to = to } }\nfor i = 1, 300 do states['S' .. i] = {} end\n"
+         "return machine 'm' { initial = 'A', states = states }",
+         5, "this is too much"},
+        {"local f = {}\nfor i = 1, 101 do f[i] = function() return true end end\n"
+         "return machine 'm' { initial = 'A', states = { A = { require = f } } }",
+         3, "or a list of up to 100 such functions"},
+        {"local t = {}\nfor i = 1, 101 do t[i] = { delay = '1s', to = 'A' } end\n"
+         "return machine 'm' { initial = 'A', states = { A = { after = t } } }",
+         3, "there are more than 100 timers"},
+        {"local s = {}\ns.A = s\ns.to = s\nreturn machine 'm' { initial = 'A', states = s }", 4,
+         "states.A.A: this key is unknown"},
+        {"local t = {}\nt.x = t\nreturn machine 'm' { initial = 'A', states = { A = {} },\n"
+         "fields = { f = { default = t } } }",
+         4, "fields.f.default: "},
+        {"return machine 'm' { initial = 'A', states = { A = {} }, ['\\xff\\n'] = 1 }", 1,
+         "machine 'm': ? : this key is unknown"},
+        {"return machine '\\xff' { initial = 'A', states = { A = {} } }", 1, "machine '?'"},
+        {"local p = {}\nfor i = 1, 10001 do p[i] = 'p' .. i end\nreturn roles { a = p }", 3,
+         "roles: a: there are more than 10000 permissions"},
+        {"local list = {}\nfor i = 1, 10001 do list[i] = roles {} end\nreturn list", 0,
+         "there are more than 10,000 declarations"},
+        {"local r = {}\nfor i = 1, 1001 do r['r' .. i] = {} end\nreturn roles(r)", 3,
+         "there are more than 1000 roles"},
+    };
+    int64_t start_us = now_monotonic_us(&now);
+    ((struct fixture *)*state)->limits.wall_us = 5 * NOW_SECOND;
+    check_all(state, wrongs, COUNT_OF(wrongs));
+    assert_true(now_monotonic_us(&now) - start_us < 60 * NOW_SECOND);
+}
+
+static void a_file_of_nothing_but_wrong_keys_is_read_in_time(void **state) {
+    struct fixture *fixture = *state;
+    struct now now = now_system();
+    struct buffer buffer;
+    buffer_init(&buffer, &fixture->arena);
+    buffer_add_text(&buffer, TEXT("return machine 'm' { initial = 'A', states = { A = {} },\n"));
+    for (int i = 0; i < 60000; i++) {
+        buffer_print(&buffer, "w%d = 1,\n", i);
+    }
+    buffer_add_text(&buffer, TEXT("}"));
+    fixture_write_bytes(fixture, "test.lua", buffer_view(&buffer));
+    fixture->limits.wall_us = 5 * NOW_SECOND;
+    int64_t start_us = now_monotonic_us(&now);
+    assert_false(fixture_try(fixture));
+    assert_true(now_monotonic_us(&now) - start_us < 20 * NOW_SECOND);
+    assert_int_equal(fixture->problems.count, 1000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         fixture_test(the_machine_of_the_contract_loads),
@@ -528,6 +591,8 @@ int main(void) {
         fixture_test(a_broken_library_is_reported_even_if_nobody_requires_it),
         fixture_test(a_file_with_a_long_name_is_still_named),
         fixture_test(a_declaration_cannot_be_forged_or_opened),
+        fixture_test(a_hostile_file_is_refused_in_time),
+        fixture_test(a_file_of_nothing_but_wrong_keys_is_read_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

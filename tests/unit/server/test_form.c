@@ -86,7 +86,8 @@ static void an_actor_needs_an_id(void **state) {
     assert_false(form_actor(form("{\"actor\":{\"id\":\"\"}}", ""), "actor", &actor));
     assert_false(form_actor(form("{\"actor\":{\"id\":\"a\",\"role\":[]}}", ""), "actor", &actor));
     assert_null(actor);
-    assert_true(form_actor(form("{\"actor\":{\"id\":\"a\",\"roles\":[\"r\"]}}", ""), "actor", &actor));
+    assert_true(
+        form_actor(form("{\"actor\":{\"id\":\"a\",\"roles\":[\"r\"]}}", ""), "actor", &actor));
     assert_true(text_equal(actor->id, TEXT("a")));
 }
 
