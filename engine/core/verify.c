@@ -34,9 +34,12 @@ static void met(struct pass *pass, struct text machine, int64_t entities) {
     *count += entities;
 }
 
-static struct store_search all_before_start(const struct verify *verify) {
-    return (struct store_search){
-        .machine = verify->options->machine, .success = -1, .until_us = verify->started_us};
+/* Without conditions, so that the store reads the records and not what helps it to search them. */
+static const struct store_search everything = {.success = -1};
+
+static bool is_asked_for(const struct pass *pass, const struct store_record *record) {
+    struct text machine = pass->verify.options->machine;
+    return !text_given(machine) || text_equal(machine, record->machine);
 }
 
 /* --- pass 1: chains --- */
@@ -44,7 +47,10 @@ static struct store_search all_before_start(const struct verify *verify) {
 static bool walk_if_first(void *context, const struct store_record *record, struct fault *fault) {
     struct pass *pass = context;
     bool has_entity = false;
-    pass->seen++;
+    if (!is_asked_for(pass, record)) {
+        return true;
+    }
+    pass->seen += record->timestamp_us < pass->verify.started_us;
     pass->seen_settled += record->timestamp_us < pass->verify.settled_us;
     if (record->sequence == 1) {
         struct store_key key = {record->machine, record->entity_id};
@@ -57,8 +63,7 @@ static bool walk_if_first(void *context, const struct store_record *record, stru
 }
 
 static bool prove_chains(struct pass *pass, struct fault *fault) {
-    struct store_search search = all_before_start(&pass->verify);
-    return pages_records(pass->verify.store, PAGES_OWN, &search, 0, walk_if_first, pass, fault);
+    return pages_records(pass->verify.store, PAGES_OWN, &everything, 0, walk_if_first, pass, fault);
 }
 
 /* --- passes 2 and 3: what has no beginning --- */
@@ -87,7 +92,7 @@ static bool walk_if_beheaded(void *context, const struct store_record *record,
     struct store_key key = {record->machine, record->entity_id};
     struct first first;
     bool has_entity;
-    if (record->sequence == 1) {
+    if (record->sequence == 1 || !is_asked_for(pass, record)) {
         return true;
     }
     return find_first(pass, key, &first, fault) &&
@@ -96,9 +101,9 @@ static bool walk_if_beheaded(void *context, const struct store_record *record,
 }
 
 static bool prove_beginnings(struct pass *pass, struct fault *fault) {
-    struct store_search search = all_before_start(&pass->verify);
     return pass->seen == pass->verify.walked ||
-           pages_records(pass->verify.store, PAGES_OWN, &search, 0, walk_if_beheaded, pass, fault);
+           pages_records(pass->verify.store, PAGES_OWN, &everything, 0, walk_if_beheaded, pass,
+                         fault);
 }
 
 static bool report_if_bare(void *context, const struct entity *entity, struct fault *fault) {
@@ -119,12 +124,12 @@ static bool report_if_bare(void *context, const struct entity *entity, struct fa
 
 static bool count_entities(struct pass *pass, struct text machine, int64_t *count,
                            struct fault *fault) {
-    static const struct store_where everything = {0};
+    static const struct store_where any = {0};
     struct store *store = pass->verify.store;
     if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    bool counted = store_count(store, machine, &everything, count, fault);
+    bool counted = store_count(store, machine, &any, count, fault);
     store_rollback(store);
     return counted;
 }
@@ -166,12 +171,11 @@ static bool prove_one(struct pass *pass, struct fault *fault) {
     return walked;
 }
 
-/* A search that does not find what the chains hold, or the other way round, hides something. */
+/* Every record is of a chain, and every record of a chain is among all. */
 static void compare_counts(struct pass *pass) {
     struct store_key none = {TEXT_NONE, TEXT_NONE};
     if (pass->seen_settled != pass->verify.walked_settled) {
-        verify_report(&pass->verify, none, 0,
-                      "a search finds %lld records, but the chains hold %lld",
+        verify_report(&pass->verify, none, 0, "there are %lld records, but the chains hold %lld",
                       (long long)pass->seen_settled, (long long)pass->verify.walked_settled);
     }
 }

@@ -1,6 +1,6 @@
 /* verify.h: proves the audit trail of a store: every hash, every link, no gap, nothing that says
  * otherwise than what was hashed, and every entity as its last record left it.
- * Records made after the start are left out, so a server may go on writing meanwhile. */
+ * A server may go on writing meanwhile: each chain is proven as it is at one moment. */
 #ifndef STATUTE_VERIFY_H
 #define STATUTE_VERIFY_H
 

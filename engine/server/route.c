@@ -42,6 +42,10 @@ const struct route route_table[] = {
 /* clang-format on */
 const size_t route_count = sizeof route_table / sizeof *route_table;
 
+/* In the order of enum http_method. */
+static const char *const method_names[] = {"GET",   "HEAD",   "POST",   "PUT",
+                                           "PATCH", "DELETE", "OPTIONS"};
+
 /* --- paths --- */
 
 /* Cuts the next segment off a path that begins with '/'. */
@@ -120,7 +124,6 @@ static bool is_method(const struct route *route, enum http_method method) {
 /* NULL when nothing matches; `allow` collects the methods that the path would take. */
 static const struct route *find_route(enum http_method method, struct text path, struct text *raw,
                                       struct buffer *allow) {
-    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
     for (size_t i = 0; i < route_count; i++) {
         if (!path_matches(route_table[i].path, path, raw)) {
             continue;
@@ -129,8 +132,9 @@ static const struct route *find_route(enum http_method method, struct text path,
             return &route_table[i];
         }
         if (allow != NULL) {
-            buffer_print(allow, "%s%s", allow->length > 0 ? ", " : "",
-                         names[route_table[i].method]);
+            buffer_print(allow, "%s%s%s", allow->length > 0 ? ", " : "",
+                         method_names[route_table[i].method],
+                         route_table[i].method == HTTP_GET ? ", HEAD" : "");
         }
     }
     return NULL;
@@ -161,6 +165,23 @@ static bool check_media_type(struct call *call, struct fault *fault) {
            text_ends(media, TEXT("+json")) ||
            fault_set(fault, FAULT_UNSUPPORTED_MEDIA,
                      "the body has to be JSON: send Content-Type: application/json");
+}
+
+/* A page of another site may not use the rights of who looks at it: browsers name the site that a
+ * page came from (RFC 6454 section 7). */
+static bool check_origin(struct call *call, struct fault *fault) {
+    struct text origin = http_header(call->exchange, "Origin");
+    struct text host = http_header(call->exchange, "Host");
+    struct text site = {origin.bytes, origin.length};
+    const char *slashes = text_given(origin) ? memmem(origin.bytes, origin.length, "://", 3) : NULL;
+    if (slashes != NULL) {
+        site.bytes = slashes + 3;
+        site.length = origin.length - (size_t)(site.bytes - origin.bytes);
+    }
+    return !text_given(origin) || text_equal_ignore_case(site, host) ||
+           fault_set(fault, FAULT_PERMISSION_DENIED,
+                     "a page of '%.*s' may not call this server: cross-origin calls are off",
+                     TEXT_ARGS(origin));
 }
 
 static bool parse_body(struct call *call, struct fault *fault) {
@@ -206,8 +227,8 @@ void route_call(void *context, struct http_exchange *exchange) {
     call->route = find_route(exchange->method, exchange->path, raw, &allow);
     if (call->route == NULL) {
         no_route(exchange, &allow);
-    } else if (authenticate(call, &fault) && decode_parameters(call, raw, &fault) &&
-               parse_body(call, &fault)) {
+    } else if (check_origin(call, &fault) && authenticate(call, &fault) &&
+               decode_parameters(call, raw, &fault) && parse_body(call, &fault)) {
         call->route->handler(call);
     } else {
         call_fail(exchange, &fault, TEXT_NONE);
@@ -215,9 +236,8 @@ void route_call(void *context, struct http_exchange *exchange) {
 }
 
 static enum http_method method_of(struct text name) {
-    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (text_equal(name, text_of(names[i]))) {
+    for (size_t i = 0; i < sizeof method_names / sizeof *method_names; i++) {
+        if (text_equal(name, text_of(method_names[i]))) {
             return (enum http_method)i;
         }
     }

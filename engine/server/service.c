@@ -96,11 +96,11 @@ static bool open_http(struct service *service, struct fault *fault) {
 static bool open_parts(struct service *service, struct problem_list *problems,
                        struct fault *fault) {
     const struct service_options *options = &service->options;
-    return open_policies(service, problems, fault) && open_workers(service, fault) &&
+    return reload_open(service, &service->reload, fault) &&
+           open_policies(service, problems, fault) && open_workers(service, fault) &&
            auth_open(options->auth, options->listen, options->store, service->now, &service->auth,
                      fault) &&
-           keep_policies(service, fault) && reload_open(service, &service->reload, fault) &&
-           open_http(service, fault);
+           keep_policies(service, fault) && open_http(service, fault);
 }
 
 static unsigned writers_of(const struct service_options *options) {

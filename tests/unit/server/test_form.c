@@ -23,6 +23,7 @@ static int tear_down(void **state) {
 }
 
 static const struct form *form(const char *json, const char *where) {
+    arena_deinit(&fixture.arena);
     arena_init(&fixture.arena, 0);
     fixture.fault = FAULT_INIT;
     fixture.form = (struct form){&fixture.arena, NULL, where, &fixture.fault};
