@@ -134,7 +134,7 @@ static void print_summary(const struct generation *generation) {
         ways += count_ways(machine);
     }
     struct text name = generation_name(generation);
-    printf("%sfine%s: %zu machine%s, %zu states, %zu ways; generation %.12s\n",
+    printf("%sok%s: %zu machine%s, %zu states, %zu ways; generation %.12s\n",
            terminal_style(stdout, STYLE_GREEN), terminal_style(stdout, STYLE_PLAIN), machines,
            machines == 1 ? "" : "s", states, ways, name.length >= 12 ? name.bytes : "");
 }

@@ -74,7 +74,7 @@ static void sum_up_json(struct account *account, const struct verify_counts *cou
     buffer_init(&buffer, &account->arena);
     js_writer_init(&writer, &buffer);
     js_open(&writer, '{');
-    js_key(&writer, TEXT("fine"));
+    js_key(&writer, TEXT("ok"));
     js_put_bool(&writer, counts->problems == 0);
     js_key(&writer, TEXT("records"));
     js_put_integer(&writer, counts->records);
@@ -92,7 +92,7 @@ static void sum_up_text(const struct account *account, const struct verify_count
     }
     bool fine = counts->problems == 0;
     printf("%s%s%s: %lld records in %lld chains, %lld problem%s\n",
-           terminal_style(stdout, fine ? STYLE_GREEN : STYLE_RED), fine ? "fine" : "not fine",
+           terminal_style(stdout, fine ? STYLE_GREEN : STYLE_RED), fine ? "ok" : "not ok",
            terminal_style(stdout, STYLE_PLAIN), (long long)counts->records,
            (long long)counts->chains, (long long)counts->problems,
            counts->problems == 1 ? "" : "s");

@@ -1,24 +1,24 @@
-/* bridge.c: one walk in each direction. Pushing creates every table at its final size. Reading keeps
- * the path from the root, which finds cycles and names the place of a fault. */
+/* bridge.c: one walk in each direction. Pushing creates every table at its final size. Reading
+ * keeps the path from the root, which finds cycles and names the place of a fault. */
 #include "policy/bridge.h"
 
 #include <lauxlib.h>
 #include <math.h>
 #include <stdio.h>
 
-#define DEPTH_MOST     64
-#define MEMBERS_FIRST  8
-#define MEMBER_COST    64 /* bytes that a member or an item takes in an arena, about */
-#define PATH_TEXT      160
-#define STACK_A_LEVEL  4
+#define DEPTH_MOST    64
+#define MEMBERS_FIRST 8
+#define MEMBER_COST   64 /* bytes that a member or an item takes in an arena, about */
+#define PATH_TEXT     160
+#define STACK_A_LEVEL 4
 
 static const char array_mark_key = 'a';
 
 /* --- arrays --- */
 
 void bridge_open(lua_State *lua) {
-    lua_createtable(lua, 0, 0);                            // stack: +1
-    lua_rawsetp(lua, LUA_REGISTRYINDEX, &array_mark_key);  // stack: +0
+    lua_createtable(lua, 0, 0);                           // stack: +1
+    lua_rawsetp(lua, LUA_REGISTRYINDEX, &array_mark_key); // stack: +0
 }
 
 void bridge_mark_array(lua_State *lua) {
@@ -140,10 +140,10 @@ static void print_path(const struct reader *reader, char out[PATH_TEXT]) {
     for (int i = 0; i < reader->depth && length < PATH_TEXT - 1; i++) {
         const struct level *level = &reader->levels[i];
         size_t room = PATH_TEXT - length;
-        int added = text_given(level->key)
-                        ? snprintf(out + length, room, "%s%.*s", i > 0 ? "." : "",
-                                   TEXT_ARGS(level->key))
-                        : snprintf(out + length, room, "[%lld]", (long long)level->index);
+        int added =
+            text_given(level->key)
+                ? snprintf(out + length, room, "%s%.*s", i > 0 ? "." : "", TEXT_ARGS(level->key))
+                : snprintf(out + length, room, "[%lld]", (long long)level->index);
         length += (size_t)added;
     }
 }
@@ -245,8 +245,8 @@ static bool read_member(struct reader *reader, struct members *members) {
     return ok;
 }
 
-/* What is wrong with an object, said of the least of its bad keys: the order in which a table is walked is
- * chance, and what is said of it must not be. */
+/* What is wrong with an object, said of the least of its bad keys: the order in which a table is
+ * walked is chance, and what is said of it must not be. */
 struct verdict {
     bool no_shape;
     struct text key; /* TEXT_NONE: all is well */
@@ -266,15 +266,15 @@ static void read_members(struct reader *reader, struct members *members, struct 
     struct fault *outer = reader->fault;
     struct fault fault;
     reader->fault = &fault;
-    lua_pushnil(reader->lua);                                          // stack: table key
-    while (!reader->exhausted && lua_next(reader->lua, -2) != 0) {     // stack: table key value
+    lua_pushnil(reader->lua);                                      // stack: table key
+    while (!reader->exhausted && lua_next(reader->lua, -2) != 0) { // stack: table key value
         if (lua_type(reader->lua, -2) != LUA_TSTRING) {
             verdict->no_shape = true;
         } else if (!read_member(reader, members)) {
             blame_member(reader, verdict, &fault);
         }
         lua_pop(reader->lua, 1); // stack: table key
-    } // stack: table, or table key when exhausted
+    }                            // stack: table, or table key when exhausted
     reader->fault = outer;
 }
 
@@ -298,9 +298,9 @@ static bool read_object(struct reader *reader, const struct js **out) {
 /* Whether the keys are 1..count and nothing else. */
 static bool is_sequence(lua_State *lua, size_t count) {
     size_t within = 0, seen = 0;
-    lua_pushnil(lua);               // stack: table key
+    lua_pushnil(lua);                // stack: table key
     while (lua_next(lua, -2) != 0) { // stack: table key value
-        lua_pop(lua, 1);            // stack: table key
+        lua_pop(lua, 1);             // stack: table key
         lua_Integer key = lua_isinteger(lua, -1) ? lua_tointeger(lua, -1) : 0;
         within += key >= 1 && (lua_Unsigned)key <= count;
         seen++;
@@ -333,7 +333,8 @@ static bool read_array(struct reader *reader, const struct js **out) {
     return read_items(reader, items, count);
 }
 
-/* The type of the key that happens to be first; a table with keys of both kinds is refused either way. */
+/* The type of the key that happens to be first; a table with keys of both kinds is refused either
+ * way. */
 static int key_type(lua_State *lua) {
     lua_pushnil(lua); // stack: table nil
     if (lua_next(lua, -2) == 0) {

@@ -7,13 +7,13 @@
  *
  * Invariants:
  *  1. A running budget becomes spent at most once, and stays so until the next budget_start.
- *  2. Whoever could swallow an error (`pcall`) asks budget_caught, so a spent budget unwinds the whole
- *     call; what is raised is a light userdata, which needs no memory.
+ *  2. Whoever could swallow an error (`pcall`) asks budget_caught, so a spent budget unwinds the
+ * whole call; what is raised is a light userdata, which needs no memory.
  *  3. Work inside C functions is charged before it is done. What is not (comparing long strings,
  *     say) is bounded by the longest string alive: the hook comes the more often the longer it is.
- *  4. The allocator raises nothing. It refuses what would hold too much, upon which Lua collects all
- *     garbage and asks again; and when the clock or the traffic is over it makes the hook fire
- *     at the next instruction. Shrinking and freeing never fail.
+ *  4. The allocator raises nothing. It refuses what would hold too much, upon which Lua collects
+ * all garbage and asks again; and when the clock or the traffic is over it makes the hook fire at
+ * the next instruction. Shrinking and freeing never fail.
  *  5. The clock is first read at the first look, so that a short call never reads it. */
 #include "policy/budget.h"
 
@@ -62,7 +62,9 @@ static void look_at_clock(struct budget *budget) {
     int64_t now_us = now_monotonic_us(&budget->now);
     if (!budget->clock_started) {
         budget->clock_started = true;
-        budget->deadline_us = now_us + budget->limits.wall_us;
+        if (__builtin_add_overflow(now_us, budget->limits.wall_us, &budget->deadline_us)) {
+            budget->deadline_us = INT64_MAX;
+        }
     } else if (now_us > budget->deadline_us) {
         spend(budget, SPENT_TIME);
     }

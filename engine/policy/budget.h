@@ -22,15 +22,15 @@ struct budget {
     enum budget_spent spent;
     char place[BUDGET_PLACE]; /* "file:line: " where it was spent; empty when Lua did not know */
     int64_t steps_left;
-    int64_t steps_unclocked; /* since the clock was last read */
-    int64_t deadline_us;     /* monotonic; once clock_started */
-    int pace;                /* instructions between two looks */
-    size_t held_bytes;       /* what the VM holds now */
-    size_t held_most_bytes;  /* more is refused while running */
-    size_t traffic_left;     /* bytes that may still be allocated, freed ones included */
-    size_t bytes_unclocked;  /* since the clock was last read */
-    size_t refused_bytes;    /* a refusal that nothing has made good yet; 0: none */
-    size_t string_bytes;     /* the longest string that may be alive */
+    int64_t steps_unclocked;  /* since the clock was last read */
+    int64_t deadline_us;      /* monotonic; once clock_started */
+    int pace;                 /* instructions between two looks */
+    size_t held_bytes;        /* what the VM holds now */
+    size_t held_most_bytes;   /* more is refused while running */
+    size_t traffic_left;      /* bytes that may still be allocated, freed ones included */
+    size_t bytes_unclocked;   /* since the clock was last read */
+    size_t refused_bytes;     /* a refusal that nothing has made good yet; 0: none */
+    size_t string_bytes;      /* the longest string that may be alive */
     size_t string_kept_bytes; /* the same when the call began */
     size_t held_before_bytes; /* what the VM held when the call began */
     size_t kept_bytes;        /* what it held after garbage was collected last */

@@ -11,6 +11,7 @@ struct token {
     enum token_type type;
     struct text text; /* of a string: what is between the quotes, escapes as written */
     int line;
+    int nesting; /* +1: opens brackets or a block, -1: closes them */
 };
 
 struct scanner {
@@ -149,26 +150,6 @@ static struct token next_token(struct scanner *scanner) {
     return token;
 }
 
-static void tokenize(struct lines *lines) {
-    struct scanner scanner = {lines->text.bytes, lines->text.bytes + lines->text.length, 1};
-    size_t capacity = 0;
-    struct token token;
-    do {
-        if (lines->token_count == capacity) {
-            capacity = capacity == 0 ? 256 : capacity * 2;
-            struct token *tokens = ARENA_ARRAY(lines->arena, struct token, capacity);
-            if (lines->token_count > 0) {
-                memcpy(tokens, lines->tokens, lines->token_count * sizeof *tokens);
-            }
-            lines->tokens = tokens;
-        }
-        token = next_token(&scanner);
-        lines->tokens[lines->token_count++] = token;
-    } while (token.type != TOKEN_END);
-}
-
-/* --- tables --- */
-
 static bool is_sign(const struct token *token, char sign) {
     return token->type == TOKEN_SIGN && token->text.length == 1 && token->text.bytes[0] == sign;
 }
@@ -177,7 +158,7 @@ static bool is_keyword(const struct token *token, const char *word) {
     return token->type == TOKEN_WORD && text_equal(token->text, text_of(word));
 }
 
-static int nesting(const struct token *token) {
+static int nesting_of(const struct token *token) {
     static const char *const openers[] = {"function", "do", "if", "repeat"};
     if (token->type == TOKEN_SIGN && token->text.length == 1) {
         char sign = token->text.bytes[0];
@@ -194,6 +175,27 @@ static int nesting(const struct token *token) {
     return 0;
 }
 
+static void tokenize(struct lines *lines) {
+    struct scanner scanner = {lines->text.bytes, lines->text.bytes + lines->text.length, 1};
+    size_t capacity = 0;
+    struct token token;
+    do {
+        if (lines->token_count == capacity) {
+            capacity = capacity == 0 ? 256 : capacity * 2;
+            struct token *tokens = ARENA_ARRAY(lines->arena, struct token, capacity);
+            if (lines->token_count > 0) {
+                memcpy(tokens, lines->tokens, lines->token_count * sizeof *tokens);
+            }
+            lines->tokens = tokens;
+        }
+        token = next_token(&scanner);
+        token.nesting = nesting_of(&token);
+        lines->tokens[lines->token_count++] = token;
+    } while (token.type != TOKEN_END);
+}
+
+/* --- tables --- */
+
 /* The first token of the next field, or the one that ends the table. */
 static const struct token *skip_field(const struct token *token) {
     for (int depth = 0; token->type != TOKEN_END; token++) {
@@ -203,7 +205,7 @@ static const struct token *skip_field(const struct token *token) {
         if (depth == 0 && is_sign(token, '}')) {
             return token;
         }
-        depth += nesting(token);
+        depth += token->nesting;
     }
     return token;
 }

@@ -7,8 +7,16 @@
 #include "model/attempt.h"
 
 enum field_type {
-    FIELD_ANY, FIELD_STRING, FIELD_INTEGER, FIELD_NUMBER, FIELD_BOOLEAN, FIELD_DATETIME, FIELD_DATE,
-    FIELD_DURATION, FIELD_OBJECT, FIELD_ARRAY
+    FIELD_ANY,
+    FIELD_STRING,
+    FIELD_INTEGER,
+    FIELD_NUMBER,
+    FIELD_BOOLEAN,
+    FIELD_DATETIME,
+    FIELD_DATE,
+    FIELD_DURATION,
+    FIELD_OBJECT,
+    FIELD_ARRAY
 };
 
 struct field {
@@ -24,7 +32,7 @@ struct field {
 /* A way out of a state. */
 struct way {
     struct text to;
-    size_t to_index; /* into machine.states */
+    size_t to_index;  /* into machine.states */
     struct text name; /* the verb; TEXT_NONE when it has none */
     struct text doc;
     const struct text *permissions; /* all are needed */
@@ -34,7 +42,8 @@ struct way {
     bool has_effect;
 };
 
-/* What entering a state arms. A timer is a way by itself, open to the engine only (see decide.c). */
+/* What entering a state arms. A timer is a way by itself, open to the engine only (see decide.c).
+ */
 struct timer_rule {
     bool has_delay_function;
     struct text delay; /* as written, "30d"; TEXT_NONE with a function */

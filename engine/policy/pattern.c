@@ -3,7 +3,8 @@
  * matched otherwise leaves a `retry`; on failure the newest one is taken up again.
  *
  * Invariants:
- *  1. An item has at most one retry on the stack, so the stack is no longer than the row and nothing recurses.
+ *  1. An item has at most one retry on the stack, so the stack is no longer than the row and
+ * nothing recurses.
  *  2. A path that reaches the end of the row has passed every item, so a capture need not be
  *     undone on failure: it is set anew before anything reads it.
  *  3. Every item tried and every byte looked at is counted in `steps`. */
@@ -19,8 +20,17 @@ struct byte_set {
 };
 
 enum item_kind {
-    ITEM_BYTE, ITEM_ANY, ITEM_SET, /* these may repeat */
-    ITEM_OPEN, ITEM_CLOSE, ITEM_POSITION, ITEM_BACK, ITEM_BALANCE, ITEM_FRONTIER, ITEM_END, ITEM_DONE
+    ITEM_BYTE,
+    ITEM_ANY,
+    ITEM_SET, /* these may repeat */
+    ITEM_OPEN,
+    ITEM_CLOSE,
+    ITEM_POSITION,
+    ITEM_BACK,
+    ITEM_BALANCE,
+    ITEM_FRONTIER,
+    ITEM_END,
+    ITEM_DONE
 };
 
 struct item {
@@ -75,7 +85,8 @@ static const struct {
     {'l', 0x0000000000000000, 0x07FFFFFE00000000}, {'p', 0xFC00FFFE00000000, 0x78000001F8000001},
     {'s', 0x0000000100003E00, 0x0000000000000000}, {'u', 0x0000000000000000, 0x0000000007FFFFFE},
     {'w', 0x03FF000000000000, 0x07FFFFFE07FFFFFE}, {'x', 0x03FF000000000000, 0x0000007E0000007E},
-    {'z', 0x0000000000000001, 0x0000000000000000}, /* not in the manual any more, but in Lua and in use */
+    {'z', 0x0000000000000001, 0x0000000000000000}, /* not in the manual any more, but in Lua and in
+                                                      use */
 };
 
 static bool set_has(const struct byte_set *set, unsigned char byte) {
@@ -279,7 +290,8 @@ static void compile_balance(struct compiler *compiler) {
     if (!has_more(compiler, 4)) {
         luaL_error(compiler->lua, "malformed pattern (missing arguments to '%%b')");
     }
-    add_item(compiler, ITEM_BALANCE, (unsigned char)compiler->at[2], (unsigned char)compiler->at[3]);
+    add_item(compiler, ITEM_BALANCE, (unsigned char)compiler->at[2],
+             (unsigned char)compiler->at[3]);
     compiler->at += 4;
 }
 
@@ -405,8 +417,7 @@ static const char *run_end(struct matcher *matcher, const struct item *item, con
 }
 
 static void push_retry(struct matcher *matcher, struct place *place, const char *least) {
-    matcher->pattern->retries[place->retry_count++] =
-        (struct retry){place->item, least, place->at};
+    matcher->pattern->retries[place->retry_count++] = (struct retry){place->item, least, place->at};
 }
 
 static bool pass_greedy(struct matcher *matcher, struct place *place) {

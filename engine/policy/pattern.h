@@ -1,6 +1,6 @@
 /* pattern.h: Lua patterns (reference manual, section 6.4.1) with every step charged. Used by
- * sandbox_match.c only. A pattern is compiled into room that the caller gives and that must outlive it; malformed
- * patterns raise, and so does a spent budget (vm_charge). */
+ * sandbox_match.c only. A pattern is compiled into room that the caller gives and that must outlive
+ * it; malformed patterns raise, and so does a spent budget (vm_charge). */
 #ifndef STATUTE_PATTERN_H
 #define STATUTE_PATTERN_H
 
@@ -39,8 +39,9 @@ struct matcher {
 void matcher_init(struct matcher *matcher, lua_State *lua, struct pattern *pattern,
                   struct text subject);
 
-/* The first match that begins at `from` or later, but for one that ends at `not_end` (NULL: none): so an
- * empty match does not follow at the end of another. An anchored pattern is tried at `from` only. */
+/* The first match that begins at `from` or later, but for one that ends at `not_end` (NULL: none):
+ * so an empty match does not follow at the end of another. An anchored pattern is tried at `from`
+ * only. */
 bool matcher_search(struct matcher *matcher, const char *from, const char *not_end,
                     struct text *found);
 

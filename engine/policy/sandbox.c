@@ -2,7 +2,8 @@
  * metatable, so that every assignment of a global is seen and refused, and every name that is not
  * there is an error. Libraries are protected the same way. Lua's own global table is dropped.
  *
- *   _ENV {} --__index--> globals { string = {} --__index--> the functions, ... } --__index--> error */
+ *   _ENV {} --__index--> globals { string = {} --__index--> the functions, ... } --__index--> error
+ */
 #include "policy/sandbox.h"
 
 #include "policy/bridge.h"
@@ -53,8 +54,8 @@ static int refuse_global(lua_State *lua) {
 
 static size_t collect_names(lua_State *lua, struct text names[GLOBALS_MOST]) {
     size_t count = 0;
-    sandbox_push_globals(lua); // stack: +1
-    lua_pushnil(lua);          // stack: +2
+    sandbox_push_globals(lua);       // stack: +1
+    lua_pushnil(lua);                // stack: +2
     while (lua_next(lua, -2) != 0) { // stack: +3
         if (count < GLOBALS_MOST && lua_type(lua, -2) == LUA_TSTRING) {
             names[count].bytes = lua_tolstring(lua, -2, &names[count].length);
@@ -97,14 +98,14 @@ static int refuse_unknown(lua_State *lua) {
 /* stack: [-1, +1]. An empty table that shows the one on top and hands assignments to `refuse`, a
  * closure of `what`. */
 static void shield(lua_State *lua, lua_CFunction refuse, const char *what) {
-    lua_createtable(lua, 0, 0);           // stack: target shield
-    lua_createtable(lua, 0, 2);           // stack: target shield meta
-    lua_rotate(lua, -3, -1);              // stack: shield meta target
-    lua_setfield(lua, -2, "__index");     // stack: shield meta
-    lua_pushstring(lua, what);            // stack: shield meta what
-    lua_pushcclosure(lua, refuse, 1);     // stack: shield meta refuse
-    lua_setfield(lua, -2, "__newindex");  // stack: shield meta
-    lua_setmetatable(lua, -2);            // stack: shield
+    lua_createtable(lua, 0, 0);          // stack: target shield
+    lua_createtable(lua, 0, 2);          // stack: target shield meta
+    lua_rotate(lua, -3, -1);             // stack: shield meta target
+    lua_setfield(lua, -2, "__index");    // stack: shield meta
+    lua_pushstring(lua, what);           // stack: shield meta what
+    lua_pushcclosure(lua, refuse, 1);    // stack: shield meta refuse
+    lua_setfield(lua, -2, "__newindex"); // stack: shield meta
+    lua_setmetatable(lua, -2);           // stack: shield
 }
 
 void sandbox_protect(lua_State *lua, const char *what) {
@@ -124,12 +125,12 @@ void sandbox_check_writable(lua_State *lua, int argument) {
 /* Without random and randomseed. */
 static void open_math(lua_State *lua) {
     static const struct sandbox_entry entries[] = {
-        {"abs", NULL},        {"acos", NULL}, {"asin", NULL},       {"atan", NULL},
-        {"ceil", NULL},       {"cos", NULL},  {"deg", NULL},        {"exp", NULL},
-        {"floor", NULL},      {"fmod", NULL}, {"huge", NULL},       {"log", NULL},
-        {"max", NULL},        {"min", NULL},  {"maxinteger", NULL}, {"mininteger", NULL},
-        {"modf", NULL},       {"pi", NULL},   {"rad", NULL},        {"sin", NULL},
-        {"sqrt", NULL},       {"tan", NULL},  {"tointeger", NULL},  {"type", NULL},
+        {"abs", NULL},   {"acos", NULL}, {"asin", NULL},       {"atan", NULL},
+        {"ceil", NULL},  {"cos", NULL},  {"deg", NULL},        {"exp", NULL},
+        {"floor", NULL}, {"fmod", NULL}, {"huge", NULL},       {"log", NULL},
+        {"max", NULL},   {"min", NULL},  {"maxinteger", NULL}, {"mininteger", NULL},
+        {"modf", NULL},  {"pi", NULL},   {"rad", NULL},        {"sin", NULL},
+        {"sqrt", NULL},  {"tan", NULL},  {"tointeger", NULL},  {"type", NULL},
         {"ult", NULL},
     };
     luaopen_math(lua);                                              // stack: own
@@ -148,13 +149,13 @@ static void register_names(lua_State *lua, const char *name) {
 }
 
 static void open_library(lua_State *lua, const char *name, void (*open)(lua_State *lua)) {
-    open(lua);                                     // stack: library
-    register_names(lua, name);                     // stack: library
-    lua_pushfstring(lua, "library '%s'", name);    // stack: library what
-    lua_insert(lua, -2);                           // stack: what library
-    sandbox_protect(lua, lua_tostring(lua, -2));   // stack: what protected
-    lua_remove(lua, -2);                           // stack: protected
-    lua_setfield(lua, -2, name);                   // stack: +0
+    open(lua);                                   // stack: library
+    register_names(lua, name);                   // stack: library
+    lua_pushfstring(lua, "library '%s'", name);  // stack: library what
+    lua_insert(lua, -2);                         // stack: what library
+    sandbox_protect(lua, lua_tostring(lua, -2)); // stack: what protected
+    lua_remove(lua, -2);                         // stack: protected
+    lua_setfield(lua, -2, name);                 // stack: +0
 }
 
 static void fill_globals(lua_State *lua) {
@@ -168,15 +169,15 @@ static void fill_globals(lua_State *lua) {
 }
 
 void sandbox_open(lua_State *lua) {
-    lua_createtable(lua, 0, 32);                             // stack: globals
-    fill_globals(lua);                                       // stack: globals
-    lua_createtable(lua, 0, 1);                              // stack: globals meta
-    lua_pushcfunction(lua, refuse_unknown);                  // stack: globals meta refuse
-    lua_setfield(lua, -2, "__index");                        // stack: globals meta
-    lua_setmetatable(lua, -2);                               // stack: globals
-    lua_pushvalue(lua, -1);                                  // stack: globals globals
-    lua_rawsetp(lua, LUA_REGISTRYINDEX, &globals_key);       // stack: globals
-    shield(lua, refuse_global, "global");                    // stack: environment
-    lua_rawseti(lua, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);   // stack: +0
+    lua_createtable(lua, 0, 32);                           // stack: globals
+    fill_globals(lua);                                     // stack: globals
+    lua_createtable(lua, 0, 1);                            // stack: globals meta
+    lua_pushcfunction(lua, refuse_unknown);                // stack: globals meta refuse
+    lua_setfield(lua, -2, "__index");                      // stack: globals meta
+    lua_setmetatable(lua, -2);                             // stack: globals
+    lua_pushvalue(lua, -1);                                // stack: globals globals
+    lua_rawsetp(lua, LUA_REGISTRYINDEX, &globals_key);     // stack: globals
+    shield(lua, refuse_global, "global");                  // stack: environment
+    lua_rawseti(lua, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS); // stack: +0
     bridge_open(lua);
 }

@@ -56,8 +56,8 @@ static int base_select(lua_State *lua) {
 
 static int base_pcall(lua_State *lua) {
     luaL_checkany(lua, 1);
-    lua_pushboolean(lua, true);                                     // stack: f arguments true
-    lua_insert(lua, 1);                                             // stack: true f arguments
+    lua_pushboolean(lua, true);                                       // stack: f arguments true
+    lua_insert(lua, 1);                                               // stack: true f arguments
     int status = lua_pcall(lua, lua_gettop(lua) - 2, LUA_MULTRET, 0); // stack: true results
     vm_caught(lua, status);
     if (status != LUA_OK) {
@@ -69,9 +69,15 @@ static int base_pcall(lua_State *lua) {
 
 void sandbox_open_base(lua_State *lua) {
     static const struct sandbox_entry entries[] = {
-        {"assert", NULL},          {"error", NULL},     {"ipairs", NULL},
-        {"next", sandbox_next},    {"pairs", sandbox_pairs}, {"pcall", base_pcall},
-        {"select", base_select},   {"tonumber", base_tonumber}, {"tostring", base_tostring},
+        {"assert", NULL},
+        {"error", NULL},
+        {"ipairs", NULL},
+        {"next", sandbox_next},
+        {"pairs", sandbox_pairs},
+        {"pcall", base_pcall},
+        {"select", base_select},
+        {"tonumber", base_tonumber},
+        {"tostring", base_tostring},
         {"type", NULL},
     };
     luaopen_base(lua);                                              // stack: globals own

@@ -67,8 +67,8 @@ static size_t start_of(lua_State *lua, int argument, size_t length) {
 
 static int push_span(lua_State *lua, const char *begin, struct text found) {
     lua_Integer start = found.bytes - begin;
-    lua_pushinteger(lua, start + 1);                          // stack: +1
-    lua_pushinteger(lua, start + (lua_Integer)found.length);  // stack: +2
+    lua_pushinteger(lua, start + 1);                         // stack: +1
+    lua_pushinteger(lua, start + (lua_Integer)found.length); // stack: +2
     return 2;
 }
 
@@ -152,7 +152,7 @@ static int next_match(lua_State *lua) {
 int sandbox_gmatch(lua_State *lua) {
     struct text subject = check_text(lua, 1), source = check_text(lua, 2);
     size_t start = start_of(lua, 3, subject.length);
-    lua_settop(lua, 2); // stack: subject source
+    lua_settop(lua, 2);    // stack: subject source
     lua_pushvalue(lua, 1); // stack: subject source subject
     struct walk *walk = lua_newuserdatauv(lua, sizeof *walk + pattern_room(source), 0); // stack: +1
     walk->pattern = pattern_compile(lua, source, false, walk->room);
@@ -223,8 +223,9 @@ static void push_answer(struct substitution *substitution, struct text whole) {
     lua_State *lua = substitution->lua;
     lua_pushvalue(lua, REPLACEMENT); // stack: replacement
     if (substitution->replacement_type == LUA_TFUNCTION) {
-        int count = push_captures_or_whole(substitution->matcher, whole); // stack: function captures
-        lua_call(lua, count, 1);                                          // stack: answer
+        int count =
+            push_captures_or_whole(substitution->matcher, whole); // stack: function captures
+        lua_call(lua, count, 1);                                  // stack: answer
         return;
     }
     if (pattern_capture_count(substitution->matcher->pattern) > 0) {
@@ -297,9 +298,9 @@ int sandbox_gsub(lua_State *lua) {
     struct room room;
     struct matcher matcher;
     luaL_Buffer out;
-    lua_settop(lua, REPLACEMENT);                                // stack: subject source replacement
+    lua_settop(lua, REPLACEMENT); // stack: subject source replacement
     matcher_init(&matcher, lua, compile(lua, source, &room), subject); // stack: +1
-    luaL_buffinit(lua, &out);                                    // stack: +2
+    luaL_buffinit(lua, &out);                                          // stack: +2
     substitution.matcher = &matcher;
     substitution.out = &out;
     lua_Integer done = substitute(&substitution, most, &rest);

@@ -1,12 +1,15 @@
-/* sandbox_order.c: `next` and `pairs` in the order of the keys: numbers, then strings by their bytes,
- * then booleans, each ascending. The order of a Lua table is chance, from run to run, and so it may never
- * show. Keys that have no order but their address (tables, functions) cannot be iterated over.
+/* sandbox_order.c: `next` and `pairs` in the order of the keys: numbers, then strings by their
+ * bytes, then booleans, each ascending. The order of a Lua table is chance, from run to run, and so
+ * it may never show. Keys that have no order but their address (tables, functions) cannot be
+ * iterated over.
  *
- * The one meaning of a step is: of the keys greater than the last one, the least. `sandbox_next` looks for
- * it, in time linear in the table. `pairs` has two ways to be faster which give the same keys:
+ * The one meaning of a step is: of the keys greater than the last one, the least. `sandbox_next`
+ * looks for it, in time linear in the table. `pairs` has two ways to be faster which give the same
+ * keys:
  *  - a table whose keys are 1..n is walked by index;
- *  - for any other the keys are sorted once, and those are skipped that have been cleared meanwhile.
- * Both fall back to sandbox_next when they are called in a way that no `for` loop does. */
+ *  - for any other the keys are sorted once, and those are skipped that have been cleared
+ * meanwhile. Both fall back to sandbox_next when they are called in a way that no `for` loop does.
+ */
 #include "policy/sandbox.h"
 
 #include <lauxlib.h>
@@ -23,7 +26,7 @@ struct key {
     enum rank rank;
     union {
         lua_Integer integer; /* booleans too */
-        lua_Number real;     /* never a whole number that fits an integer: Lua makes those integers */
+        lua_Number real; /* never a whole number that fits an integer: Lua makes those integers */
         struct text string;
     };
 };
@@ -94,10 +97,10 @@ static void charge_batch(lua_State *lua, size_t visited) {
 static void push_least_after(lua_State *lua, const struct key *last) {
     struct key least = {.rank = RANK_BOOLEAN, .integer = 2};
     size_t visited = 0;
-    lua_pushnil(lua);              // stack: found
-    lua_pushnil(lua);              // stack: found key
+    lua_pushnil(lua);               // stack: found
+    lua_pushnil(lua);               // stack: found key
     while (lua_next(lua, 1) != 0) { // stack: found key value
-        lua_pop(lua, 1);           // stack: found key
+        lua_pop(lua, 1);            // stack: found key
         struct key key = read_key(lua, -1);
         if ((last == NULL || compare_keys(&key, last) > 0) && compare_keys(&key, &least) < 0) {
             least = key;
@@ -135,7 +138,7 @@ static int next_index(lua_State *lua) {
     if ((!first && !lua_isinteger(lua, 2)) || last < 0 || last == LUA_MAXINTEGER) {
         return sandbox_next(lua);
     }
-    lua_pushinteger(lua, last + 1); // stack: table last key
+    lua_pushinteger(lua, last + 1);                  // stack: table last key
     if (lua_rawgeti(lua, 1, last + 1) != LUA_TNIL) { // stack: table last key value
         return 2;
     }
@@ -162,9 +165,9 @@ static void push_key(lua_State *lua, const struct key *key) {
 }
 
 static void read_keys(lua_State *lua, struct key *keys) {
-    lua_pushnil(lua);              // stack: +1 key
+    lua_pushnil(lua);               // stack: +1 key
     while (lua_next(lua, 1) != 0) { // stack: +2 key value
-        lua_pop(lua, 1);           // stack: +1 key
+        lua_pop(lua, 1);            // stack: +1 key
         *keys++ = read_key(lua, -1);
     } // stack: +0
 }
@@ -177,8 +180,8 @@ static int log2_of(size_t count) {
     return log2;
 }
 
-/* stack: [-0, +1]. An array of the keys of the table, in order. Strings stay where they are, as the table
- * keeps them. */
+/* stack: [-0, +1]. An array of the keys of the table, in order. Strings stay where they are, as the
+ * table keeps them. */
 static void push_sorted(lua_State *lua, size_t count) {
     struct key local[KEYS_LOCAL];
     struct key *keys = local;
@@ -191,8 +194,8 @@ static void push_sorted(lua_State *lua, size_t count) {
     qsort(keys, count, sizeof *keys, compare_keys);
     int sorted = count > KEYS_LOCAL ? -3 : -2;
     for (size_t i = 0; i < count; i++) {
-        push_key(lua, &keys[i]);                       // stack: +1
-        lua_rawseti(lua, sorted, (lua_Integer)i + 1);  // stack: +0
+        push_key(lua, &keys[i]);                      // stack: +1
+        lua_rawseti(lua, sorted, (lua_Integer)i + 1); // stack: +0
     }
     lua_settop(lua, count > KEYS_LOCAL ? -2 : -1); // stack: sorted
 }
@@ -210,14 +213,14 @@ static int next_sorted(lua_State *lua) {
         }
     }
     do {
-        lua_settop(lua, 2);                                                  // stack: table last
-        if (lua_rawgeti(lua, lua_upvalueindex(1), ++place) == LUA_TNIL) {   // stack: table last key
+        lua_settop(lua, 2);                                               // stack: table last
+        if (lua_rawgeti(lua, lua_upvalueindex(1), ++place) == LUA_TNIL) { // stack: table last key
             return 1;
         }
-        lua_pushvalue(lua, -1);                    // stack: table last key key
-    } while (lua_rawget(lua, 1) == LUA_TNIL);      // stack: table last key value
-    lua_pushinteger(lua, place);                   // stack: table last key value place
-    lua_replace(lua, lua_upvalueindex(2));         // stack: table last key value
+        lua_pushvalue(lua, -1);               // stack: table last key key
+    } while (lua_rawget(lua, 1) == LUA_TNIL); // stack: table last key value
+    lua_pushinteger(lua, place);              // stack: table last key value place
+    lua_replace(lua, lua_upvalueindex(2));    // stack: table last key value
     return 2;
 }
 
@@ -227,12 +230,12 @@ static int next_sorted(lua_State *lua) {
 static size_t survey(lua_State *lua, bool *sequence) {
     size_t count = 0;
     *sequence = true;
-    lua_pushnil(lua);              // stack: +1 key
+    lua_pushnil(lua);               // stack: +1 key
     while (lua_next(lua, 1) != 0) { // stack: +2 key value
-        lua_pop(lua, 1);           // stack: +1 key
+        lua_pop(lua, 1);            // stack: +1 key
         count++;
-        *sequence = *sequence && lua_isinteger(lua, -1) &&
-                    lua_tointeger(lua, -1) == (lua_Integer)count;
+        *sequence =
+            *sequence && lua_isinteger(lua, -1) && lua_tointeger(lua, -1) == (lua_Integer)count;
         charge_batch(lua, count);
     } // stack: +0
     vm_charge(lua, (int64_t)(count % KEYS_BATCH) / 2);
@@ -249,9 +252,9 @@ int sandbox_pairs(lua_State *lua) {
     } else if (count <= KEYS_FEW) {
         lua_pushcfunction(lua, sandbox_next); // stack: table step
     } else {
-        push_sorted(lua, count);                   // stack: table sorted
-        lua_pushinteger(lua, 0);                   // stack: table sorted place
-        lua_pushcclosure(lua, next_sorted, 2);     // stack: table step
+        push_sorted(lua, count);               // stack: table sorted
+        lua_pushinteger(lua, 0);               // stack: table sorted place
+        lua_pushcclosure(lua, next_sorted, 2); // stack: table step
     }
     lua_insert(lua, 1); // stack: step table
     lua_pushnil(lua);   // stack: step table nil

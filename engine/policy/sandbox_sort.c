@@ -1,7 +1,7 @@
 /* sandbox_sort.c: `table.sort` as a merge sort. Unlike Lua's own it is stable, uses no clock, and
- * takes n log n comparisons whatever a comparator answers. The values are on the Lua stack: two rows
- * of n slots, which every pass merges from one to the other. The table is written only at the end, so
- * that a comparator that errs leaves it as it was. */
+ * takes n log n comparisons whatever a comparator answers. The values are on the Lua stack: two
+ * rows of n slots, which every pass merges from one to the other. The table is written only at the
+ * end, so that a comparator that errs leaves it as it was. */
 #include "policy/sandbox.h"
 
 #include <lauxlib.h>
@@ -50,9 +50,8 @@ static int least(int a, int b) {
 static void merge(const struct rows *rows, int at, int middle, int end) {
     int left = at, right = middle;
     for (int out = at; out < end; out++) {
-        bool take_right = left == middle ||
-                          (right < end &&
-                           comes_before(rows, rows->from + right, rows->from + left));
+        bool take_right = left == middle || (right < end && comes_before(rows, rows->from + right,
+                                                                         rows->from + left));
         int taken = take_right ? right++ : left++;
         lua_copy(rows->lua, rows->from + taken, rows->to + out);
     }

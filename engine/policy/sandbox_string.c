@@ -1,5 +1,5 @@
-/* sandbox_string.c: Lua's own string functions, charged by the bytes they are about to handle, without
- * dump, and with `format` kept from showing addresses. The pattern functions are ours
+/* sandbox_string.c: Lua's own string functions, charged by the bytes they are about to handle,
+ * without dump, and with `format` kept from showing addresses. The pattern functions are ours
  * (sandbox_match.c). Methods of strings, ("x"):rep(3), reach the same functions. */
 #include "policy/sandbox.h"
 
@@ -150,14 +150,22 @@ static int charged_by_format(lua_State *lua) {
 
 void sandbox_open_string(lua_State *lua) {
     static const struct sandbox_entry entries[] = {
-        {"byte", string_byte},         {"char", string_char},
-        {"find", sandbox_find},        {"format", string_format},
-        {"gmatch", sandbox_gmatch},    {"gsub", sandbox_gsub},
-        {"len", NULL},                 {"lower", charged_by_length},
-        {"match", sandbox_match},      {"pack", charged_by_format},
-        {"packsize", charged_by_format}, {"rep", string_rep},
-        {"reverse", charged_by_length}, {"sub", string_sub},
-        {"unpack", charged_by_format}, {"upper", charged_by_length},
+        {"byte", string_byte},
+        {"char", string_char},
+        {"find", sandbox_find},
+        {"format", string_format},
+        {"gmatch", sandbox_gmatch},
+        {"gsub", sandbox_gsub},
+        {"len", NULL},
+        {"lower", charged_by_length},
+        {"match", sandbox_match},
+        {"pack", charged_by_format},
+        {"packsize", charged_by_format},
+        {"rep", string_rep},
+        {"reverse", charged_by_length},
+        {"sub", string_sub},
+        {"unpack", charged_by_format},
+        {"upper", charged_by_length},
     };
     luaopen_string(lua);                                            // stack: own
     lua_createtable(lua, 0, sizeof entries / sizeof entries[0]);    // stack: own string

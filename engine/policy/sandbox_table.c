@@ -1,6 +1,6 @@
-/* sandbox_table.c: Lua's own table functions, charged by the elements they are about to touch, which a
- * forged border (#t is huge when t[2], t[4], t[8]... are set) can make very many. Tables with a
- * metatable are read-only, but for arrays that came from JSON. */
+/* sandbox_table.c: Lua's own table functions, charged by the elements they are about to touch,
+ * which a forged border (#t is huge when t[2], t[4], t[8]... are set) can make very many. Tables
+ * with a metatable are read-only, but for arrays that came from JSON. */
 #include "policy/sandbox.h"
 
 #include <lauxlib.h>

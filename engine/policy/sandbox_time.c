@@ -1,6 +1,7 @@
 /* sandbox_time.c: the `time` library of policies (CONTRACT section 3). An instant is an integer or,
- * wherever one is taken, an RFC 3339 string with an offset; a duration is an integer of microseconds or a
- * string. What is invalid raises, but for valid_offset, offset_name and offset_info, which say so. */
+ * wherever one is taken, an RFC 3339 string with an offset; a duration is an integer of
+ * microseconds or a string. What is invalid raises, but for valid_offset, offset_name and
+ * offset_info, which say so. */
 #include "policy/sandbox.h"
 
 #include "policy/bridge.h"
@@ -9,11 +10,11 @@
 
 #include <lauxlib.h>
 
-#define CALL_STEPS     20
-#define INSTANT_LEAST  (INT64_C(-62135596800) * NOW_SECOND)     /* 0001-01-01 */
-#define INSTANT_MOST   (INT64_C(253402300800) * NOW_SECOND - 1) /* the end of 9999 */
-#define DATE_LENGTH    10
-#define TOLERANCE_US   (INT64_C(300) * NOW_SECOND)
+#define CALL_STEPS    20
+#define INSTANT_LEAST (INT64_C(-62135596800) * NOW_SECOND)     /* 0001-01-01 */
+#define INSTANT_MOST  (INT64_C(253402300800) * NOW_SECOND - 1) /* the end of 9999 */
+#define DATE_LENGTH   10
+#define TOLERANCE_US  (INT64_C(300) * NOW_SECOND)
 
 /* --- arguments --- */
 
@@ -103,16 +104,16 @@ static int time_offset_name(lua_State *lua) {
 }
 
 static void set_text(lua_State *lua, const char *key, struct text value) {
-    push_text(lua, value);       // stack: +1
-    lua_setfield(lua, -2, key);  // stack: +0
+    push_text(lua, value);      // stack: +1
+    lua_setfield(lua, -2, key); // stack: +0
 }
 
 static int time_offset_info(lua_State *lua) {
     char name[32], string[16];
     bool valid = is_offset(lua, 1);
     luaL_checkany(lua, 1);
-    lua_createtable(lua, 0, 5); // stack: info
-    lua_pushvalue(lua, 1);      // stack: info offset
+    lua_createtable(lua, 0, 5);              // stack: info
+    lua_pushvalue(lua, 1);                   // stack: info offset
     lua_setfield(lua, -2, "offset_minutes"); // stack: info
     if (valid) {
         lua_pushnumber(lua, (lua_Number)lua_tointeger(lua, 1) / 60); // stack: info hours
@@ -174,7 +175,7 @@ static int time_parse(lua_State *lua) {
     if (!instant_parse(check_text(lua, 1), &instant_us, &offset, &fault)) {
         luaL_argerror(lua, 1, fault.message);
     }
-    push_integer(lua, instant_us);    // stack: +1
+    push_integer(lua, instant_us);        // stack: +1
     return 1 + push_integer(lua, offset); // stack: +2
 }
 

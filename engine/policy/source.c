@@ -1,10 +1,11 @@
-/* source.c: a scanner for one defect of Lua 5.4.4. To say "field 'x'" in an error message, getobjname
- * in ldebug.c calls itself once for each link of `a.b.c...`, and reads the function from its start
- * each time. A line of 100,000 links is a segmentation fault, of 10,000 links 54 ms that no hook
- * can stop. (Fixed in 5.4.7 by commit 7923dbbf.) No sane policy has more than a few links.
+/* source.c: a scanner for one defect of Lua 5.4.4. To say "field 'x'" in an error message,
+ * getobjname in ldebug.c calls itself once for each link of `a.b.c...`, and reads the function from
+ * its start each time. A line of 100,000 links is a segmentation fault, of 10,000 links 54 ms that
+ * no hook can stop. (Fixed in 5.4.7 by commit 7923dbbf.) No sane policy has more than a few links.
  *
  * The tokens are those of the manual's section 3.1. What matters of them:
- *  1. '.' and '[' add a link. So do the links within brackets, `a[b.c].d`, as they are followed too.
+ *  1. '.' and '[' add a link. So do the links within brackets, `a[b.c].d`, as they are followed
+ * too.
  *  2. Anything that is no index ends the chain: operators, keywords, calls, constructors, and a
  *     name that begins a statement.
  *  3. Parentheses around an expression do not end it: `(a.b).c` is one chain. */
@@ -127,10 +128,11 @@ static void skip_number(struct scanner *scanner) {
 
 static bool is_keyword(struct text word) {
     static const struct text keywords[] = {
-        TEXT("and"),   TEXT("break"), TEXT("do"),     TEXT("else"), TEXT("elseif"), TEXT("end"),
-        TEXT("false"), TEXT("for"),   TEXT("function"), TEXT("goto"), TEXT("if"),     TEXT("in"),
-        TEXT("local"), TEXT("nil"),   TEXT("not"),    TEXT("or"),   TEXT("repeat"), TEXT("return"),
-        TEXT("then"),  TEXT("true"),  TEXT("until"),  TEXT("while"),
+        TEXT("and"),   TEXT("break"),  TEXT("do"),     TEXT("else"),     TEXT("elseif"),
+        TEXT("end"),   TEXT("false"),  TEXT("for"),    TEXT("function"), TEXT("goto"),
+        TEXT("if"),    TEXT("in"),     TEXT("local"),  TEXT("nil"),      TEXT("not"),
+        TEXT("or"),    TEXT("repeat"), TEXT("return"), TEXT("then"),     TEXT("true"),
+        TEXT("until"), TEXT("while"),
     };
     for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {
         if (text_equal(word, keywords[i])) {

@@ -5,10 +5,11 @@
  *  2. Policy code runs inside lua_pcall only. There is no message handler, no __gc and no __close
  *     of a policy's own, so nothing of a policy runs while an error unwinds or the state closes.
  *  3. Outside of a running budget the allocator never refuses, so the API calls made there cannot
- *     raise. One exception is closed in vm_new: Lua 5.4.4 makes the string "error in error handling"
- *     while no handler is set; it is kept alive here, so that it is always found and never made.
- *  4. Garbage is collected generation by generation: a call's garbage dies young, and what the files
- *     built is not visited again. After a call that was over budget all garbage is collected. */
+ *     raise. One exception is closed in vm_new: Lua 5.4.4 makes the string "error in error
+ * handling" while no handler is set; it is kept alive here, so that it is always found and never
+ * made.
+ *  4. Garbage is collected generation by generation: a call's garbage dies young, and what the
+ * files built is not visited again. After a call that was over budget all garbage is collected. */
 #include "policy/vm.h"
 
 #include "policy/budget.h"
@@ -40,12 +41,13 @@ static int raise_nil(lua_State *lua) {
     return lua_error(lua);
 }
 
-/* Lua 5.4.4 shrinks a stack when an error has been caught, but never in generational mode otherwise. */
+/* Lua 5.4.4 shrinks a stack when an error has been caught, but never in generational mode
+ * otherwise. */
 static void shrink_stack(lua_State *lua) {
     if (lua_checkstack(lua, 2)) {
-        lua_pushcfunction(lua, raise_nil);       // stack: +1
-        (void)lua_pcall(lua, 0, 0, 0);           // stack: +1 error
-        lua_pop(lua, 1);                         // stack: +0
+        lua_pushcfunction(lua, raise_nil); // stack: +1
+        (void)lua_pcall(lua, 0, 0, 0);     // stack: +1 error
+        lua_pop(lua, 1);                   // stack: +0
     }
 }
 
@@ -89,9 +91,9 @@ static int on_panic(lua_State *lua) {
 }
 
 static void keep_string(lua_State *lua, const char *string) {
-    lua_pushstring(lua, string);                    // stack: +1
-    lua_pushboolean(lua, true);                     // stack: +2
-    lua_rawset(lua, LUA_REGISTRYINDEX);             // stack: +0
+    lua_pushstring(lua, string);        // stack: +1
+    lua_pushboolean(lua, true);         // stack: +2
+    lua_rawset(lua, LUA_REGISTRYINDEX); // stack: +0
 }
 
 static void prepare(struct vm *vm) {
@@ -168,10 +170,10 @@ int64_t vm_now_us(lua_State *lua) {
 }
 
 void vm_set_global(struct vm *vm, const char *name) {
-    sandbox_push_globals(vm->lua);     // stack: value globals
-    lua_insert(vm->lua, -2);           // stack: globals value
-    lua_setfield(vm->lua, -2, name);   // stack: globals
-    lua_pop(vm->lua, 1);               // stack: -1
+    sandbox_push_globals(vm->lua);   // stack: value globals
+    lua_insert(vm->lua, -2);         // stack: globals value
+    lua_setfield(vm->lua, -2, name); // stack: globals
+    lua_pop(vm->lua, 1);             // stack: -1
 }
 
 /* --- messages --- */
@@ -260,8 +262,9 @@ bool vm_call(struct vm *vm, int arguments, int results, struct fault *fault) {
     int base = lua_gettop(vm->lua) - arguments - 1;
     bool outermost = !vm->budget.running;
     start(vm, outermost, &vm->limits);
-    int status = lua_pcall(vm->lua, arguments, results, 0); // stack: -(arguments + 1), +results or +1
-    return conclude(vm, outermost, base, status, fault);    // stack: +results or +0
+    int status =
+        lua_pcall(vm->lua, arguments, results, 0);       // stack: -(arguments + 1), +results or +1
+    return conclude(vm, outermost, base, status, fault); // stack: +results or +0
 }
 
 /* --- loading --- */

@@ -175,6 +175,7 @@ static void close_workers(struct worker *workers, unsigned count) {
     free(workers);
 }
 
+/* Readers close before the writer: the last connection to close is the one that may checkpoint. */
 void service_close(struct service *service) {
     if (service->http != NULL) {
         http_close(service->http);
@@ -182,13 +183,13 @@ void service_close(struct service *service) {
     if (service->reload != NULL) {
         reload_close(service->reload);
     }
-    close_workers(service->deciders, service->decider_count);
-    close_workers(service->writers, service->writer_count);
     if (service->auth != NULL) {
         auth_close(service->auth);
     }
     bulk_runner_free(service->bulk);
     scheduler_free(service->scheduler);
+    close_workers(service->deciders, service->decider_count);
+    close_workers(service->writers, service->writer_count);
     metrics_free(service->metrics);
     lock_registry_free(service->locks);
     published_free(service->published);

@@ -7,12 +7,13 @@
  * can change before it writes, whatever isolation level was asked for.
  *
  * Checkpoints are the writer's own work after a commit, never SQLite's: a full log is copied into
- * the file as far as readers let it; only when they have kept it from starting anew for long are
- * they waited for, so the log stays bounded whatever they do, but for one that never ends. */
+ * the file as far as readers let it. Only when they have kept it from starting anew for long are
+ * they waited for, a little; so the log stays bounded but for the time of one very long reader. */
 #include "store/store_sqlite.h"
 
 #define LOG_PAGES      4000  /* 16 MiB: checkpoint */
 #define LOG_PAGES_MOST 32000 /* 128 MiB: wait for readers */
+#define RESTART_MS     100   /* so long */
 
 static const char BEGIN_READ[] = "BEGIN";
 static const char BEGIN_WRITE[] = "BEGIN IMMEDIATE";
@@ -39,17 +40,22 @@ static bool sqlite_begin(struct store *store, enum store_access access, enum iso
 
 /* --- checkpoints --- */
 
+/* Waits for readers to leave the log. If they do not, the next time is when it is twice as long. */
+static void restart_log(struct sqlite_store *self) {
+    sqlite3_busy_timeout(self->sql.database, RESTART_MS);
+    int code = sqlite3_wal_checkpoint_v2(self->sql.database, "main", SQLITE_CHECKPOINT_RESTART,
+                                         NULL, NULL);
+    sqlite3_busy_timeout(self->sql.database, STORE_BUSY_MS);
+    self->log_limit = code == SQLITE_OK ? LOG_PAGES_MOST : 2 * self->log_pages;
+}
+
+/* A failure costs nothing but room: the log grows, and the next commit tries again. */
 static void checkpoint(struct sqlite_store *self) {
-    if (self->log_pages < LOG_PAGES) {
-        return;
-    }
-    bool wait = self->log_pages >= self->log_limit;
-    int mode = wait ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
-    int code = sqlite3_wal_checkpoint_v2(self->sql.database, "main", mode, NULL, NULL);
-    /* A failure costs nothing but room: the log grows, and the next commit tries again. */
-    if (wait) {
-        bool again = code != SQLITE_OK;
-        self->log_limit = again ? self->log_pages + LOG_PAGES : LOG_PAGES_MOST;
+    if (self->log_pages >= self->log_limit) {
+        restart_log(self);
+    } else if (self->log_pages >= LOG_PAGES) {
+        sqlite3_wal_checkpoint_v2(self->sql.database, "main", SQLITE_CHECKPOINT_PASSIVE, NULL,
+                                  NULL);
     }
 }
 

@@ -8,6 +8,8 @@
 #include "store/store_sqlite_names.h"
 #include "store/store_sqlite_sql.h"
 
+#define STORE_BUSY_MS 1000 /* how long another program may hold SQLite's lock */
+
 enum sqlite_phase { PHASE_IDLE, PHASE_READING, PHASE_WRITING };
 
 struct sqlite_store {

@@ -13,7 +13,6 @@
 #include "store/store_sqlite.h"
 #include "store/store_sqlite_wal.h"
 
-#define BUSY_MS        1000       /* how long another program may hold SQLite's lock */
 #define APPLICATION_ID 0x53544154 /* as in schema/sqlite_001.sql */
 
 extern const struct text schema_sqlite_001;
@@ -144,7 +143,7 @@ static bool open_database(struct sqlite_store *self, struct fault *fault) {
         return open_fail(self, fault);
     }
     sqlite3_extended_result_codes(self->sql.database, 1);
-    sqlite3_busy_timeout(self->sql.database, BUSY_MS);
+    sqlite3_busy_timeout(self->sql.database, STORE_BUSY_MS);
     sqlite3_db_config(self->sql.database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !writer, NULL);
     if (sqlite3_exec(self->sql.database, writer ? SET_UP_WRITER : SET_UP_READER, NULL, NULL,
                      NULL) != SQLITE_OK) {
@@ -246,9 +245,16 @@ static bool check_version(struct sqlite_store *self, struct fault *fault) {
 
 /* --- open and close --- */
 
+/* SQLite opens a file that it may not write read-only, without a word. */
+static bool check_writable(struct sqlite_store *self, struct fault *fault) {
+    return sqlite3_db_readonly(self->sql.database, "main") == 0 ||
+           fault_set(fault, FAULT_ENVIRONMENT, "the store %s may not be written by this user",
+                     self->sql.path);
+}
+
 static bool open_writer(struct sqlite_store *self, struct fault *fault) {
-    if (!take_lock(self, fault) || !open_database(self, fault) || !migrate(self, fault) ||
-        !use_log(self, fault)) {
+    if (!take_lock(self, fault) || !open_database(self, fault) || !check_writable(self, fault) ||
+        !migrate(self, fault) || !use_log(self, fault)) {
         return false;
     }
     sqlite_watch_log(self);

@@ -33,7 +33,7 @@ static struct text trace_of(struct arena *arena, const struct js_member *member)
 }
 
 struct where where_of(struct arena *arena, const struct js *data) {
-    struct where where = {.count = data != NULL ? data->object.count : 0};
+    struct where where = {.count = js_is(data, JS_OBJECT) ? data->object.count : 0};
     where.values = ARENA_ARRAY(arena, struct where_value, where.count);
     for (size_t i = 0; i < where.count; i++) {
         const struct js_member *member = &data->object.members[i];
@@ -81,7 +81,8 @@ bool where_fits(const struct where *where, struct arena *scratch, struct text js
     }
     const struct js *data;
     if (!js_parse(scratch, json, &data, fault)) {
-        return false;
+        fault->code = FAULT_STORE_UNAVAILABLE;
+        return fault_within(fault, "the stored data of an entity");
     }
     *fits = has_values(where, data);
     return true;

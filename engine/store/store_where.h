@@ -16,11 +16,11 @@ struct where {
     size_t count;
 };
 
-/* `data` is {path: value} or NULL, and is lent. */
+/* `data` is {path: value} or NULL, and is lent; anything else is taken for NULL. */
 struct where where_of(struct arena *arena, const struct js *data);
 
 /* *fits tells whether all values are there and equal. `json` is canonical. The scratch arena is
- * left dirty. FAULT_BAD_REQUEST: it is not JSON. */
+ * left dirty. FAULT_STORE_UNAVAILABLE: it is not JSON. */
 bool where_fits(const struct where *where, struct arena *scratch, struct text json, bool *fits,
                 struct fault *fault) MUST_CHECK;
 

@@ -127,6 +127,38 @@ static void a_reader_of_an_older_schema_is_told_to_migrate(void **state) {
     fixture->store = open_store(fixture, STORE_WRITER);
 }
 
+/* As nobody (65534), since root may write anything: 0 when the store is refused, as it should be.
+ */
+static int try_without_permission(const struct fixture *fixture) {
+    struct store *store;
+    struct fault fault = FAULT_INIT;
+    if (setgid(65534) != 0 || setuid(65534) != 0) {
+        return 2;
+    }
+    return store_open(fixture->url, STORE_WRITER, &store, &fault) ||
+           fault.code != FAULT_ENVIRONMENT;
+}
+
+static void a_store_that_may_not_be_written_is_refused(void **state) {
+    struct fixture *fixture = *state;
+    int status = -1;
+    if (geteuid() != 0) {
+        skip();
+    }
+    store_close(fixture->store);
+    assert_int_equal(chmod(fixture->directory, 0777), 0);
+    assert_int_equal(chmod(path_in(fixture, "store.db"), 0444), 0);
+    assert_int_equal(unlink(path_in(fixture, "store.db.lock")), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(try_without_permission(fixture));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(unlink(path_in(fixture, "store.db.lock")), 0);
+    fixture->store = open_store(fixture, STORE_WRITER);
+}
+
 static void an_empty_file_becomes_a_store(void **state) {
     struct fixture *fixture = *state;
     struct store *store;
@@ -323,6 +355,9 @@ static void data_that_is_not_json_is_reported(void **state) {
     run_sql(fixture, "store.db", "UPDATE entity SET data = 'nonsense';");
     FAILS(FAULT_STORE_UNAVAILABLE,
           store_read(fixture->store, &fixture->arena, &key, 1, &entity, &fault));
+    struct store_where where = {.data = json(fixture, "{\"a\":null}")};
+    int64_t count;
+    FAILS(FAULT_STORE_UNAVAILABLE, store_count(fixture->store, TASK, &where, &count, &fault));
 }
 
 static void a_broken_chain_shows_what_is_left(void **state) {
@@ -386,6 +421,7 @@ int main(void) {
         TEST(what_is_no_database_is_refused),
         TEST(a_schema_newer_than_the_program_is_refused),
         TEST(a_reader_of_an_older_schema_is_told_to_migrate),
+        TEST(a_store_that_may_not_be_written_is_refused),
         TEST(an_empty_file_becomes_a_store),
         TEST(what_was_committed_outlives_a_crash),
         TEST(a_reader_leaves_the_log_alone),

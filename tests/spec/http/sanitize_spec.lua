@@ -1,5 +1,6 @@
-local http   = require "tests.support.http"
-local server = require "tests.support.server"
+local http     = require "tests.support.http"
+local policies = require "tests.support.policies"
+local server   = require "tests.support.server"
 
 local PII = [[
 return pii { drop = { "password", "token", "secret", "api_key", "ssn", "credit_card" },
@@ -7,7 +8,17 @@ return pii { drop = { "password", "token", "secret", "api_key", "ssn", "credit_c
              redact = { "email", "card", "ssn" } }
 ]]
 
-local ANY = [[ return machine "any" { initial = "A", states = { A = { final = true } } } ]]
+local ANY = [[
+return machine "any" {
+  initial = "A",
+  states = {
+    A = { to = { B = { effect = function() return { emit = { { type = "any.moved", data = { password = "hunter" .. "-emit", deep = { "joe" .. "-emit@example.com" } } } } } end },
+                 C = { guard = function() return false, "Ask joe" .. "-guard@example.com" end },
+                 D = { guard = function() error("joe" .. "-error@example.com is not to be had") end } } },
+    B = {}, C = {}, D = {},
+  },
+}
+]]
 
 describe("sanitize", function()
   local statute
@@ -65,6 +76,23 @@ describe("sanitize", function()
 
   it("cleans text inside metadata too", function()
     assert.is_nil(clean({ note = "ask joe@example.com" }).note:find("joe", 1, true))
+  end)
+
+  it("is done before anything reaches the disk or the log", function()
+    statute:create("any", "a", {})
+    local asked = { comments = "joe-comments@example.com", metadata = { token = "hunter-token", note = "joe-meta@example.com" },
+                    actor = { id = "ann", attributes = { secret = "hunter-secret", mail = "joe-actor@example.com" } } }
+    for _, to in ipairs { "C", "D", "B" } do
+      asked.to = to
+      statute:move("any", "a", asked)
+    end
+    assert.equal("B", statute:read("any", "a").json.state)
+    local written = statute:log()
+    for _, file in ipairs { "/x.db", "/x.db-wal" } do written = written .. (policies.read_file(statute.directory .. file) or "") end
+    for _, secret in ipairs { "hunter-", "joe-" } do
+      local at = written:find(secret, 1, true)
+      assert.is_nil(at, at and written:sub(at, at + 40))
+    end
   end)
 
   it("answers nothing for nothing", function()

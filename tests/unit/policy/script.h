@@ -22,8 +22,7 @@ static inline struct vm *script_vm(void) {
 }
 
 /* Runs a chunk for its results, which are left on the stack. */
-static inline bool script_run(struct vm *vm, struct text source, int results,
-                              struct fault *fault) {
+static inline bool script_run(struct vm *vm, struct text source, int results, struct fault *fault) {
     return vm_load(vm, source, "test.lua", fault) && vm_call(vm, 0, results, fault);
 }
 

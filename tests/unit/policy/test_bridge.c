@@ -78,10 +78,27 @@ static void check_through(struct bridge *bridge, const char *source, const char 
 
 static void what_is_pushed_reads_back_the_same(void **state) {
     static const char *const texts[] = {
-        "true", "false", "0", "-1", "9223372036854775807", "-9223372036854775808", "1.5", "1e+300",
-        "\"\"", "\"text\"", "\"\u00e9\u20ac\U0001F600\"", "[]", "{}", "[[],{},[[]]]",
-        "[1,2,3]", "[null]", "[1,null,null,2,null]", "{\"a\":[],\"b\":{}}",
-        "{\"a\":{\"b\":{\"c\":[1,{\"d\":false}]}}}", "[0,0.5,\"0\",false]", "{\"\":1,\"1\":2}",
+        "true",
+        "false",
+        "0",
+        "-1",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "1.5",
+        "1e+300",
+        "\"\"",
+        "\"text\"",
+        "\"\u00e9\u20ac\U0001F600\"",
+        "[]",
+        "{}",
+        "[[],{},[[]]]",
+        "[1,2,3]",
+        "[null]",
+        "[1,null,null,2,null]",
+        "{\"a\":[],\"b\":{}}",
+        "{\"a\":{\"b\":{\"c\":[1,{\"d\":false}]}}}",
+        "[0,0.5,\"0\",false]",
+        "{\"\":1,\"1\":2}",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         check_through(*state, "return ...", texts[i], texts[i]);
@@ -129,8 +146,8 @@ static void arrays_work_as_any_table(void **state) {
     check_through(*state, "local t = ... table.sort(t) return t", "[3,1,2]", "[1,2,3]");
     check_through(*state, "local t = ... t[#t + 1] = 9 return t", "[1]", "[1,9]");
     check_through(*state, "return table.concat(..., '-')", "[1,2,3]", "\"1-2-3\"");
-    check_through(*state, "local s = 0 for _, v in ipairs(...) do s = s + v end return s", "[1,2,3]",
-                  "6");
+    check_through(*state, "local s = 0 for _, v in ipairs(...) do s = s + v end return s",
+                  "[1,2,3]", "6");
     check_through(*state, "local s = '' for k, v in pairs(...) do s = s .. k .. v end return s",
                   "[7,8]", "\"1728\"");
     check_through(*state, "return { table.unpack(...) }", "[1,2]", "[1,2]");
@@ -154,8 +171,16 @@ static void what_json_cannot_hold_is_named_by_its_path(void **state) {
 static void a_table_is_an_array_or_an_object_but_not_both(void **state) {
     const char *neither = "is neither an array (keys 1, 2, 3...) nor an object (strings)";
     static const char *const tables[] = {
-        "{ 1, 2, x = 3 }", "{ x = 1, [2] = 2 }", "{ [0] = 1 }", "{ 1, nil, 3 }", "{ [2] = 1 }",
-        "{ [1.5] = 1 }",   "{ [true] = 1 }",     "{ [{}] = 1 }", "{ [type] = 1 }", "{ 1, [-1] = 2 }",
+        "{ 1, 2, x = 3 }",
+        "{ x = 1, [2] = 2 }",
+        "{ [0] = 1 }",
+        "{ 1, nil, 3 }",
+        "{ [2] = 1 }",
+        "{ [1.5] = 1 }",
+        "{ [true] = 1 }",
+        "{ [{}] = 1 }",
+        "{ [type] = 1 }",
+        "{ 1, [-1] = 2 }",
         "{ a = 1, b = type, [1] = 1 }",
     };
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
@@ -170,8 +195,9 @@ static void of_several_mistakes_the_first_by_name_is_told(void **state) {
     for (int i = 0; i < 5; i++) {
         struct bridge *other;
         open_bridge((void **)&other);
-        check_through(other, "return { zeta = type, beta = 0/0, gamma = { 1, type }, alpha = { x = "
-                             "type, b = type } }",
+        check_through(other,
+                      "return { zeta = type, beta = 0/0, gamma = { 1, type }, alpha = { x = "
+                      "type, b = type } }",
                       NULL, "alpha.b is a function, which JSON cannot hold");
         close_bridge((void **)&other);
     }
@@ -192,7 +218,8 @@ static void sixty_four_levels_are_the_most(void **state) {
     check_through(*state, "local t = 1 for i = 1, 64 do t = { t } end return #t", NULL, "1");
     const char *deep = through(*state, "local t = 1 for i = 1, 64 do t = { t } end return t", NULL);
     assert_int_equal(strlen(deep), 129);
-    const char *deeper = through(*state, "local t = 1 for i = 1, 65 do t = { t } end return t", NULL);
+    const char *deeper =
+        through(*state, "local t = 1 for i = 1, 65 do t = { t } end return t", NULL);
     assert_non_null(strstr(deeper, "nests over 64 levels deep"));
     const char *endless =
         through(*state, "local t = {} for i = 1, 100000 do t = { t } end return t", NULL);
@@ -204,10 +231,12 @@ static void a_small_table_cannot_become_much_json(void **state) {
     check_through(*state, "local t = {} for i = 1, 60 do t = { a = t, b = t } end return t", NULL,
                   over);
     check_through(*state, "local t = {} for i = 1, 60 do t = { t, t } end return t", NULL, over);
-    check_through(*state, "local s, t = ('x'):rep(1 << 20), {} for i = 1, 20 do t[i] = s end return t",
+    check_through(*state,
+                  "local s, t = ('x'):rep(1 << 20), {} for i = 1, 20 do t[i] = s end return t",
                   NULL, over);
-    check_through(*state, "local s, t = ('x'):rep(1 << 20), {} for i = 1, 20 do t['k' .. i] = s end "
-                          "return t",
+    check_through(*state,
+                  "local s, t = ('x'):rep(1 << 20), {} for i = 1, 20 do t['k' .. i] = s end "
+                  "return t",
                   NULL, over);
 }
 
@@ -271,7 +300,8 @@ static void what_is_read_outlives_the_vm(void **state) {
     struct vm *other = script_vm();
     struct fault fault;
     const struct js *value;
-    assert_true(script_run(other, TEXT("return { name = ('x'):rep(100), list = { 'a' } }"), 1, &fault));
+    assert_true(
+        script_run(other, TEXT("return { name = ('x'):rep(100), list = { 'a' } }"), 1, &fault));
     assert_true(bridge_read(vm_lua(other), 1, &bridge->arena, &value, &fault));
     vm_free(other);
     assert_int_equal(js_text(js_find(value, TEXT("name"))).length, 100);

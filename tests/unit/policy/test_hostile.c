@@ -1,12 +1,13 @@
-/* Policies that mean harm. Every attack is over within 100 ms, is reported as a policy error, and leaves
- * a VM that works and holds no more than before. */
+/* Policies that mean harm. Every attack is over within 100 ms, is reported as a policy error, and
+ * leaves a VM that works and holds no more than before. */
 #include "unit/policy/script.h"
 
 #include <malloc.h>
 
-#define MOST_US    (100 * NOW_MILLISECOND * SCRIPT_SLOWDOWN)
-#define HELD_SLACK ((size_t)192 << 10) /* of which 128 KiB is garbage that need not be collected yet */
-#define ATTEMPTS   5                   /* the machine may be busy with other things */
+#define MOST_US (100 * NOW_MILLISECOND * SCRIPT_SLOWDOWN)
+#define HELD_SLACK                                                                                 \
+    ((size_t)192 << 10) /* of which 128 KiB is garbage that need not be collected yet */
+#define ATTEMPTS 5      /* the machine may be busy with other things */
 
 struct attack {
     const char *name;
@@ -21,7 +22,8 @@ static const struct attack attacks[] = {
     {"an endless goto", "::again:: goto again", false},
     {"endless recursion", "local function f() return 1 + f() end f()", false},
     {"endless recursion with many locals",
-     "local function f(a,b,c,d,e,g,h,i,j,k,l,m,n,o,p,q) local x,y,z,u,v,w=1,2,3,4,5,6 return 1 + f(a,b,c,d,e,g,h,i,j,k,l,m,n,o,p,q) end f()",
+     "local function f(a,b,c,d,e,g,h,i,j,k,l,m,n,o,p,q) local x,y,z,u,v,w=1,2,3,4,5,6 return 1 + "
+     "f(a,b,c,d,e,g,h,i,j,k,l,m,n,o,p,q) end f()",
      false},
     {"endless tail calls", "local function f() return f() end f()", false},
     {"endless mutual recursion",
@@ -44,7 +46,8 @@ static const struct attack attacks[] = {
      false},
     {"deep recursion of pcall", "local function f() return pcall(f) end return f()", true},
     {"branching recursion of pcall", "local function f() pcall(f) pcall(f) end f()", false},
-    {"recursion through pcall and tables", "local function f() return {pcall(f)} end f() f()", true},
+    {"recursion through pcall and tables", "local function f() return {pcall(f)} end f() f()",
+     true},
     {"recursion that catches its own overflow",
      "local function f() local ok = pcall(f) if not ok then f() end end f()", false},
     {"recursion that overflows again and again",
@@ -58,8 +61,8 @@ static const struct attack attacks[] = {
      "for _ in string.gmatch(('a'):rep(24), ('a?'):rep(24) .. ('a'):rep(24)) do end", false},
     {"gsub with exponential backtracking",
      "return string.gsub(('a'):rep(24), ('a?'):rep(24) .. ('a'):rep(24), '')", false},
-    {"find with many greedy runs",
-     "return string.find(('a'):rep(3000), ('.*'):rep(20) .. 'b')", false},
+    {"find with many greedy runs", "return string.find(('a'):rep(3000), ('.*'):rep(20) .. 'b')",
+     false},
     {"find with many lazy runs", "return string.find(('a'):rep(3000), ('.-'):rep(20) .. 'b')",
      false},
     {"find with nested captures of runs",
@@ -69,8 +72,8 @@ static const struct attack attacks[] = {
     {"%b abuse", "return string.gsub(('('):rep(100000), '%b()', '')", false},
     {"%b after runs", "return string.find(('('):rep(3000), '.-.-%b()b')", false},
     {"%f abuse", "return string.find(('a b '):rep(3000), '.-%f[%w].-%f[%W].-%f[z]z')", false},
-    {"back references to long captures",
-     "return string.find(('a'):rep(20000), '(.-)(.-)%1%2b')", false},
+    {"back references to long captures", "return string.find(('a'):rep(20000), '(.-)(.-)%1%2b')",
+     false},
     {"a plain find that nearly matches everywhere",
      "local s = ('a'):rep(1000000) for i = 1, 1e6 do s:find(('a'):rep(1000) .. 'b', 1, true) end",
      false},
@@ -80,11 +83,13 @@ static const struct attack attacks[] = {
      "local function f() return (('aaaa'):gsub('a', f)) end return f()", false},
     {"gsub with a callback that recurses in pcall",
      "local function f() pcall(string.gsub, 'aaaa', 'a', f) end f()", false},
-    {"gsub that doubles for ever",
-     "local s = 'x' while true do s = s:gsub('x', 'xx') end", false},
-    {"gsub with a huge template",
-     "return (('x'):rep(10000):gsub('x', ('y'):rep(10000)))", false},
-    {"gsub of captures of the whole", "return (('x'):rep(10000):gsub('.', '%0%0%0%0%0%0%0'):gsub('(.*)', '%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1'):gsub('(.*)', ('%1'):rep(1000)))", false},
+    {"gsub that doubles for ever", "local s = 'x' while true do s = s:gsub('x', 'xx') end", false},
+    {"gsub with a huge template", "return (('x'):rep(10000):gsub('x', ('y'):rep(10000)))", false},
+    {"gsub of captures of the whole",
+     "return (('x'):rep(10000):gsub('.', '%0%0%0%0%0%0%0'):gsub('(.*)', "
+     "'%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1%1'):gsub('(.*)', "
+     "('%1'):rep(1000)))",
+     false},
     {"gmatch for ever over a growing string",
      "local s = 'a' while true do for w in s:gmatch('.') do s = s .. w end end", false},
     /* --- strings --- */
@@ -102,20 +107,24 @@ static const struct attack attacks[] = {
     {"concatenation of 4 MB strings, which fit",
      "local s = ('x'):rep(4096):rep(256) while true do local t = s .. s .. s .. s end", false},
     {"concatenation in pcall",
-     "local s = ('x'):rep(4096):rep(1280) while true do pcall(function() return s .. s .. s .. s end) end",
+     "local s = ('x'):rep(4096):rep(1280) while true do pcall(function() return s .. s .. s .. s "
+     "end) end",
      false},
     {"comparison of long strings",
      "local a, b = ('x'):rep(4096):rep(1280) .. 'a', ('x'):rep(4096):rep(1280) .. 'a' local n = 0 "
      "while a == b do n = n + 1 end",
      false},
     {"ordering of long strings",
-     "local a, b = ('x'):rep(4096):rep(1280) .. 'a', ('x'):rep(4096):rep(1280) .. 'b' while a < b do end", false},
+     "local a, b = ('x'):rep(4096):rep(1280) .. 'a', ('x'):rep(4096):rep(1280) .. 'b' while a < b "
+     "do end",
+     false},
     {"arithmetic on long strings of digits",
-     "local a = ('1'):rep(4096):rep(1280) while true do pcall(function() return a + 1 end) end", false},
+     "local a = ('1'):rep(4096):rep(1280) while true do pcall(function() return a + 1 end) end",
+     false},
     {"bitwise arithmetic on long strings of digits",
      "local a = ('0'):rep(4096):rep(1280) while true do local b = a | 1 end", false},
-    {"tonumber of long strings", "local a = ('1'):rep(4096):rep(1280) while true do tonumber(a) end",
-     false},
+    {"tonumber of long strings",
+     "local a = ('1'):rep(4096):rep(1280) while true do tonumber(a) end", false},
     {"tonumber with a base of long strings",
      "local a = ('1'):rep(4096):rep(1280) while true do tonumber(a, 2) end", false},
     {"long strings as keys",
@@ -125,14 +134,17 @@ static const struct attack attacks[] = {
     {"sub for ever", "local s = ('x'):rep(4096):rep(256) while true do s:sub(2) end", false},
     {"byte of a long string", "return ('x'):rep(4096):rep(2048):byte(1, -1)", false},
     {"byte for ever", "local s = ('x'):rep(100000) while true do s:byte(1, -1) end", false},
-    {"char of many", "local t = {} for i = 1, 50000 do t[i] = 65 end while true do "
-                     "string.char(table.unpack(t)) end", false},
+    {"char of many",
+     "local t = {} for i = 1, 50000 do t[i] = 65 end while true do "
+     "string.char(table.unpack(t)) end",
+     false},
     {"format with wide fields", "while true do string.format('%99.99f', 1e308) end", false},
     {"format of a long format", "return string.format(('%99.99f'):rep(100000), 1)", false},
     {"format of many long strings",
-     "local s = ('x'):rep(4096):rep(1024) return string.format('%s%s%s%s%s%s', s, s, s, s, s, s)", false},
-    {"format with %q", "local s = ('\\0'):rep(4096):rep(1024) while true do string.format('%q', s) end",
+     "local s = ('x'):rep(4096):rep(1024) return string.format('%s%s%s%s%s%s', s, s, s, s, s, s)",
      false},
+    {"format with %q",
+     "local s = ('\\0'):rep(4096):rep(1024) while true do string.format('%q', s) end", false},
     {"format with %q of quotes", "return #string.format('%q', ('\"'):rep(4096):rep(2304))", false},
     {"pack to a gigabyte", "return string.pack('c1000000000', '')", false},
     {"pack of many pads", "return string.pack(('c65535'):rep(1000), '')", false},
@@ -145,7 +157,8 @@ static const struct attack attacks[] = {
      "local t = {} for i = 1, 50000 do t[i] = 0x10FFFF end while true do "
      "utf8.char(table.unpack(t)) end",
      false},
-    {"utf8.codepoint of a long string", "return utf8.codepoint(('x'):rep(4096):rep(1280), 1, -1)", false},
+    {"utf8.codepoint of a long string", "return utf8.codepoint(('x'):rep(4096):rep(1280), 1, -1)",
+     false},
     {"utf8.len of a long string",
      "local s = ('x'):rep(4096):rep(1280) while true do utf8.len(s) end", false},
     {"utf8.offset of a long string",
@@ -160,10 +173,12 @@ static const struct attack attacks[] = {
     /* --- tables --- */
     {"table.concat of a huge range", "return table.concat({}, '', 1, 1 << 60)", false},
     {"table.concat of one long string",
-     "local s, t = ('x'):rep(4096):rep(256), {} for i = 1, 1000 do t[i] = s end return table.concat(t)",
+     "local s, t = ('x'):rep(4096):rep(256), {} for i = 1, 1000 do t[i] = s end return "
+     "table.concat(t)",
      false},
     {"table.concat with a long separator",
-     "local t = {} for i = 1, 1000 do t[i] = 1 end return table.concat(t, ('x'):rep(4096):rep(256))",
+     "local t = {} for i = 1, 1000 do t[i] = 1 end return table.concat(t, "
+     "('x'):rep(4096):rep(256))",
      false},
     {"table.move over a huge range", "table.move({}, 1, 10000000000, 2)", false},
     {"table.move over a huge range into another", "table.move({}, 1, 1 << 62, 1, {})", false},
@@ -194,10 +209,12 @@ static const struct attack attacks[] = {
      "local function f(...) while true do local function g() end g(...) end end "
      "f(table.unpack({}, 1, 900000))",
      false},
-    {"packing for ever", "local t = table.pack(table.unpack({}, 1, 50000)) "
-                         "while true do table.pack(table.unpack(t, 1, 50000)) end", false},
-    {"table.sort of a million",
-     "local t = {} for i = 1, 1000000 do t[i] = -i end table.sort(t)", false},
+    {"packing for ever",
+     "local t = table.pack(table.unpack({}, 1, 50000)) "
+     "while true do table.pack(table.unpack(t, 1, 50000)) end",
+     false},
+    {"table.sort of a million", "local t = {} for i = 1, 1000000 do t[i] = -i end table.sort(t)",
+     false},
     {"table.sort of as many as fit",
      "local t = {} for i = 1, 40000 do t[i] = i * 7919 % 40009 end table.sort(t) "
      "while true do table.sort(t) end",
@@ -231,14 +248,14 @@ static const struct attack attacks[] = {
      "while true do next(t) end",
      false},
     {"pairs that adds keys", "local t = {a = 1} for k in pairs(t) do t[k .. 'a'] = 1 end", false},
-    {"pairs over an array that grows",
-     "local t = {1} for i in pairs(t) do t[i + 1] = 1 end", false},
+    {"pairs over an array that grows", "local t = {1} for i in pairs(t) do t[i + 1] = 1 end",
+     false},
     {"ipairs over an array that grows", "local t = {1} for i in ipairs(t) do t[i + 1] = 1 end",
      false},
-    {"keys that collide",
-     "local t = {} for i = 1, 1e6 do t[i * 8388607] = i end", false},
+    {"keys that collide", "local t = {} for i = 1, 1e6 do t[i * 8388607] = i end", false},
     {"keys that collide in a table that does not grow",
-     "local t, n = {}, 16383 for i = 1, 8000 do t[i * n] = i end while true do local x = t[n * 9000] "
+     "local t, n = {}, 16383 for i = 1, 8000 do t[i * n] = i end while true do local x = t[n * "
+     "9000] "
      "end",
      false},
     {"rehashing for ever",
@@ -250,10 +267,10 @@ static const struct attack attacks[] = {
     {"a chain of tables", "local t while true do t = {t} end", false},
     {"a chain of tables with names", "local t while true do t = {next = t, a = 1, b = 2} end",
      false},
-    {"many closures",
-     "local t = {} while true do local x t[#t + 1] = function() return x end end", false},
-    {"a chain of closures",
-     "local f while true do local g = f f = function() return g end end", false},
+    {"many closures", "local t = {} while true do local x t[#t + 1] = function() return x end end",
+     false},
+    {"a chain of closures", "local f while true do local g = f f = function() return g end end",
+     false},
     {"many strings", "local t, i = {}, 0 while true do i = i + 1 t[i] = 'string ' .. i end", false},
     {"many strings at once",
      "local t, s = {}, ('x'):rep(1 << 16) for i = 1, 1e6 do t[i] = s .. i end", false},
@@ -266,8 +283,8 @@ static const struct attack attacks[] = {
      false},
     {"much alive and little room, in pcall",
      "local t = {} pcall(function() while true do t[#t + 1] = {} end end) return 'alive'", false},
-    {"iterators of gmatch for ever",
-     "local t = {} while true do t[#t + 1] = ('x'):gmatch('x') end", false},
+    {"iterators of gmatch for ever", "local t = {} while true do t[#t + 1] = ('x'):gmatch('x') end",
+     false},
     {"functions of pairs for ever",
      "local t, s = {}, {a = 1, b = 2, c = 3, d = 4, e = 5} while true do t[#t + 1] = pairs(s) end",
      false},
@@ -287,8 +304,7 @@ static const struct attack attacks[] = {
     {"error with a huge level", "error('x', 1 << 62)", false},
     {"error in pcall of a long string for ever",
      "local s = ('x'):rep(4096):rep(256) while true do pcall(error, s) end", false},
-    {"an error in a function with a long name",
-     "local t = {} t[('x'):rep(1000)]()", false},
+    {"an error in a function with a long name", "local t = {} t[('x'):rep(1000)]()", false},
     {"assert with a table", "assert(false, {})", false},
     {"assert with nothing", "assert(nil)", false},
     /* --- reads --- */

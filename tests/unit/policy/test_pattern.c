@@ -155,9 +155,8 @@ static struct text make_subject(struct generator *generator, char *subject) {
     static const char alphabet[] = "aaaaabbbbccc ()10.%-\xE9\x80Z\n]";
     size_t length = roll(generator, 20);
     for (size_t i = 0; i < length; i++) {
-        subject[i] = roll(generator, 30) == 0
-                         ? (char)roll(generator, 256)
-                         : alphabet[roll(generator, sizeof alphabet - 1)];
+        subject[i] = roll(generator, 30) == 0 ? (char)roll(generator, 256)
+                                              : alphabet[roll(generator, sizeof alphabet - 1)];
     }
     return (struct text){subject, length};
 }
@@ -274,9 +273,9 @@ static void every_class_has_the_bytes_that_luas_own_has(void **state) {
 static void a_malformed_pattern_is_refused_in_luas_words(void **state) {
     (void)state;
     static const char *const patterns[] = {
-        "%",    "a%",   "[",     "[a",   "[]",   "[^]",     "[a%", "[a%]", "%b",    "%bx",
-        "%f",   "%fa",  "(",     "(a",   ")",    "a)",      "()(", "%1",   "(a)%2", "(a%1)",
-        "%0",   "(()",  "[%",    "%f[",  "[^",   "((a)%1",
+        "%",     "a%",    "[",   "[a",  "[]", "[^]", "[a%", "[a%]",   "%b",
+        "%bx",   "%f",    "%fa", "(",   "(a", ")",   "a)",  "()(",    "%1",
+        "(a)%2", "(a%1)", "%0",  "(()", "[%", "%f[", "[^",  "((a)%1",
     };
     struct pair pair;
     open_pair(&pair);
@@ -289,8 +288,9 @@ static void a_malformed_pattern_is_refused_in_luas_words(void **state) {
 
 static void a_match_at_the_edges_of_the_subject_is_as_luas_own(void **state) {
     (void)state;
-    static const char *const patterns[] = {"", "a*", "a-", "()", "^", "$", "^$", "a?$", "%f[%z]",
-                                           ".-b", "%f[%w]%w+", "^a", "()a()", "(a*)(b*)"};
+    static const char *const patterns[] = {"",          "a*", "a-",    "()",      "^",
+                                           "$",         "^$", "a?$",   "%f[%z]",  ".-b",
+                                           "%f[%w]%w+", "^a", "()a()", "(a*)(b*)"};
     static const char *const subjects[] = {"", "a", "aa", "baab", "abc abc", "b"};
     struct pair pair;
     open_pair(&pair);
@@ -334,10 +334,11 @@ static void a_callback_may_match_while_it_is_called(void **state) {
 }
 
 static void an_iterator_of_matches_may_outlive_its_loop(void **state) {
-    script_check(*state,
-                 "local next_word = ('one two'):gmatch('%a+')\n"
-                 "return next_word() .. next_word() .. select('#', next_word()) .. select('#', next_word())",
-                 "onetwo00");
+    script_check(
+        *state,
+        "local next_word = ('one two'):gmatch('%a+')\n"
+        "return next_word() .. next_word() .. select('#', next_word()) .. select('#', next_word())",
+        "onetwo00");
 }
 
 int main(void) {

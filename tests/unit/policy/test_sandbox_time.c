@@ -26,15 +26,18 @@ static void to_utc_refuses_what_it_cannot_mean(void **state) {
     script_check_has(*state, "time.to_utc('2025-10-01T09:00:00', 330.0)", "-720..840");
     script_check_has(*state, "time.to_utc('2025-10-01T09:00:00', nil)", "-720..840");
     script_check_has(*state, "time.to_utc('2025-10-01T09:00:00+01:00', 60)", "offset");
-    script_check_has(*state, "time.to_utc('2025-13-01T09:00:00', 60)", "bad argument #1 to 'to_utc'");
+    script_check_has(*state, "time.to_utc('2025-13-01T09:00:00', 60)",
+                     "bad argument #1 to 'to_utc'");
     script_check_has(*state, "time.to_utc(5, 60)", "a local datetime, as a string");
-    script_check_has(*state, "time.to_utc('2025-10-01T09:00:00', 0, 'soon')", "invalid option 'soon'");
+    script_check_has(*state, "time.to_utc('2025-10-01T09:00:00', 0, 'soon')",
+                     "invalid option 'soon'");
     script_check_has(*state, "time.to_utc('2025-10-01T09:00:00', 'Asia/Kolkata')",
                      "zones are not supported by this build");
 }
 
 static void an_instant_becomes_local_with_its_offset(void **state) {
-    script_check(*state, "return time.to_local(1759289400000000, 330)", "2025-10-01T09:00:00+05:30");
+    script_check(*state, "return time.to_local(1759289400000000, 330)",
+                 "2025-10-01T09:00:00+05:30");
     script_check(*state, "return time.to_local('2025-10-01T03:30:00Z', -90)",
                  "2025-10-01T02:00:00-01:30");
     script_check(*state, "return time.to_local(0, 0)", "1970-01-01T00:00:00Z");
@@ -51,7 +54,8 @@ static void offsets_have_names(void **state) {
 }
 
 #define SHOW(table)                                                                                \
-    "local o = '' for k, v in pairs(" table ") do o = o .. k .. '=' .. tostring(v) .. ' ' end return o"
+    "local o = '' for k, v in pairs(" table                                                        \
+    ") do o = o .. k .. '=' .. tostring(v) .. ' ' end return o"
 
 static void offset_info_tells_all_of_an_offset(void **state) {
     script_check(*state, SHOW("time.offset_info(330)"),
@@ -62,7 +66,8 @@ static void offset_info_tells_all_of_an_offset(void **state) {
 }
 
 static void parse_gives_the_instant_and_the_offset(void **state) {
-    script_check(*state, "local t, o = time.parse('2025-10-01T09:00:00+05:30') return t .. ' ' .. o",
+    script_check(*state,
+                 "local t, o = time.parse('2025-10-01T09:00:00+05:30') return t .. ' ' .. o",
                  "1759289400000000 330");
     script_check_has(*state, "time.parse('2025-10-01T09:00:00')", "offset");
     script_check_has(*state, "time.parse('yesterday')", "bad argument #1 to 'parse'");

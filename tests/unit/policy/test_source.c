@@ -46,28 +46,43 @@ static void a_chain_of_64_links_is_fine_and_of_65_is_not(void **state) {
 static void no_way_of_writing_a_long_chain_gets_past(void **state) {
     (void)state;
     static const char *const links[] = {
-        ".x --[[ ( ]] ", ".x--(\n", "[1 + 1]", "[-b]", "[b.c]", "[#b .. c]", "[ [[(]] ]", ".x.x",
-        "[(b)]", "[b or c]", "[0xe+1]", "[1e+1]", "[function() end]", "[{}]", "[f(1, 2)]",
-        "['\\'(']", "[\"\\\"(\"]", "['\\z\n (']", "[ [==[ ]] ( ]==] ]", "[...]", "[b\n.c]",
+        ".x --[[ ( ]] ",      ".x--(\n", "[1 + 1]",   "[-b]",     "[b.c]",       "[#b .. c]",
+        "[ [[(]] ]",          ".x.x",    "[(b)]",     "[b or c]", "[0xe+1]",     "[1e+1]",
+        "[function() end]",   "[{}]",    "[f(1, 2)]", "['\\'(']", "[\"\\\"(\"]", "['\\z\n (']",
+        "[ [==[ ]] ( ]==] ]", "[...]",   "[b\n.c]",
     };
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
         check_refused(repeated("return a", links[i], 70, " + 1"), "chain");
     }
-    check_refused(repeated("return ((((((a.x.x.x.x.x.x.x.x.x.x).x.x.x.x.x.x.x.x.x.x).x.x.x.x.x.x.x.x)"
-                           ".x.x.x.x.x.x.x.x.x.x.x.x).x.x.x.x.x.x.x.x.x.x).x.x.x.x.x.x.x.x.x.x)",
-                           ".x", 10, ""),
-                  "chain");
+    check_refused(
+        repeated("return ((((((a.x.x.x.x.x.x.x.x.x.x).x.x.x.x.x.x.x.x.x.x).x.x.x.x.x.x.x.x)"
+                 ".x.x.x.x.x.x.x.x.x.x.x.x).x.x.x.x.x.x.x.x.x.x).x.x.x.x.x.x.x.x.x.x)",
+                 ".x", 10, ""),
+        "chain");
     check_refused(repeated("return a.b[", "c.d[", 40, ""), "chain");
 }
 
 static void ordinary_code_however_long_is_fine(void **state) {
     (void)state;
     static const char *const lines[] = {
-        "local x = a.b.c\n", "f(a.b) g(c.d) h.i(j.k)\n", "t.x = t.y + t.z\n", "a.b.c = 1 d.e.f = 2 ",
-        "t.x.y() t.x.y() ", "f 'x' g.h 'y' ", "f{a.b} ", "-- a.b.c.d.e.f.g.h\n", "s = '....[[[['\n",
-        "x = [[.....]]\n", "::l:: goto l ", "if a.b then c.d() elseif e.f then g.h() end ",
-        "local function f(...) return ... end ", "x = a .. b .. c ", "a:b():c():d() ", "x = 1.5 .. .5 ",
-        "t = {a.b, c.d, [e.f] = g.h} ", "--[==[ a.b ]==]\n",
+        "local x = a.b.c\n",
+        "f(a.b) g(c.d) h.i(j.k)\n",
+        "t.x = t.y + t.z\n",
+        "a.b.c = 1 d.e.f = 2 ",
+        "t.x.y() t.x.y() ",
+        "f 'x' g.h 'y' ",
+        "f{a.b} ",
+        "-- a.b.c.d.e.f.g.h\n",
+        "s = '....[[[['\n",
+        "x = [[.....]]\n",
+        "::l:: goto l ",
+        "if a.b then c.d() elseif e.f then g.h() end ",
+        "local function f(...) return ... end ",
+        "x = a .. b .. c ",
+        "a:b():c():d() ",
+        "x = 1.5 .. .5 ",
+        "t = {a.b, c.d, [e.f] = g.h} ",
+        "--[==[ a.b ]==]\n",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         check_fine(repeated("", lines[i], 500, ""));

@@ -115,8 +115,10 @@ static void a_spent_budget_cannot_be_caught(void **state) {
         "pcall(function() while true do end end) return 'caught'",
         "while true do pcall(function() while true do end end) end",
         "pcall(pcall, pcall, function() while true do end end) return 'caught'",
-        "local _ = ('x'):gsub('x', function() pcall(function() while true do end end) end) return 'caught'",
-        "table.sort({1, 2}, function() pcall(function() while true do end end) end) return 'caught'",
+        "local _ = ('x'):gsub('x', function() pcall(function() while true do end end) end) return "
+        "'caught'",
+        "table.sort({1, 2}, function() pcall(function() while true do end end) end) return "
+        "'caught'",
         "for k in pcall, function() while true do end end do end return 'caught'",
     };
     for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
@@ -242,8 +244,9 @@ static void memory_is_limited_by_what_a_call_adds(void **state) {
     const char *spent = "test.lua:1: over budget: more than 16384 KiB of memory";
     script_check(*state, "return #('x'):rep(4096):rep(1900)", "7782400");
     script_check(*state, "local s = ('x'):rep(4096):rep(2500) return #(s .. s)", spent);
-    script_check(*state, "local s = ('x'):rep(4096):rep(2500) pcall(function() return s .. s end) "
-                         "return 'caught'",
+    script_check(*state,
+                 "local s = ('x'):rep(4096):rep(2500) pcall(function() return s .. s end) "
+                 "return 'caught'",
                  spent);
     lua_State *lua = vm_lua(*state);
     luaL_checkstack(lua, 2, NULL);
@@ -255,14 +258,16 @@ static void memory_is_limited_by_what_a_call_adds(void **state) {
 static void garbage_is_not_memory(void **state) {
     script_check(*state, "for i = 1, 100 do local s = ('x'):rep(4096):rep(100) end return 'done'",
                  "done");
-    script_check(*state, "local s = ('x'):rep(4096):rep(1900) s = nil "
-                         "return #('y'):rep(4096):rep(1900)",
+    script_check(*state,
+                 "local s = ('x'):rep(4096):rep(1900) s = nil "
+                 "return #('y'):rep(4096):rep(1900)",
                  "7782400");
 }
 
 static void all_that_a_call_allocates_is_limited_too(void **state) {
-    script_check(*state, "local s = ('x'):rep(4096):rep(250) "
-                         "while true do local t = s .. 'x' end",
+    script_check(*state,
+                 "local s = ('x'):rep(4096):rep(250) "
+                 "while true do local t = s .. 'x' end",
                  "test.lua:1: over budget: more than 131072 KiB allocated in all");
 }
 
@@ -312,7 +317,8 @@ static void a_call_that_runs_out_of_memory_anywhere_is_a_policy_error(void **sta
         "for w in s:gmatch('%d+') do out[#out + 1] = w end\n"
         "local function deep(n) return n > 0 and 1 + deep(n - 1) or 0 end\n"
         "out[#out + 1] = time.format(time.parse('2025-10-01T09:00:00+05:30'))\n"
-        "return table.concat(out, ' ', 1, 6) .. deep(50) .. string.pack('z', s):len() .. utf8.char(8364)";
+        "return table.concat(out, ' ', 1, 6) .. deep(50) .. string.pack('z', s):len() .. "
+        "utf8.char(8364)";
     int failures = 0;
     for (size_t bytes = 0;; bytes += 48) {
         struct clock clock = {0, 0, 0};
@@ -346,7 +352,8 @@ static void a_mistake_is_reported_with_file_and_line(void **state) {
     check_fault(*state, "local x =\n\n= 1", "test.lua:3: unexpected symbol near '='");
     check_fault(*state, "if x then", "test.lua:1: 'end' expected near <eof>");
     check_fault(*state, "x = '\xFF\n'", "test.lua:1: unfinished string near ''?'");
-    check_fault(*state, "goto nowhere", "test.lua:1: no visible label 'nowhere' for <goto> at line 1");
+    check_fault(*state, "goto nowhere",
+                "test.lua:1: no visible label 'nowhere' for <goto> at line 1");
     struct fault fault;
     assert_false(vm_load(*state, TEXT("("), "lib/long/path/name.lua", &fault));
     assert_string_equal(fault.message, "lib/long/path/name.lua:1: unexpected symbol near <eof>");
