@@ -255,6 +255,27 @@ const struct js *js_find(const struct js *object, struct text key) {
     return has_key_at(object, at, key) ? object->object.members[at].value : NULL;
 }
 
+const struct js *js_find_path(const struct js *object, struct text path) {
+    const char *dot;
+    while (object != NULL && (dot = memchr(path.bytes, '.', path.length)) != NULL) {
+        struct text head = {path.bytes, (size_t)(dot - path.bytes)};
+        object = js_find(object, head);
+        path = (struct text){dot + 1, path.length - head.length - 1};
+    }
+    return js_find(object, path);
+}
+
+bool js_holds(const struct js *object, const struct js *wanted) {
+    for (size_t i = 0; js_is(wanted, JS_OBJECT) && i < wanted->object.count; i++) {
+        const struct js_member *member = &wanted->object.members[i];
+        const struct js *value = js_find_path(object, member->key);
+        if (value == NULL || !js_equal(value, member->value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool js_is(const struct js *value, enum js_type type) {
     return value != NULL && value->type == type;
 }

@@ -62,6 +62,11 @@ const struct js *js_copy(struct arena *arena, const struct js *value);
 
 /* --- reading --- (all accept NULL values and answer NULL, false or none) */
 const struct js *js_find(const struct js *object, struct text key);
+/* "a.b": the member b of the member a. */
+const struct js *js_find_path(const struct js *object, struct text path);
+/* Whether for every {path: value} of `wanted` the object has an equal value there; a NULL `wanted`
+ * wants nothing. */
+bool js_holds(const struct js *object, const struct js *wanted);
 bool js_is(const struct js *value, enum js_type type);
 bool js_is_bool(const struct js *value);
 struct text js_text(const struct js *value);           /* TEXT_NONE unless a string */

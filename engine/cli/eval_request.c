@@ -250,17 +250,6 @@ static bool find(void *context, struct arena *arena, struct text machine, struct
     return true;
 }
 
-/* The value at a dotted path, as the store's data filter reads it. */
-static const struct js *at_path(const struct js *data, struct text path) {
-    const char *dot;
-    while (data != NULL && (dot = memchr(path.bytes, '.', path.length)) != NULL) {
-        struct text head = {path.bytes, (size_t)(dot - path.bytes)};
-        data = js_find(data, head);
-        path = (struct text){dot + 1, path.length - head.length - 1};
-    }
-    return js_find(data, path);
-}
-
 static bool has_state(const struct entity *entity, const struct text *states, size_t count) {
     for (size_t i = 0; i < count; i++) {
         if (text_equal(entity->state, states[i])) {
@@ -268,16 +257,6 @@ static bool has_state(const struct entity *entity, const struct text *states, si
         }
     }
     return count == 0;
-}
-
-static bool has_data(const struct entity *entity, const struct js *where) {
-    for (size_t i = 0; where != NULL && i < where->object.count; i++) {
-        const struct js *value = at_path(entity->data, where->object.members[i].key);
-        if (value == NULL || !js_equal(value, where->object.members[i].value)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static bool count(void *context, struct text machine, const struct text *states, size_t state_count,
@@ -289,7 +268,7 @@ static bool count(void *context, struct text machine, const struct text *states,
         const struct entity *entity =
             i < request->other_count ? &request->others[i] : &request->entity;
         *out += entity->exists && text_equal(entity->machine, machine) &&
-                has_state(entity, states, state_count) && has_data(entity, where);
+                has_state(entity, states, state_count) && js_holds(entity->data, where);
     }
     return true;
 }

@@ -14,17 +14,6 @@ static bool find(void *context, struct arena *arena, struct text machine, struct
     return true;
 }
 
-/* The value at a dotted path, as the store's data filter reads it. */
-static const struct js *at_path(const struct js *data, struct text path) {
-    const char *dot;
-    while (data != NULL && (dot = memchr(path.bytes, '.', path.length)) != NULL) {
-        struct text head = {path.bytes, (size_t)(dot - path.bytes)};
-        data = js_find(data, head);
-        path = (struct text){dot + 1, path.length - head.length - 1};
-    }
-    return js_find(data, path);
-}
-
 static bool has_state(const struct store_where *where, struct text state) {
     for (size_t i = 0; i < where->state_count; i++) {
         if (text_equal(where->states[i], state)) {
@@ -35,17 +24,7 @@ static bool has_state(const struct store_where *where, struct text state) {
 }
 
 static bool matches(const struct entity *entity, const struct store_where *where) {
-    if (!entity->exists || !has_state(where, entity->state)) {
-        return false;
-    }
-    for (size_t i = 0; where->data != NULL && i < where->data->object.count; i++) {
-        const struct js_member *member = &where->data->object.members[i];
-        const struct js *value = at_path(entity->data, member->key);
-        if (value == NULL || !js_equal(value, member->value)) {
-            return false;
-        }
-    }
-    return true;
+    return entity->exists && has_state(where, entity->state) && js_holds(entity->data, where->data);
 }
 
 static int64_t changes_since(const struct work *work, struct text machine,

@@ -40,7 +40,7 @@ void budget_init(struct budget *budget, struct now now);
 
 /* The lua_Alloc of the state; its context is the budget. Ends the process on no memory outside of a
  * running budget. */
-void *budget_alloc(void *budget, void *block, size_t old_bytes, size_t new_bytes);
+void *budget_alloc(void *context, void *block, size_t old_bytes, size_t new_bytes);
 
 void budget_start(struct budget *budget, const struct policy_limits *limits);
 

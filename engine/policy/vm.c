@@ -73,11 +73,18 @@ static void collect_young(struct vm *vm) {
     }
 }
 
+/* What a collection during the call has kept may be garbage now. */
+static bool has_garbage(const struct budget *budget) {
+    size_t kept_bytes = budget->kept_bytes < budget->held_before_bytes ? budget->kept_bytes
+                                                                       : budget->held_before_bytes;
+    return budget->held_bytes > kept_bytes + YOUNG_BYTES;
+}
+
 static void collect(struct vm *vm, bool untidy) {
     if (untidy) {
         collect_all(vm);
         budget_settle(&vm->budget);
-    } else if (vm->budget.held_bytes > vm->budget.kept_bytes + YOUNG_BYTES) {
+    } else if (has_garbage(&vm->budget)) {
         collect_young(vm);
     }
 }

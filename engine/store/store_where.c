@@ -53,19 +53,9 @@ static bool has_traces(const struct where *where, struct text json) {
     return true;
 }
 
-static const struct js *at_path(const struct js *data, struct text path) {
-    const char *dot;
-    while (data != NULL && (dot = memchr(path.bytes, '.', path.length)) != NULL) {
-        struct text head = {path.bytes, (size_t)(dot - path.bytes)};
-        data = js_find(data, head);
-        path = (struct text){dot + 1, path.length - head.length - 1};
-    }
-    return js_find(data, path);
-}
-
 static bool has_values(const struct where *where, const struct js *data) {
     for (size_t i = 0; i < where->count; i++) {
-        const struct js *value = at_path(data, where->values[i].path);
+        const struct js *value = js_find_path(data, where->values[i].path);
         if (value == NULL || !js_equal(value, where->values[i].value)) {
             return false;
         }

@@ -1,5 +1,5 @@
 /* What every store promises about transactions, entities, chains and opening. */
-#include "contract/store_fixture.h"
+#include "support/store_fixture.h"
 
 #include <sys/wait.h>
 

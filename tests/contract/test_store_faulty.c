@@ -1,5 +1,5 @@
 /* The store that fails on purpose keeps the promises of store_faulty.h, whatever is behind it. */
-#include "contract/store_fixture.h"
+#include "support/store_fixture.h"
 
 #include "support/store_faulty.h"
 

@@ -1,5 +1,5 @@
 /* What every store promises about answers, deadlines, policies, API keys and bulk work. */
-#include "contract/store_fixture.h"
+#include "support/store_fixture.h"
 
 /* --- answers --- */
 

@@ -1,5 +1,5 @@
 /* What every store promises about lists, counts and pages of entities. */
-#include "contract/store_fixture.h"
+#include "support/store_fixture.h"
 
 struct list {
     struct entity *items;

@@ -1,5 +1,5 @@
 /* What every store promises about audit records: history and search. */
-#include "contract/store_fixture.h"
+#include "support/store_fixture.h"
 
 /* The sequences found, or the entities, joined by blanks. */
 static const char *sequences(struct fixture *fixture, struct found found) {

@@ -1,6 +1,6 @@
 /* What only the SQLite store promises: its files, its one writer, its log, and how it meets a disk
  * that is full, broken or held by another program. SQLite itself serves as that other program. */
-#include "contract/store_fixture.h"
+#include "support/store_fixture.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* Readers in other threads beside a busy writer: whatever moment they see is whole. Every batch
  * takes some entities out of a state and as many into it, so that sums and chains hold at every
  * moment. */
-#include "contract/store_fixture.h"
+#include "support/store_fixture.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

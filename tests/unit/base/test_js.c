@@ -634,8 +634,28 @@ static void a_patch_of_nothing_makes_an_object_without_nulls(void **state) {
 
 #define WITH_ARENA(test) cmocka_unit_test_setup_teardown(test, make_arena, drop_arena)
 
+static void a_path_goes_through_members(void **state) {
+    (void)state;
+    const struct js *value = parse("{\"a\":{\"b\":{\"c\":1}},\"x\":[]}");
+    assert_int_equal(js_find_path(value, TEXT("a.b.c"))->integer, 1);
+    assert_null(js_find_path(value, TEXT("a.c.b")));
+    assert_null(js_find_path(value, TEXT("x.0")));
+    assert_null(js_find_path(NULL, TEXT("a")));
+}
+
+static void an_object_holds_what_equals_at_every_path(void **state) {
+    (void)state;
+    const struct js *value = parse("{\"a\":{\"b\":1},\"c\":\"d\"}");
+    assert_true(js_holds(value, parse("{\"a.b\":1.0,\"c\":\"d\"}")));
+    assert_false(js_holds(value, parse("{\"a.b\":1,\"c\":\"e\"}")));
+    assert_false(js_holds(value, parse("{\"missing\":null}")));
+    assert_true(js_holds(value, NULL));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        WITH_ARENA(a_path_goes_through_members),
+        WITH_ARENA(an_object_holds_what_equals_at_every_path),
         WITH_ARENA(every_type_is_parsed),
         WITH_ARENA(integers_are_exact_to_the_last_bit),
         WITH_ARENA(minus_zero_reads_as_zero),

@@ -264,6 +264,22 @@ static void garbage_is_not_memory(void **state) {
                  "7782400");
 }
 
+static int held(lua_State *lua) {
+    lua_pushinteger(lua, (lua_Integer)vm_held_bytes(vm_of(lua)));
+    return 1;
+}
+
+static void garbage_does_not_pile_up_while_a_call_runs(void **state) {
+    lua_pushcfunction(vm_lua(*state), held);
+    vm_set_global(*state, "held");
+    script_check(*state,
+                 "local s, most, before = '', 0, held()\n"
+                 "for i = 1, 3000 do s = s .. 'abcdef' most = math.max(most, held()) end\n"
+                 "for i = 1, 10000 do local t = { i, {} } most = math.max(most, held()) end\n"
+                 "return most - before < 3000000",
+                 "true");
+}
+
 static void all_that_a_call_allocates_is_limited_too(void **state) {
     script_check(*state,
                  "local s = ('x'):rep(4096):rep(250) "
@@ -286,6 +302,23 @@ static void memory_is_back_after_a_call_over_budget(void **state) {
         (void)script_run(*state, text_of(sources[i]), 0, &fault);
         assert_in_range(vm_held_bytes(*state), 0, held + 32768);
     }
+}
+
+static void a_stack_that_has_overflowed_is_given_back(void **state) {
+    (void)state;
+    struct clock clock = {0, 0, 0};
+    struct vm *vm = vm_at(&clock, INT64_C(1) << 40, (size_t)1 << 30);
+    const char *source = "local function f(a, b, c, d, e, g, h) local x, y, z = 1, 2, 3 "
+                         "return 1 + f(a, b, c, d, e, g, h) end f()";
+    size_t held = vm_held_bytes(vm);
+    check_fault(vm, source, "test.lua:1: stack overflow");
+    assert_in_range(vm_held_bytes(vm), 0, held + 32768);
+    script_check(vm,
+                 "local function f() return 1 + f() end "
+                 "local ok, e = pcall(f) return tostring(ok) .. e",
+                 "falsetest.lua:1: stack overflow");
+    assert_in_range(vm_held_bytes(vm), 0, held + 32768);
+    vm_free(vm);
 }
 
 static void many_calls_hold_no_more_than_one(void **state) {
@@ -430,8 +463,10 @@ int main(void) {
         cmocka_unit_test(the_clock_is_looked_at_more_often_when_strings_are_long),
         SCRIPT_TEST(memory_is_limited_by_what_a_call_adds),
         SCRIPT_TEST(garbage_is_not_memory),
+        SCRIPT_TEST(garbage_does_not_pile_up_while_a_call_runs),
         SCRIPT_TEST(all_that_a_call_allocates_is_limited_too),
         SCRIPT_TEST(memory_is_back_after_a_call_over_budget),
+        cmocka_unit_test(a_stack_that_has_overflowed_is_given_back),
         SCRIPT_TEST(many_calls_hold_no_more_than_one),
         cmocka_unit_test(a_call_that_runs_out_of_memory_anywhere_is_a_policy_error),
         SCRIPT_TEST(bytecode_is_never_loaded),
