@@ -19,175 +19,19 @@
  */
 #include "core/batch.h"
 
-#include <stdlib.h>
-
+#include "core/claims.h"
 #include "core/execute.h"
 
-#define ALONE_TRIES     4
-#define LOCK_POLL_US    (10 * NOW_MILLISECOND)
-#define LOCK_BACKOFF_US (100 * NOW_MILLISECOND)
-#define ANSWER_KEPT_US  (24 * 3600 * NOW_SECOND)
-
-/* --- locks --- */
-
-struct claims {
-    struct lock_claim *items; /* sorted by key, unique */
-    size_t count;
-    int64_t taken_us; /* how long lock_take took */
-};
-
-static bool wants_lock(const struct core *core, const struct attempt *attempt) {
-    return core->lock != NULL && attempt->lock && !attempt->dry_run;
-}
-
-static struct text lock_key(struct arena *arena, const struct attempt *attempt) {
-    return text_print(arena, "state_transition:%.*s:%.*s", TEXT_ARGS(attempt->machine),
-                      TEXT_ARGS(attempt->id));
-}
+#define ALONE_TRIES    4
+#define ANSWER_KEPT_US (24 * 3600 * NOW_SECOND)
 
 static const struct machine *machine_of(const struct core *core, const struct attempt *attempt) {
     return generation_machine(core->policy.generation, attempt->machine);
 }
 
-static int64_t lock_ttl_us(const struct core *core, const struct attempt *attempt) {
-    const struct machine *machine = machine_of(core, attempt);
-    if (attempt->lock_timeout_ms > 0) {
-        return attempt->lock_timeout_ms * NOW_MILLISECOND;
-    }
-    return (machine != NULL ? machine->lock_timeout_ms : 10000) * NOW_MILLISECOND;
-}
-
-static int by_claim_key(const void *a, const void *b) {
-    return text_compare(((const struct lock_claim *)a)->key, ((const struct lock_claim *)b)->key);
-}
-
-static size_t unique_claims(struct lock_claim *claims, size_t count) {
-    size_t unique = 0;
-    qsort(claims, count, sizeof *claims, by_claim_key);
-    for (size_t i = 0; i < count; i++) {
-        if (unique > 0 && text_equal(claims[unique - 1].key, claims[i].key)) {
-            if (claims[i].ttl_us > claims[unique - 1].ttl_us) {
-                claims[unique - 1].ttl_us = claims[i].ttl_us;
-            }
-        } else {
-            claims[unique++] = claims[i];
-        }
-    }
-    return unique;
-}
-
-static struct claims claims_of(struct core *core, struct member *const *members, size_t count) {
-    size_t most = 0;
-    for (size_t i = 0; i < count; i++) {
-        most += members[i]->attempt_count;
-    }
-    struct claims claims = {ARENA_ARRAY(&core->arena, struct lock_claim, most), 0, 0};
-    for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < members[i]->attempt_count; j++) {
-            const struct attempt *attempt = &members[i]->attempts[j];
-            if (wants_lock(core, attempt)) {
-                claims.items[claims.count++] = (struct lock_claim){
-                    .key = lock_key(&core->arena, attempt), .ttl_us = lock_ttl_us(core, attempt)};
-            }
-        }
-    }
-    claims.count = unique_claims(claims.items, claims.count);
-    return claims;
-}
-
-static bool has_claim(struct core *core, const struct claims *claims,
-                      const struct attempt *attempt) {
-    struct lock_claim wanted = {.key = lock_key(&core->arena, attempt)};
-    const struct lock_claim *found =
-        bsearch(&wanted, claims->items, claims->count, sizeof wanted, by_claim_key);
-    return found != NULL && found->granted;
-}
-
-static bool has_all_claims(struct core *core, const struct claims *claims,
-                           const struct member *member) {
-    for (size_t i = 0; i < member->attempt_count; i++) {
-        if (wants_lock(core, &member->attempts[i]) &&
-            !has_claim(core, claims, &member->attempts[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* How long one wait for the lock lasts, and how often it is begun again. */
-static void lock_patience(const struct core *core, const struct attempt *attempt, int64_t *wait_us,
-                          int64_t *retries) {
-    const struct machine *machine = machine_of(core, attempt);
-    *wait_us = attempt->blocking_timeout_ms >= 0 ? attempt->blocking_timeout_ms
-               : machine != NULL                 ? machine->lock_wait_ms
-                                                 : 5000;
-    *wait_us *= NOW_MILLISECOND;
-    *retries = attempt->max_retries >= 0 ? attempt->max_retries
-               : machine != NULL         ? machine->retries
-                                         : 3;
-}
-
-/* 100, 200, 300 ms... with up to a quarter of jitter. */
-static int64_t backoff_us(struct core *core, int64_t attempt) {
-    uint16_t noise;
-    core->ids.random(core->ids.context, (unsigned char *)&noise, sizeof noise);
-    int64_t whole = LOCK_BACKOFF_US * attempt;
-    return whole + whole / 4 * noise / UINT16_MAX;
-}
-
-static void time_out(struct member *member) {
-    member->fault = FAULT_LOCK_TIMEOUT;
-    member->fault_message = TEXT("somebody else holds the lock of this entity; try again later");
-}
-
-/* Not granted: wait on, wait again after a pause, or give up. */
-static void wait_or_give_up(struct core *core, struct member *member) {
-    int64_t now_us = now_monotonic_us(&core->now);
-    int64_t wait_us, retries;
-    lock_patience(core, &member->attempts[0], &wait_us, &retries);
-    if (member->waiting_since_us == 0) {
-        member->waiting_since_us = now_us;
-    }
-    if (now_us - member->waiting_since_us < wait_us) {
-        member->blocked = true;
-        member->retry_at_us = now_us + LOCK_POLL_US;
-    } else if (member->lock_attempts < retries) {
-        member->lock_attempts++;
-        member->blocked = true;
-        member->retry_at_us = now_us + backoff_us(core, member->lock_attempts);
-        member->waiting_since_us = member->retry_at_us;
-    } else {
-        time_out(member);
-    }
-}
-
 static void fail_member(struct core *core, struct member *member, const struct fault *fault) {
     member->fault = fault->code;
     member->fault_message = text_copy(&core->arena, text_of(fault->message));
-}
-
-/* Sorts out who may go on. Members that time out go on too, to have their refusal recorded. */
-static size_t claim_locks(struct core *core, struct member *const *members, size_t count,
-                          struct claims *claims, struct member **ready) {
-    struct fault fault = FAULT_INIT;
-    int64_t started_us = now_monotonic_us(&core->now);
-    *claims = claims_of(core, members, count);
-    bool asked = claims->count == 0 || lock_take(core->lock, claims->items, claims->count, &fault);
-    claims->taken_us = now_monotonic_us(&core->now) - started_us;
-    size_t ready_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct member *member = members[i];
-        if (!asked && wants_lock(core, &member->attempts[0])) {
-            fail_member(core, member, &fault);
-        } else if (!has_all_claims(core, claims, member)) {
-            wait_or_give_up(core, member);
-        }
-        if (!member->blocked &&
-            (member->fault == FAULT_NONE || member->fault == FAULT_LOCK_TIMEOUT)) {
-            ready[ready_count++] = member;
-        }
-    }
-    return ready_count;
 }
 
 /* --- idempotency --- */
@@ -472,15 +316,13 @@ static void run_together(struct core *core, struct member *const *members, size_
 
 void batch_run(struct core *core, struct member *const *members, size_t count) {
     struct member **ready = ARENA_ARRAY(&core->arena, struct member *, count);
-    struct claims claims;
     for (size_t i = 0; i < count; i++) {
         members[i]->blocked = false;
     }
-    size_t ready_count = claim_locks(core, members, count, &claims, ready);
+    struct claims claims = claims_take(core, members, count);
+    size_t ready_count = claims_ready(core, &claims, members, count, ready);
     if (ready_count > 0) {
         run_together(core, ready, ready_count, &claims);
     }
-    if (core->lock != NULL) {
-        lock_drop(core->lock, claims.items, claims.count);
-    }
+    claims_drop(core, &claims);
 }

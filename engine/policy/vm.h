@@ -21,15 +21,15 @@ struct vm *vm_of(lua_State *lua);          /* the vm a state belongs to (lua_get
 /* stack: [-(arguments + 1), +results on true, +0 on false]. Calls the function below the arguments
  * under a fresh budget. On false: FAULT_POLICY_ERROR, one sentence, with file and line if Lua knew
  * it, no addresses, at most 400 bytes, valid UTF-8; what was raised is never stringified by running
- * Lua code. */
+ * Lua code. A vm_call inside a vm_call spends the budget of the outer one. Garbage is collected in
+ * vm_call and after it only, so what is pushed outside of one stays until the next. */
 bool vm_call(struct vm *vm, int arguments, int results, struct fault *fault) MUST_CHECK;
 
 /* For C functions that policies call: charges `steps` of work to the running call and raises when
  * the budget is spent. One step is about one VM instruction. */
 void vm_charge(lua_State *lua, int64_t steps);
 
-/* Charges for handling `bytes` bytes, of which it makes sure that they can be allocated if at all.
- */
+/* Charges for handling `bytes` bytes, and collects garbage when they would not fit otherwise. */
 #define VM_BYTES_A_STEP 64
 void vm_charge_bytes(lua_State *lua, size_t bytes);
 
@@ -37,7 +37,9 @@ void vm_charge_bytes(lua_State *lua, size_t bytes);
 void vm_caught(lua_State *lua, int status);
 
 /* stack: [-0, +1 on true]. Compiles text (never bytecode) as a chunk named "@name" whose globals
- * are the sandbox's, read-only: assigning a global is an error that says to use `local`. */
+ * are the sandbox's, read-only: assigning a global is an error that says to use `local`. On false:
+ * FAULT_POLICY_ERROR, "name:line: what"; also when the text is over 1 MiB or takes too long to
+ * compile (source.h). */
 bool vm_load(struct vm *vm, struct text source, const char *name, struct fault *fault) MUST_CHECK;
 
 /* stack: [-1, +0]. Makes the value on top a global of every chunk (constructors: machine,

@@ -1,0 +1,198 @@
+/* claims.c: nothing waits here. A lock that is not free puts its members off; they ask again every
+ * 10 ms until their wait is over, then pause 100, 200, 300 ms... between further waits, then give
+ * up. */
+#include "core/claims.h"
+
+#include <stdlib.h>
+
+#define POLL_US    (10 * NOW_MILLISECOND)
+#define BACKOFF_US (100 * NOW_MILLISECOND)
+
+static bool wants_lock(const struct core *core, const struct attempt *attempt) {
+    return core->lock != NULL && attempt->lock && !attempt->dry_run;
+}
+
+static char *put(char *at, struct text text) {
+    memcpy(at, text.bytes, text.length);
+    return at + text.length;
+}
+
+static struct text lock_key(struct arena *arena, const struct attempt *attempt) {
+    struct text prefix = TEXT("state_transition:");
+    size_t length = prefix.length + attempt->machine.length + 1 + attempt->id.length;
+    char *bytes = arena_alloc(arena, length);
+    char *at = put(put(bytes, prefix), attempt->machine);
+    *at = ':';
+    put(at + 1, attempt->id);
+    return (struct text){bytes, length};
+}
+
+static const struct machine *machine_of(const struct core *core, const struct attempt *attempt) {
+    return generation_machine(core->policy.generation, attempt->machine);
+}
+
+static int64_t lock_ttl_us(const struct core *core, const struct attempt *attempt) {
+    const struct machine *machine = machine_of(core, attempt);
+    if (attempt->lock_timeout_ms > 0) {
+        return attempt->lock_timeout_ms * NOW_MILLISECOND;
+    }
+    return (machine != NULL ? machine->lock_timeout_ms : 10000) * NOW_MILLISECOND;
+}
+
+static int by_claim_key(const void *a, const void *b) {
+    return text_compare(((const struct lock_claim *)a)->key, ((const struct lock_claim *)b)->key);
+}
+
+static size_t unique_claims(struct lock_claim *claims, size_t count) {
+    size_t unique = 0;
+    qsort(claims, count, sizeof *claims, by_claim_key);
+    for (size_t i = 0; i < count; i++) {
+        if (unique > 0 && text_equal(claims[unique - 1].key, claims[i].key)) {
+            if (claims[i].ttl_us > claims[unique - 1].ttl_us) {
+                claims[unique - 1].ttl_us = claims[i].ttl_us;
+            }
+        } else {
+            claims[unique++] = claims[i];
+        }
+    }
+    return unique;
+}
+
+static size_t attempts_in(struct member *const *members, size_t count) {
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        total += members[i]->attempt_count;
+    }
+    return total;
+}
+
+static void add(struct core *core, struct claims *claims, const struct attempt *attempt,
+                struct text *key) {
+    if (wants_lock(core, attempt)) {
+        *key = lock_key(&core->arena, attempt);
+        claims->items[claims->count++] =
+            (struct lock_claim){.key = *key, .ttl_us = lock_ttl_us(core, attempt)};
+    }
+}
+
+static struct claims claims_of(struct core *core, struct member *const *members, size_t count) {
+    size_t most = attempts_in(members, count);
+    struct claims claims = {.items = ARENA_ARRAY(&core->arena, struct lock_claim, most),
+                            .keys = ARENA_ARRAY(&core->arena, struct text, most)};
+    struct text *key = claims.keys;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < members[i]->attempt_count; j++) {
+            add(core, &claims, &members[i]->attempts[j], key++);
+        }
+    }
+    claims.count = unique_claims(claims.items, claims.count);
+    return claims;
+}
+
+struct claims claims_take(struct core *core, struct member *const *members, size_t count) {
+    int64_t started_us = now_monotonic_us(&core->now);
+    struct claims claims = claims_of(core, members, count);
+    if (claims.count > 0 && !lock_take(core->lock, claims.items, claims.count, &claims.fault)) {
+        claims.count = 0;
+    }
+    claims.taken_us = now_monotonic_us(&core->now) - started_us;
+    return claims;
+}
+
+/* --- who goes on --- */
+
+static bool is_granted(const struct claims *claims, struct text key) {
+    struct lock_claim wanted = {.key = key};
+    const struct lock_claim *found =
+        bsearch(&wanted, claims->items, claims->count, sizeof wanted, by_claim_key);
+    return found != NULL && found->granted;
+}
+
+static bool has_all(const struct claims *claims, const struct text *keys, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (text_given(keys[i]) && !is_granted(claims, keys[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* How long one wait for the lock lasts, and how often it is begun again. */
+static void lock_patience(const struct core *core, const struct attempt *attempt, int64_t *wait_us,
+                          int64_t *retries) {
+    const struct machine *machine = machine_of(core, attempt);
+    *wait_us = attempt->blocking_timeout_ms >= 0 ? attempt->blocking_timeout_ms
+               : machine != NULL                 ? machine->lock_wait_ms
+                                                 : 5000;
+    *wait_us *= NOW_MILLISECOND;
+    *retries = attempt->max_retries >= 0 ? attempt->max_retries
+               : machine != NULL         ? machine->retries
+                                         : 3;
+}
+
+/* 100, 200, 300 ms... with up to a quarter of jitter. */
+static int64_t backoff_us(struct core *core, int64_t attempt) {
+    uint16_t noise;
+    core->ids.random(core->ids.context, (unsigned char *)&noise, sizeof noise);
+    int64_t whole = BACKOFF_US * attempt;
+    return whole + whole / 4 * noise / UINT16_MAX;
+}
+
+static void time_out(struct member *member) {
+    member->fault = FAULT_LOCK_TIMEOUT;
+    member->fault_message = TEXT("somebody else holds the lock of this entity; try again later");
+}
+
+/* Not granted: wait on, wait again after a pause, or give up. */
+static void wait_or_give_up(struct core *core, struct member *member) {
+    int64_t now_us = now_monotonic_us(&core->now);
+    int64_t wait_us, retries;
+    lock_patience(core, &member->attempts[0], &wait_us, &retries);
+    if (member->waiting_since_us == 0) {
+        member->waiting_since_us = now_us;
+    }
+    if (now_us - member->waiting_since_us < wait_us) {
+        member->blocked = true;
+        member->retry_at_us = now_us + POLL_US;
+    } else if (member->lock_attempts < retries) {
+        member->lock_attempts++;
+        member->blocked = true;
+        member->retry_at_us = now_us + backoff_us(core, member->lock_attempts);
+        member->waiting_since_us = member->retry_at_us;
+    } else {
+        time_out(member);
+    }
+}
+
+static void refuse(struct core *core, const struct claims *claims, struct member *member) {
+    member->fault = claims->fault.code;
+    member->fault_message = text_copy(&core->arena, text_of(claims->fault.message));
+}
+
+size_t claims_ready(struct core *core, const struct claims *claims, struct member *const *members,
+                    size_t count, struct member **ready) {
+    const struct text *keys = claims->keys;
+    size_t ready_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct member *member = members[i];
+        if (!has_all(claims, keys, member->attempt_count)) {
+            if (claims->fault.code != FAULT_NONE) {
+                refuse(core, claims, member);
+            } else {
+                wait_or_give_up(core, member);
+            }
+        }
+        keys += member->attempt_count;
+        if (!member->blocked &&
+            (member->fault == FAULT_NONE || member->fault == FAULT_LOCK_TIMEOUT)) {
+            ready[ready_count++] = member;
+        }
+    }
+    return ready_count;
+}
+
+void claims_drop(struct core *core, const struct claims *claims) {
+    if (core->lock != NULL) {
+        lock_drop(core->lock, claims->items, claims->count);
+    }
+}
