@@ -27,6 +27,10 @@ return machine "lamp" {
 }
 ]]
 
+local VAULT = [[
+return machine "vault" { initial = "SHUT", isolation = "serializable", states = { SHUT = { to = { OPEN = true } }, OPEN = { to = { SHUT = true } } } }
+]]
+
 local ROLES = [[
 return roles { electrician = { "lamp.*" }, helper = { "lamp.switch" }, boss = { inherits = "electrician" }, root = { "*" } }
 ]]
@@ -36,7 +40,7 @@ local ANN = { id = "ann", permissions = { "lamp.switch", "lamp.save" } }
 describe("a transition", function()
   local statute, lamps = nil, 0
 
-  setup(function() statute = server.start { policies = { ["lamp.lua"] = LAMP, ["roles.lua"] = ROLES } } end)
+  setup(function() statute = server.start { policies = { ["lamp.lua"] = LAMP, ["vault.lua"] = VAULT, ["roles.lua"] = ROLES } } end)
   teardown(function() statute:stop() end)
 
   local function lamp(data, state)
@@ -275,6 +279,15 @@ describe("a transition", function()
       local id = lamp()
       http.expect(move(id, { to = "ON", actor = ANN, options = { lock = false } }), 200)
       assert.equal("ON", state_of(id))
+    end)
+
+    it("isolation is the machine's when the request names none", function()
+      statute:create("vault", "v")
+      http.expect(statute:move("vault", "v", { to = "OPEN" }), 200)
+      http.expect(statute:move("vault", "v", { to = "SHUT", options = { isolation = "read committed" } }), 200)
+      local history = statute:history("vault", "v")
+      assert.same({ "serializable", "serializable", "read committed" },
+        { history[1].isolation, history[2].isolation, history[3].isolation })
     end)
 
     for _, isolation in ipairs { "read committed", "repeatable read", "serializable" } do
