@@ -20,6 +20,11 @@ static int64_t system_monotonic_us(void *context) {
     return read_clock(CLOCK_MONOTONIC);
 }
 
+static int64_t system_thread_us(void *context) {
+    (void)context;
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
 struct now now_system(void) {
-    return (struct now){system_wall_us, system_monotonic_us, NULL};
+    return (struct now){system_wall_us, system_monotonic_us, NULL, system_thread_us};
 }

@@ -3,6 +3,7 @@
 #ifndef STATUTE_NOW_H
 #define STATUTE_NOW_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define NOW_SECOND      INT64_C(1000000)
@@ -12,6 +13,8 @@ struct now {
     int64_t (*wall_us)(void *context);      /* since 1970, may jump */
     int64_t (*monotonic_us)(void *context); /* for spans; never goes back */
     void *context;
+    int64_t (*thread_us)(
+        void *context); /* the calling thread's own running time; NULL: monotonic */
 };
 
 /* The system's clocks. */
@@ -22,6 +25,11 @@ static inline int64_t now_wall_us(const struct now *now) {
 }
 static inline int64_t now_monotonic_us(const struct now *now) {
     return now->monotonic_us(now->context);
+}
+
+/* How long the calling thread has run; unlike the clock it stands still while others run. */
+static inline int64_t now_thread_us(const struct now *now) {
+    return now->thread_us != NULL ? now->thread_us(now->context) : now->monotonic_us(now->context);
 }
 
 #endif

@@ -151,13 +151,16 @@ static bool has_room(struct work *work, unsigned depth, struct outcome *out) {
     return false;
 }
 
+/* The innermost effect is named; those between are in the records' causes. */
 static void refuse_for_effect(struct work *work, const struct attempt *effect,
                               const struct outcome *child, struct outcome *out) {
+    bool is_named = text_starts(child->message, TEXT("the effect on "));
     out->decision = child->decision;
     refuse(out, child->code,
-           text_print(&work->core->arena, "the effect on %.*s '%.*s' was refused: %.*s",
-                      TEXT_ARGS(effect->machine), TEXT_ARGS(effect->id),
-                      TEXT_ARGS(child->message)));
+           is_named ? child->message
+                    : text_print(&work->core->arena, "the effect on %.*s '%.*s' was refused: %.*s",
+                                 TEXT_ARGS(effect->machine), TEXT_ARGS(effect->id),
+                                 TEXT_ARGS(child->message)));
 }
 
 static bool run_effect(struct work *work, const struct attempt *cause, enum attempt_kind kind,

@@ -23,7 +23,8 @@ struct budget {
     char place[BUDGET_PLACE]; /* "file:line: " where it was spent; empty when Lua did not know */
     int64_t steps_left;
     int64_t steps_unclocked;  /* since the clock was last read */
-    int64_t deadline_us;      /* monotonic; once clock_started */
+    int64_t started_us;       /* monotonic; once clock_started */
+    int64_t thread_half_us;   /* the thread's own time at half of the call's; -1: not yet */
     int pace;                 /* instructions between two looks */
     size_t held_bytes;        /* what the VM holds now */
     size_t held_most_bytes;   /* more is refused while running */

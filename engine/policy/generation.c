@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define KEPT_PART            4 /* of a call's memory may be kept between calls */
 #define DEVELOPMENT_HASH_KEY TEXT("statute development key")
 
 struct build {
@@ -167,15 +168,15 @@ static void sort_machines(struct build *build) {
 
 /* --- VMs --- */
 
-static void open_seat(struct build *build, struct seat *seat) {
-    struct generation *generation = build->generation;
-    seat->vm = vm_new(&build->options->limits, build->options->now);
+static void open_seat(const struct generation *generation, struct seat *seat, struct arena *arena,
+                      struct problem_list *problems) {
+    seat->vm = vm_new(&generation->limits, generation->now);
     seat->loader = (struct loader){
         .vm = seat->vm,
-        .arena = &generation->arena,
+        .arena = arena,
         .files = generation->files,
         .file_count = generation->file_count,
-        .problems = build->problems,
+        .problems = problems,
     };
     declare_open(&seat->loader);
     context_open(seat);
@@ -225,22 +226,66 @@ static int bind_protected(lua_State *lua) {
     return 0;
 }
 
-static void bind_seat(struct build *build, struct seat *seat) {
-    struct generation *generation = build->generation;
-    struct binding binding = {.generation = generation, .arena = &generation->arena, .seat = seat};
-    lua_State *lua = vm_lua(seat->vm);
-    binding.functions =
-        ARENA_ARRAY(&generation->arena, struct machine_functions, generation->machine_count);
-    seat->machines = binding.functions;
-    map_declarations(&binding, build->problems->arena);
-    for (; binding.index < generation->machine_count; binding.index++) {
-        const struct machine *machine = &generation->machines[binding.index];
+static void bind_all(struct binding *binding, struct problem_list *problems) {
+    const struct generation *generation = binding->generation;
+    lua_State *lua = vm_lua(binding->seat->vm);
+    for (; binding->index < generation->machine_count; binding->index++) {
+        const struct machine *machine = &generation->machines[binding->index];
         struct fault fault = FAULT_INIT;
-        lua_pushcfunction(lua, bind_protected); // stack: function
-        lua_pushlightuserdata(lua, &binding);   // stack: function binding
-        if (!vm_call(seat->vm, 1, 0, &fault)) { // stack:
-            problem_add(build->problems, machine->file, machine->line, text_of(fault.message));
+        lua_pushcfunction(lua, bind_protected);          // stack: function
+        lua_pushlightuserdata(lua, binding);             // stack: function binding
+        if (!vm_call(binding->seat->vm, 1, 0, &fault)) { // stack:
+            problem_add(problems, machine->file, machine->line, text_of(fault.message));
         }
+    }
+}
+
+/* The functions get their places. The loader stays for `require`, without the list of problems. */
+static void bind_seat(const struct generation *generation, struct seat *seat) {
+    struct problem_list *problems = seat->loader.problems;
+    struct arena *arena = seat->loader.arena;
+    struct binding binding = {.generation = generation, .arena = arena, .seat = seat};
+    binding.functions = ARENA_ARRAY(arena, struct machine_functions, generation->machine_count);
+    seat->machines = binding.functions;
+    map_declarations(&binding, problems->arena);
+    bind_all(&binding, problems);
+    seat->loader.problems = NULL;
+    lua_gc(vm_lua(seat->vm), LUA_GCCOLLECT);
+    seat->fresh_bytes = vm_held_bytes(seat->vm);
+}
+
+/* Built in place: the VM knows the seat by its address. */
+static bool rebuild(const struct generation *generation, struct seat *seat) {
+    struct arena scratch;
+    struct problem_list problems = {.arena = &scratch};
+    arena_init(&scratch, 0);
+    *seat = (struct seat){0};
+    arena_init(&seat->arena, 0);
+    open_seat(generation, seat, &seat->arena, &problems);
+    run_files(seat);
+    bind_seat(generation, seat);
+    arena_deinit(&scratch);
+    return problems.count == 0;
+}
+
+static void close_seat(struct seat *seat) {
+    if (seat->vm != NULL) {
+        vm_free(seat->vm);
+    }
+    arena_deinit(&seat->arena);
+}
+
+void generation_freshen(const struct generation *generation, struct seat *seat) {
+    size_t most = seat->fresh_bytes + generation->limits.memory_bytes / KEPT_PART;
+    if (vm_held_bytes(seat->vm) <= most) {
+        return;
+    }
+    struct seat worn = *seat;
+    if (rebuild(generation, seat)) {
+        close_seat(&worn);
+    } else {
+        close_seat(seat);
+        *seat = worn;
     }
 }
 
@@ -254,6 +299,8 @@ static struct generation *generation_new(const struct generation_options *option
     }
     arena_init(&generation->arena, 64 * 1024);
     atomic_init(&generation->references, 1);
+    generation->limits = options->limits;
+    generation->now = options->now;
     generation->loaded_us = now_wall_us(&options->now);
     pii_init(&generation->pii, &generation->arena);
     generation->pii.hash_key = options->hash_key.length > 0
@@ -264,7 +311,7 @@ static struct generation *generation_new(const struct generation_options *option
 
 static void prove(struct build *build) {
     struct generation *generation = build->generation;
-    open_seat(build, &generation->seats[0]);
+    open_seat(generation, &generation->seats[0], &generation->arena, build->problems);
     run_files(&generation->seats[0]);
     check_all(build);
     sort_machines(build);
@@ -274,18 +321,15 @@ static void prove(struct build *build) {
     }
 }
 
-/* The functions of every VM. The loaders stay for `require`, without the list of problems. */
 static void seat_everybody(struct build *build) {
     struct generation *generation = build->generation;
     for (unsigned i = 0; i < generation->seat_count; i++) {
         struct seat *seat = &generation->seats[i];
         if (i > 0) {
-            open_seat(build, seat);
+            open_seat(generation, seat, &generation->arena, build->problems);
             run_files(seat);
         }
-        bind_seat(build, seat);
-        seat->loader.problems = NULL;
-        lua_gc(vm_lua(seat->vm), LUA_GCCOLLECT);
+        bind_seat(generation, seat);
     }
 }
 
@@ -335,9 +379,7 @@ void generation_unref(struct generation *generation) {
         return;
     }
     for (unsigned i = 0; i < generation->seat_count; i++) {
-        if (generation->seats[i].vm != NULL) {
-            vm_free(generation->seats[i].vm);
-        }
+        close_seat(&generation->seats[i]);
     }
     arena_deinit(&generation->arena);
     free(generation);

@@ -15,6 +15,8 @@ struct turn;
 /* One thread's VM. Only that thread touches it once the generation is built. */
 struct seat {
     struct vm *vm;
+    size_t fresh_bytes; /* what the VM held when it was new */
+    struct arena arena; /* of a VM that was made anew; the first ones use the generation's */
     struct loader loader;
     const struct machine_functions *machines; /* as generation.machines */
     int context_methods; /* reference: the metatable of ctx, with find and count */
@@ -25,6 +27,8 @@ struct seat {
 struct generation {
     struct arena arena;
     atomic_uint references;
+    struct policy_limits limits;
+    struct now now;
     struct text name;
     struct text files_json;
     int64_t loaded_us;
@@ -37,6 +41,10 @@ struct generation {
     struct seat *seats;
     unsigned seat_count;
 };
+
+/* Makes the seat's VM anew when the policies have kept so much between calls that it is no longer
+ * the one that was loaded; else does nothing. Called by the seat's thread, between two attempts. */
+void generation_freshen(const struct generation *generation, struct seat *seat);
 
 /* "; did you mean 'task'?", or "". */
 struct text generation_machine_hint(const struct generation *generation, struct arena *arena,

@@ -118,6 +118,7 @@ bool turn_run(struct turn *turn, lua_CFunction body, struct fault *fault) {
     bool ok = vm_call(vm, 1, 0, fault); // stack:
     turn->seat->turn = NULL;
     turn->lua = NULL;
+    generation_freshen(turn->generation, turn->seat);
     return ok;
 }
 

@@ -70,7 +70,8 @@ void world_open(struct world *world, const char *policy) {
     snprintf(world->directory, sizeof world->directory, "/tmp/statute-test-XXXXXX");
     assert_non_null(mkdtemp(world->directory));
     arena_init(&world->core.arena, 0);
-    world->core.now = (struct now){wall, now_system().monotonic_us, world};
+    world->core.now =
+        (struct now){.wall_us = wall, .monotonic_us = now_system().monotonic_us, .context = world};
     world->core.ids = (struct id_source){counting, world};
     world->locks = lock_registry_new(now_system());
     assert_true(lock_open(TEXT("local"), world->locks, &world->core.lock, &fault));

@@ -109,7 +109,7 @@ describe("a hostile policy:", function()
   for i, name in ipairs(sorted(HOSTILE)) do
     it(name, function()
       local least = math.huge
-      for _ = 1, 3 do -- the machine may be busy with something else: the best of three counts
+      for _ = 1, 6 do -- the machine may be busy with something else: the best counts
         local started = socket.gettime()
         local problem = http.expect(statute:move("victim", "v", "guard_" .. i), 500, "policy_error")
         assert.is_true(#problem.detail < 1000)

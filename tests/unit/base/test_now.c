@@ -32,10 +32,19 @@ static int64_t held_still(void *context) {
 static void a_test_can_hold_the_clock_still(void **state) {
     (void)state;
     int64_t instant = 42;
-    struct now now = {held_still, held_still, &instant};
+    struct now now = {.wall_us = held_still, .monotonic_us = held_still, .context = &instant};
     assert_int_equal(now_wall_us(&now), 42);
     instant += NOW_MILLISECOND;
     assert_int_equal(now_monotonic_us(&now), 1042);
+}
+
+static void a_threads_own_time_grows_while_it_runs(void **state) {
+    (void)state;
+    struct now now = now_system();
+    int64_t start_us = now_thread_us(&now);
+    while (now_thread_us(&now) == start_us) {
+    }
+    assert_true(now_thread_us(&now) > start_us);
 }
 
 int main(void) {
@@ -43,6 +52,7 @@ int main(void) {
         cmocka_unit_test(the_wall_clock_counts_microseconds_since_1970),
         cmocka_unit_test(the_monotonic_clock_never_goes_back),
         cmocka_unit_test(a_test_can_hold_the_clock_still),
+        cmocka_unit_test(a_threads_own_time_grows_while_it_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

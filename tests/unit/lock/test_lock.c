@@ -24,7 +24,7 @@ static int set_up(void **state) {
     static struct pair pair;
     struct fault fault = FAULT_INIT;
     fake_us = 1000;
-    pair.registry = lock_registry_new((struct now){still, still, NULL});
+    pair.registry = lock_registry_new((struct now){.wall_us = still, .monotonic_us = still});
     assert_true(lock_open(TEXT("local"), pair.registry, &pair.one, &fault));
     assert_true(lock_open(TEXT("local"), pair.registry, &pair.two, &fault));
     *state = &pair;

@@ -19,7 +19,14 @@ static int64_t read_clock(void *context) {
 
 static struct vm *vm_at(struct clock *clock, int64_t instructions, size_t memory_bytes) {
     struct policy_limits limits = {instructions, 50 * NOW_MILLISECOND, memory_bytes};
-    return vm_new(&limits, (struct now){read_clock, read_clock, clock});
+    return vm_new(
+        &limits, (struct now){.wall_us = read_clock, .monotonic_us = read_clock, .context = clock});
+}
+
+/* The processor is somebody else's all the time. */
+static int64_t never_runs(void *context) {
+    (void)context;
+    return 0;
 }
 
 static void check_fault(struct vm *vm, const char *source, const char *message) {
@@ -447,8 +454,24 @@ static void a_vm_closes_whatever_it_holds(void **state) {
     vm_free(NULL);
 }
 
+static void a_call_that_waits_for_the_processor_is_not_over_its_time(void **state) {
+    (void)state;
+    struct clock clock = {.step_us = NOW_MILLISECOND};
+    struct policy_limits limits = {1000000, 50 * NOW_MILLISECOND, (size_t)1 << 20};
+    struct vm *vm = vm_new(&limits, (struct now){.wall_us = read_clock,
+                                                 .monotonic_us = read_clock,
+                                                 .context = &clock,
+                                                 .thread_us = never_runs});
+    struct fault fault = FAULT_INIT;
+    assert_true(script_run(vm, TEXT("for i = 1, 20000 do local x = i end"), 0, &fault));
+    assert_true(clock.at_us > 100 * NOW_MILLISECOND);
+    check_fault(vm, "while true do end", "test.lua:1: over budget: ran longer than 50 ms");
+    vm_free(vm);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        SCRIPT_TEST(a_call_that_waits_for_the_processor_is_not_over_its_time),
         SCRIPT_TEST(a_call_leaves_its_results_and_nothing_else),
         SCRIPT_TEST(a_call_that_fails_leaves_nothing),
         SCRIPT_TEST(a_state_knows_its_vm_and_its_clock),

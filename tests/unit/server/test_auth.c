@@ -73,7 +73,7 @@ static struct text make_key(struct fixture *fixture, const char *name, unsigned 
 }
 
 static void start(struct fixture *fixture) {
-    struct now now = {wall, monotonic, fixture};
+    struct now now = {.wall_us = wall, .monotonic_us = monotonic, .context = fixture};
     assert_true(auth_open(TEXT("keys"), TEXT("0.0.0.0:80"), fixture->url, now, &fixture->auth,
                           &fixture->fault));
     if (!auth_start(fixture->auth, &fixture->fault)) {
@@ -217,7 +217,7 @@ static void a_store_that_fails_leaves_the_known_keys_in_force(void **state) {
 
 static void without_a_store_it_does_not_start(void **state) {
     struct fixture *fixture = *state;
-    struct now now = {wall, monotonic, fixture};
+    struct now now = {.wall_us = wall, .monotonic_us = monotonic, .context = fixture};
     assert_true(auth_open(TEXT("keys"), TEXT("127.0.0.1:80"), TEXT("sqlite:/nonexistent/x.db"), now,
                           &fixture->auth, &fixture->fault));
     assert_false(auth_start(fixture->auth, &fixture->fault));
@@ -225,7 +225,7 @@ static void without_a_store_it_does_not_start(void **state) {
 }
 
 static bool opens(struct fixture *fixture, const char *mode, const char *listen) {
-    struct now now = {wall, monotonic, fixture};
+    struct now now = {.wall_us = wall, .monotonic_us = monotonic, .context = fixture};
     auth_close(fixture->auth);
     fixture->auth = NULL;
     fixture->fault = FAULT_INIT;
