@@ -1,6 +1,5 @@
 -- IT incidents as ServiceNow saves them: the states and ways that the public incident log contains, no more.
--- A space in a state's name is written `_` here. The log's first row of an incident is often later than New:
--- imports create the incident in that state.
+-- The log's first row of an incident is often later than New: imports create the incident in that state.
 return machine "incident" {
   doc     = "An IT incident, from its report to closure.",
   initial = "New",
@@ -26,27 +25,27 @@ return machine "incident" {
   states = {
     New = {
       doc = "Reported.",
-      to  = { Active = true, Awaiting_User_Info = true, Awaiting_Problem = true, Resolved = true },
+      to  = { Active = true, ["Awaiting User Info"] = true, ["Awaiting Problem"] = true, Resolved = true },
     },
     Active = {
       doc = "Somebody works on it.",
-      to  = { Awaiting_User_Info = true, Awaiting_Problem = true, Awaiting_Vendor = true, Resolved = true },
+      to  = { ["Awaiting User Info"] = true, ["Awaiting Problem"] = true, ["Awaiting Vendor"] = true, Resolved = true },
     },
-    Awaiting_User_Info = {
+    ["Awaiting User Info"] = {
       doc = "The caller was asked something.",
       to  = {
-        Active = true, Awaiting_Problem = true, Awaiting_Vendor = true, Awaiting_Evidence = true, Resolved = true,
+        Active = true, ["Awaiting Problem"] = true, ["Awaiting Vendor"] = true, ["Awaiting Evidence"] = true, Resolved = true,
       },
     },
-    Awaiting_Problem = {
+    ["Awaiting Problem"] = {
       doc = "Waits for the solution of the problem behind it.",
-      to  = { Active = true, Awaiting_User_Info = true, Resolved = true },
+      to  = { Active = true, ["Awaiting User Info"] = true, Resolved = true },
     },
-    Awaiting_Vendor = {
+    ["Awaiting Vendor"] = {
       doc = "Waits for a vendor.",
-      to  = { Active = true, Awaiting_User_Info = true, Awaiting_Evidence = true },
+      to  = { Active = true, ["Awaiting User Info"] = true, ["Awaiting Evidence"] = true },
     },
-    Awaiting_Evidence = {
+    ["Awaiting Evidence"] = {
       doc = "Waits for proof that it is solved.",
       to  = { Resolved = true },
     },

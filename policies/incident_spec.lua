@@ -2,14 +2,14 @@ local ways = require "lib.ways"
 
 -- What the public incident log contains: 890 incidents, 5,998 rows.
 local WAYS = {
-  New                = "Active Awaiting_User_Info Awaiting_Problem Resolved",
-  Active             = "Awaiting_User_Info Awaiting_Problem Awaiting_Vendor Resolved",
-  Awaiting_User_Info = "Active Awaiting_Problem Awaiting_Vendor Awaiting_Evidence Resolved",
-  Awaiting_Problem   = "Active Awaiting_User_Info Resolved",
-  Awaiting_Vendor    = "Active Awaiting_User_Info Awaiting_Evidence",
-  Awaiting_Evidence  = "Resolved",
-  Resolved           = "Active Closed",
-  Closed             = "",
+  ["New"]                = { "Active", "Awaiting User Info", "Awaiting Problem", "Resolved" },
+  ["Active"]             = { "Awaiting User Info", "Awaiting Problem", "Awaiting Vendor", "Resolved" },
+  ["Awaiting User Info"] = { "Active", "Awaiting Problem", "Awaiting Vendor", "Awaiting Evidence", "Resolved" },
+  ["Awaiting Problem"]   = { "Active", "Awaiting User Info", "Resolved" },
+  ["Awaiting Vendor"]    = { "Active", "Awaiting User Info", "Awaiting Evidence" },
+  ["Awaiting Evidence"]  = { "Resolved" },
+  ["Resolved"]           = { "Active", "Closed" },
+  ["Closed"]             = {},
 }
 
 local NOW = "2016-02-29T01:16:00Z"

@@ -8,8 +8,8 @@
 
 #include "base/digest.h"
 
-/* Identifiers need few random bytes at a time, and asking for them is slow: each thread draws many at
- * once. None is given out twice. */
+/* Identifiers need few random bytes at a time, and asking for them is slow: each thread draws many
+ * at once. None is given out twice. */
 static void system_random(void *context, unsigned char *out, size_t length) {
     static _Thread_local unsigned char pool[512];
     static _Thread_local size_t left;

@@ -22,8 +22,18 @@ static bool has_control(struct text text) {
     return false;
 }
 
+static bool is_printable(struct text text, size_t most_bytes) {
+    return text.length >= 1 && text.length <= most_bytes && text_is_utf8(text) &&
+           !has_control(text);
+}
+
 bool entity_is_id(struct text id) {
-    return id.length >= 1 && id.length <= ENTITY_ID_MOST && text_is_utf8(id) && !has_control(id);
+    return is_printable(id, ENTITY_ID_MOST);
+}
+
+bool entity_is_state(struct text name) {
+    return is_printable(name, NAME_MOST) && name.bytes[0] != ' ' &&
+           name.bytes[name.length - 1] != ' ';
 }
 
 static bool is_name_start(char character) {

@@ -23,7 +23,11 @@ struct entity {
 #define ENTITY_ID_MOST 200
 bool entity_is_id(struct text id);
 
-/* Machine names and states: a letter or '_', then letters, digits, '_', '-', '.'; at most 100. */
+/* Machine names and verbs: a letter or '_', then letters, digits, '_', '-', '.'; at most 100. */
 bool entity_is_name(struct text name);
+
+/* States are called what people call them ("Awaiting User Info"): 1..100 bytes of UTF-8 without
+ * control characters, and without a space at either end. */
+bool entity_is_state(struct text name);
 
 #endif

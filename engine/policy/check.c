@@ -18,6 +18,10 @@ static void print_path(struct buffer *buffer, const struct key_path *path) {
         buffer_print(buffer, "[%zu]", path->position);
         return;
     }
+    if (path->parent != NULL && !entity_is_name(path->name)) {
+        buffer_print(buffer, "[\"%.*s\"]", TEXT_ARGS(path->name));
+        return;
+    }
     buffer_print(buffer, "%s%.*s", path->parent != NULL ? "." : "", TEXT_ARGS(path->name));
 }
 

@@ -252,10 +252,10 @@ static void read_states(struct check *check, const struct key_path *at, struct m
     for (size_t i = 0; i < states.count; i++) {
         struct key_path path = {at, names[i], 0};
         items[i].name = names[i];
-        if (!entity_is_name(names[i])) {
+        if (!entity_is_state(names[i])) {
             check_problem(check, &path,
-                          "a state's name begins with a letter or '_' and goes on "
-                          "with letters, digits, '_', '-' and '.'; at most 100");
+                          "a state's name has 1 to 100 bytes, no control characters and no space "
+                          "at either end");
         }
         check_push(check, -1, names[i]); // stack: states state
         read_state(check, &path, states, &items[i]);

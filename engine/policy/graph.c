@@ -103,21 +103,27 @@ struct text graph_dot(struct arena *arena, const struct machine *machine) {
 
 /* --- Mermaid --- */
 
+static bool is_word(struct text name) {
+    for (size_t i = 0; i < name.length; i++) {
+        char c = name.bytes[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!is_letter && (i == 0 || c < '0' || c > '9')) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_plain(struct text name) {
     static const char *const reserved[] = {
         "as",   "choice", "class", "classdef", "default", "direction", "end",   "fork", "hide",
         "join", "left",   "note",  "of",       "right",   "scale",     "state", "style"};
-    for (size_t i = 0; i < name.length; i++) {
-        if (name.bytes[i] == '-' || name.bytes[i] == '.') {
-            return false;
-        }
-    }
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
         if (text_equal_ignore_case(name, text_of(reserved[i]))) {
             return false;
         }
     }
-    return true;
+    return is_word(name) && !text_starts(name, TEXT("state_")); /* our own names begin so */
 }
 
 /* A state by its name, or by its number where Mermaid would misread the name. */
@@ -185,8 +191,9 @@ struct text graph_mermaid(struct arena *arena, const struct machine *machine) {
     buffer_add_text(&buffer, TEXT("stateDiagram-v2\n"));
     for (size_t i = 0; i < machine->state_count; i++) {
         if (!is_plain(machine->states[i].name)) {
-            buffer_print(&buffer, "    state \"%.*s\" as state_%zu_\n",
-                         TEXT_ARGS(machine->states[i].name), i + 1);
+            buffer_add_text(&buffer, TEXT("    state \""));
+            add_mermaid_text(&buffer, machine->states[i].name);
+            buffer_print(&buffer, "\" as state_%zu_\n", i + 1);
         }
     }
     if (machine->state_count > 0) {

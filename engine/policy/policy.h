@@ -13,16 +13,16 @@
 #include "policy/machine.h"
 
 struct policy_limits {
-    int64_t instructions;  /* a call: 1,000,000 */
-    int64_t wall_us;       /* a call: 50 ms */
-    size_t memory_bytes;   /* a call may allocate this much over what the VM held before: 16 MiB */
+    int64_t instructions; /* a call: 1,000,000 */
+    int64_t wall_us;      /* a call: 50 ms */
+    size_t memory_bytes;  /* a call may allocate this much over what the VM held before: 16 MiB */
 };
 struct policy_limits policy_limits_default(void);
 
 /* One thing wrong in a policy file. */
 struct problem {
-    struct text file; /* relative to the policy directory */
-    int line;         /* 0: the file as a whole */
+    struct text file;    /* relative to the policy directory */
+    int line;            /* 0: the file as a whole */
     struct text message; /* names the key, and what was expected */
 };
 struct problem_list {
@@ -36,28 +36,34 @@ struct generation;
 struct generation_options {
     struct text directory;
     struct policy_limits limits;
-    unsigned vm_count;    /* one VM for each thread that decides */
+    unsigned vm_count; /* one VM for each thread that decides */
     struct now now;
-    struct text hash_key; /* secret of pii `hash`; empty: a fixed development key, logged as such by the server */
+    struct text hash_key; /* secret of pii `hash`; empty: a fixed development key, logged as such by
+                             the server */
 };
 
-/* Loads, checks and proves a whole directory. On false with FAULT_POLICY_INVALID `problems` holds every
- * problem of every file, ordered by file and line; FAULT_ENVIRONMENT: the directory cannot be
+/* Loads, checks and proves a whole directory. On false with FAULT_POLICY_INVALID `problems` holds
+ * every problem of every file, ordered by file and line; FAULT_ENVIRONMENT: the directory cannot be
  * read. The new generation has one reference. */
 bool generation_load(const struct generation_options *options, struct generation **out,
                      struct problem_list *problems, struct fault *fault) MUST_CHECK;
 struct generation *generation_ref(struct generation *generation);
 void generation_unref(struct generation *generation); /* any thread; frees the VMs with the last */
 
-struct text generation_name(const struct generation *generation);   /* SHA-256 of the content, hex */
+struct text generation_name(const struct generation *generation); /* SHA-256 of the content, hex */
 int64_t generation_loaded_us(const struct generation *generation);
-struct text generation_files_json(const struct generation *generation); /* {"task.lua": "text..."} */
+struct text
+generation_files_json(const struct generation *generation); /* {"task.lua": "text..."} */
 size_t generation_machine_count(const struct generation *generation);
-const struct machine *generation_machine_at(const struct generation *generation, size_t index); /* in name order */
-const struct machine *generation_machine(const struct generation *generation, struct text name); /* NULL: none */
+const struct machine *generation_machine_at(const struct generation *generation,
+                                            size_t index); /* in name order */
+const struct machine *generation_machine(const struct generation *generation,
+                                         struct text name); /* NULL: none */
 /* Every permission a machine names, sorted, without doubles: for `check`. */
 const struct js *generation_permissions(const struct generation *generation, struct arena *arena);
-const struct js *generation_roles(const struct generation *generation, struct arena *arena); /* {role: [permissions, inherited ones too]} */
+const struct js *
+generation_roles(const struct generation *generation,
+                 struct arena *arena); /* {role: [permissions, inherited ones too]} */
 
 /* What a decision may read, inside the caller's transaction. Either may raise a fault. */
 struct policy_reads {
@@ -74,12 +80,13 @@ struct policy {
     unsigned vm;
 };
 
-/* Decides a CREATE, UPDATE or TRANSITION attempt on `entity` (exists == false for CREATE). True with a
- * decision, allowed or refused (decision.code); false only when a read failed (the fault of `reads`). A
- * policy that errs or is over budget is a decision with FAULT_POLICY_ERROR.
- * Order of the checks of a transition: way exists (invalid_transition), permission (permission_denied), prepare, fields
- * and validate (validation_failed, all together), guards: transition, then `require` of the target
- * (guard_rejected, all together), effects, fields again. `required_permission`s of `skip_permissions` attempts are not asked. */
+/* Decides a CREATE, UPDATE or TRANSITION attempt on `entity` (exists == false for CREATE). True
+ * with a decision, allowed or refused (decision.code); false only when a read failed (the fault of
+ * `reads`). A policy that errs or is over budget is a decision with FAULT_POLICY_ERROR. Order of
+ * the checks of a transition: way exists (invalid_transition), permission (permission_denied),
+ * prepare, fields and validate (validation_failed, all together), guards: transition, then
+ * `require` of the target (guard_rejected, all together), effects, fields again.
+ * `required_permission`s of `skip_permissions` attempts are not asked. */
 bool policy_decide(struct policy policy, struct arena *arena, const struct attempt *attempt,
                    const struct entity *entity, int64_t now_us, const struct policy_reads *reads,
                    struct decision *out, struct fault *fault) MUST_CHECK;
@@ -101,7 +108,8 @@ struct text generation_clean_text(const struct generation *generation, struct ar
 /* --- pictures (graph.c) --- */
 struct text graph_dot(struct arena *arena, const struct machine *machine);
 struct text graph_mermaid(struct arena *arena, const struct machine *machine);
-struct text graph_svg(struct arena *arena, const struct machine *machine); /* readable without any other program */
+struct text graph_svg(struct arena *arena,
+                      const struct machine *machine); /* readable without any other program */
 /* Discovery: the machine as JSON, as GET /v1/machines/{m} shows it. */
 const struct js *machine_json(struct arena *arena, const struct machine *machine);
 

@@ -1,7 +1,7 @@
 /* auth.h: who is calling, and what they may do here.
  * Two modes: "none" (every caller has every scope and is believed about the actor; allowed on a
- * loopback address only) and "keys" (API keys, `Authorization: Bearer st_<id>_<secret>`). Keys live in
- * the store, hashed; they are held in memory and read again every second, so a check never waits
+ * loopback address only) and "keys" (API keys, `Authorization: Bearer st_<id>_<secret>`). Keys live
+ * in the store, hashed; they are held in memory and read again every second, so a check never waits
  * for the store and a revoked key stops working within a second. Thread-safe. */
 #ifndef STATUTE_AUTH_H
 #define STATUTE_AUTH_H
@@ -25,26 +25,28 @@ struct text scope_name(enum scope scope);
 bool scope_parse(struct text list, unsigned *scopes, struct fault *fault) MUST_CHECK;
 
 struct caller {
-    struct text name;         /* of the key; "anonymous" in mode none */
-    unsigned scopes;          /* enum scope bits */
-    const struct actor *self; /* the key as an actor: id = name, its roles and permissions; NULL in mode none */
+    struct text name; /* of the key; "anonymous" in mode none */
+    unsigned scopes;  /* enum scope bits */
+    const struct actor
+        *self; /* the key as an actor: id = name, its roles and permissions; NULL in mode none */
 };
 
 struct auth;
 
-/* `mode` is "none" or "keys"; `store_url` is where the keys are. FAULT_USAGE: unknown mode, or none on an address that is not
- * loopback (the message says what to do instead). */
+/* `mode` is "none" or "keys"; `store_url` is where the keys are. FAULT_USAGE: unknown mode, or none
+ * on an address that is not loopback (the message says what to do instead). */
 bool auth_open(struct text mode, struct text listen, struct text store_url, struct now now,
                struct auth **out, struct fault *fault) MUST_CHECK;
 /* Starts and stops the thread that reads the keys again. */
 bool auth_start(struct auth *auth, struct fault *fault) MUST_CHECK;
 void auth_stop(struct auth *auth);
 void auth_close(struct auth *auth);
-size_t auth_key_count(struct auth *auth); /* usable keys; mode none: 0 */
+size_t auth_key_count(struct auth *auth);   /* usable keys; mode none: 0 */
 bool auth_is_open(const struct auth *auth); /* mode none */
 
 /* `authorization` is the header's value. FAULT_UNAUTHENTICATED when it is missing, malformed,
- * unknown, expired or revoked (one message for all of the last four). The caller is copied into the arena. */
+ * unknown, expired or revoked (one message for all of the last four). The caller is copied into the
+ * arena. */
 bool auth_check(struct auth *auth, struct arena *arena, struct text authorization,
                 struct caller *out, struct fault *fault) MUST_CHECK;
 

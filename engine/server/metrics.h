@@ -12,14 +12,17 @@ struct service;
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
 
-/* `route` is the pattern ("/v1/entities/{machine}"), one of a fixed table, never what a client sent. */
-void metrics_request(struct metrics *metrics, unsigned route_index, int status, int64_t duration_us);
+/* `route` is the pattern ("/v1/entities/{machine}"), one of a fixed table, never what a client
+ * sent. */
+void metrics_request(struct metrics *metrics, unsigned route_index, int status,
+                     int64_t duration_us);
 /* One attempt: its outcome by code. */
 void metrics_attempt(struct metrics *metrics, enum fault_code code);
 void metrics_batch(struct metrics *metrics, size_t members, int64_t duration_us);
 void metrics_reload(struct metrics *metrics, bool success);
 
-/* The whole page, gauges of the service (mailboxes, connections, generation, resident memory) included. */
+/* The whole page, gauges of the service (mailboxes, connections, generation, resident memory)
+ * included. */
 void metrics_write(struct metrics *metrics, struct service *service, struct buffer *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* published.h: the generation in force. Publishing is one pointer under a mutex and cannot fail; who
- * took a reference keeps its generation until it gives it back. Thread-safe. */
+/* published.h: the generation in force. Publishing is one pointer under a mutex and cannot fail;
+ * who took a reference keeps its generation until it gives it back. Thread-safe. */
 #ifndef STATUTE_PUBLISHED_H
 #define STATUTE_PUBLISHED_H
 

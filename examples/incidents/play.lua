@@ -72,9 +72,6 @@ local function value_of(column, text)
   return text
 end
 
--- Names of states have no spaces in the policy.
-local function state_of(text) return (text:gsub(" ", "_")) end
-
 -- The incidents in the order of their first rows: { id =, rows = { { state =, data = {...} } ... } }; and the columns.
 local function read_log(path)
   local file, problem = io.open(path)
@@ -87,7 +84,7 @@ local function read_log(path)
       if column == "number" then
         id = cells[i]
       elseif column == "incident_state" then
-        state = state_of(cells[i])
+        state = cells[i]
       else
         data[column] = value_of(column, cells[i])
       end

@@ -1,23 +1,28 @@
--- For specs: a table of ways, `{ FROM = "TO TO2", ... }`, taken apart.
+-- For specs: a table of ways, `{ FROM = "TO TO2", ... }`, taken apart. Where states have spaces in their names:
+-- `{ ["From here"] = { "To there", ... }, ... }`.
 
 local ways = {}
 
-local function words(text)
+local function names(declared)
   local list = {}
-  for word in text:gmatch("%S+") do list[#list + 1] = word end
+  if type(declared) == "table" then
+    table.move(declared, 1, #declared, 1, list)
+  else
+    for word in declared:gmatch("%S+") do list[#list + 1] = word end
+  end
   table.sort(list)
   return list
 end
 
 -- The states that `from` leads to, sorted.
-function ways.out_of(declared, from) return words(declared[from]) end
+function ways.out_of(declared, from) return names(declared[from]) end
 
 -- Every ordered pair of states, `from == to` too, and whether the table declares that way.
 function ways.pairs(declared)
   local list = {}
   for from in pairs(declared) do
     local reachable = {}
-    for _, to in ipairs(words(declared[from])) do reachable[to] = true end
+    for _, to in ipairs(names(declared[from])) do reachable[to] = true end
     for to in pairs(declared) do
       list[#list + 1] = { from = from, to = to, declared = reachable[to] == true }
     end

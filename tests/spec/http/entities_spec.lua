@@ -26,10 +26,21 @@ return machine "badge" {
 }
 ]]
 
+local CALL = [[
+return machine "call" {
+  initial = "New",
+  states = {
+    ["New"]                = { to = { ["Awaiting User Info"] = true } },
+    ["Awaiting User Info"] = { to = { ["à clôturer"] = true } },
+    ["à clôturer"]         = { final = true },
+  },
+}
+]]
+
 describe("entities", function()
   local statute
 
-  setup(function() statute = server.start { policies = { ["door.lua"] = DOOR, ["badge.lua"] = BADGE } } end)
+  setup(function() statute = server.start { policies = { ["door.lua"] = DOOR, ["badge.lua"] = BADGE, ["call.lua"] = CALL } } end)
   teardown(function() statute:stop() end)
 
   describe("creation", function()
@@ -53,6 +64,20 @@ describe("entities", function()
         ("%x"):rep(3), ("%x"):rep(12))
       assert.truthy(first:match(pattern))
       assert.is_true(first < second)
+    end)
+
+    it("may be in a state with spaces in its name, which then can be left and listed", function()
+      local waiting = { id = "c1", state = "Awaiting User Info" }
+      assert.equal("Awaiting User Info", http.expect(statute.client:post("/v1/entities/call", waiting), 201).state)
+      for _, query in ipairs { "Awaiting%20User%20Info", "Awaiting+User+Info" } do
+        local page = http.expect(statute.client:get("/v1/entities/call?state=" .. query), 200)
+        assert.equal("c1", page.items[1].id)
+      end
+      local refused = statute.client:post("/v1/entities/call/c1/transitions", { to = "New" })
+      assert.equal("call cannot go from 'Awaiting User Info' to 'New', only to 'à clôturer'",
+        http.expect(refused, 409, "invalid_transition").detail)
+      http.expect(statute.client:post("/v1/entities/call/c1/transitions", { to = "à clôturer" }), 200)
+      assert.equal("c1", http.expect(statute.client:get("/v1/entities/call?state=%C3%A0%20cl%C3%B4turer"), 200).items[1].id)
     end)
 
     it("takes an empty body", function()

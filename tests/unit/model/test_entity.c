@@ -63,6 +63,28 @@ static void names_have_100_bytes_at_the_most(void **state) {
     assert_false(entity_is_name(repeated(room, 'x', 101)));
 }
 
+static void states_are_printable_utf8_without_a_space_at_either_end(void **state) {
+    (void)state;
+    static const char *const good[] = {
+        "New", "Awaiting User Info", "3 - done", "in Prüfung", "東京", "\"so\"", "a/b", "-"};
+    static const char *const bad[] = {"", " ", " New", "New ", "a\nb", "a\tb", "\xc2\x85", "\xff"};
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        assert_true(entity_is_state(text_of(good[i])));
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        assert_false(entity_is_state(text_of(bad[i])));
+    }
+    assert_false(entity_is_state(TEXT("a\0b")));
+    assert_false(entity_is_state(TEXT_NONE));
+}
+
+static void states_have_100_bytes_at_the_most(void **state) {
+    (void)state;
+    char room[101];
+    assert_true(entity_is_state(repeated(room, 'x', 100)));
+    assert_false(entity_is_state(repeated(room, 'x', 101)));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_are_printable_utf8),
@@ -71,6 +93,8 @@ int main(void) {
         cmocka_unit_test(ids_have_200_bytes_at_the_most),
         cmocka_unit_test(names_begin_with_a_letter),
         cmocka_unit_test(names_have_100_bytes_at_the_most),
+        cmocka_unit_test(states_are_printable_utf8_without_a_space_at_either_end),
+        cmocka_unit_test(states_have_100_bytes_at_the_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

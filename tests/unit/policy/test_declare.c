@@ -65,6 +65,20 @@ static void ways_and_timers_are_described(void **state) {
     check_text(approved->timers[0].reason, "system_auto");
 }
 
+static void a_state_is_called_what_people_call_it(void **state) {
+    struct fixture *fixture = *state;
+    fixture_load_source(
+        fixture, "return machine 'm' { initial = 'Awaiting User Info', states = {\n"
+                 "  ['Awaiting User Info'] = { to = { ['3 \"étoiles\"'] = { name = 'rate' } },\n"
+                 "                             after = { delay = '1d', to = '3 \"étoiles\"' } },\n"
+                 "  ['3 \"étoiles\"'] = { final = true } } }\n");
+    const struct machine *machine = fixture_machine(fixture, "m");
+    const struct state *awaiting = machine_state(machine, TEXT("Awaiting User Info"));
+    check_text(machine->states[machine->initial].name, "Awaiting User Info");
+    check_text(machine_way(awaiting, TEXT_NONE, TEXT("rate"))->to, "3 \"étoiles\"");
+    check_text(awaiting->timer_to[0], "3 \"étoiles\"");
+}
+
 static void a_file_may_return_a_list(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, "return { machine 'b' { initial = 'X', states = { X = {} } },\n"
@@ -193,7 +207,16 @@ static void wrong_states_are_named(void **state) {
          "states.A.on_enter: it must be a function"},
         {STATES("A = { on_leave = function() end },\n"), 4,
          "states.A.on_leave: this key is unknown"},
-        {STATES("A = {},\n['b c'] = {},\n"), 5, "states.b c: a state's name begins with a letter"},
+        {STATES("A = {},\n['b '] = {},\n"), 5, "states[\"b \"]: a state's name has 1 to 100 bytes"},
+        {STATES("A = {},\n[''] = {},\n"), 5, "states[\"\"]: a state's name has 1 to 100 bytes"},
+        {STATES("A = {},\n['b\\tc'] = {},\n"), 3, "no control characters"},
+        {STATES("A = {},\n[\"Awaiting User Info\"] = {\n too = {} },\n"), 6,
+         "states[\"Awaiting User Info\"].too: this key is unknown"},
+        {STATES("A = { to = {\n [ [[Awaiting User Inf]] ] = true } },\n"
+                "['Awaiting User Info'] = {},\n"),
+         5,
+         "states.A.to[\"Awaiting User Inf\"]: there is no state 'Awaiting User Inf'; did you mean "
+         "'Awaiting User Info'?"},
         {MACHINE("initial = 'A',\nstates = { 'A' },\n"), 3, "states: it must be a table of STATE"},
     };
     check_all(state, wrongs, COUNT_OF(wrongs));
@@ -568,6 +591,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         fixture_test(the_machine_of_the_contract_loads),
         fixture_test(ways_and_timers_are_described),
+        fixture_test(a_state_is_called_what_people_call_it),
         fixture_test(a_file_may_return_a_list),
         fixture_test(access_and_webhooks_are_accepted),
         fixture_test(wrong_keys_of_a_machine_are_named),

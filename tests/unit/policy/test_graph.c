@@ -47,6 +47,25 @@ static void mermaid_names_states_and_ways(void **state) {
                                                               "    state_4_ --> A\n");
 }
 
+static void mermaid_and_dot_quote_what_people_call_states(void **state) {
+    struct fixture *fixture = *state;
+    fixture_load_source(fixture, "return machine 'm' { initial = 'On \"hold\"', states = {\n"
+                                 "  ['On \"hold\"'] = { to = { ['R&D: <ü>'] = true } },\n"
+                                 "  ['R&D: <ü>'] = { to = { state_1_ = true } },\n"
+                                 "  state_1_ = {} } }\n");
+    const struct machine *machine = fixture_machine(fixture, "m");
+    check_text(graph_mermaid(&fixture->arena, machine),
+               "stateDiagram-v2\n"
+               "    state \"On #34;hold#34;\" as state_1_\n"
+               "    state \"R&D#58; #60;ü#62;\" as state_2_\n"
+               "    state \"state_1_\" as state_3_\n"
+               "    [*] --> state_1_\n"
+               "    state_1_ --> state_2_\n"
+               "    state_2_ --> state_3_\n");
+    check_says(fixture, graph_dot(&fixture->arena, machine),
+               "  \"On \\\"hold\\\"\" -> \"R&D: <ü>\" [label=\"\"];\n");
+}
+
 /* Every element is closed, in order: enough of XML for what is written here. */
 static void check_well_formed(struct fixture *fixture, struct text svg) {
     char open[64][16];
@@ -85,6 +104,17 @@ static void svg_is_complete_and_escaped(void **state) {
     check_says(fixture, svg, "class=\"way timer\"");
     assert_null(strstr(text_cstring(&fixture->arena, svg), "<script"));
     assert_null(strstr(text_cstring(&fixture->arena, svg), "href"));
+}
+
+static void svg_escapes_what_people_call_states(void **state) {
+    struct fixture *fixture = *state;
+    fixture_load_source(fixture, "return machine 'm' { initial = 'R&D: <ü>', states = {\n"
+                                 "  ['R&D: <ü>'] = { to = { ['On \"hold\"'] = true } },\n"
+                                 "  ['On \"hold\"'] = {} } }\n");
+    struct text svg = graph_svg(&fixture->arena, fixture_machine(fixture, "m"));
+    check_well_formed(fixture, svg);
+    check_says(fixture, svg, ">R&amp;D: &lt;ü&gt;</text>");
+    check_says(fixture, svg, "<title>R&amp;D: &lt;ü&gt; to On &quot;hold&quot;</title>");
 }
 
 static const char *big_source(struct fixture *fixture, int states) {
@@ -142,9 +172,13 @@ static void a_machine_is_json_for_discovery(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        fixture_test(dot_names_states_and_ways),       fixture_test(mermaid_names_states_and_ways),
-        fixture_test(svg_is_complete_and_escaped),     fixture_test(a_big_machine_is_drawn_in_time),
+        fixture_test(dot_names_states_and_ways),
+        fixture_test(mermaid_names_states_and_ways),
+        fixture_test(svg_is_complete_and_escaped),
+        fixture_test(a_big_machine_is_drawn_in_time),
         fixture_test(a_machine_is_json_for_discovery),
+        fixture_test(mermaid_and_dot_quote_what_people_call_states),
+        fixture_test(svg_escapes_what_people_call_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
