@@ -1,6 +1,6 @@
 /* bench_evhttp.c: a bare evhttp, the yardstick for statute's HTTP layer: N threads, each with its
  * own event base and evhttp on one listening socket, answering a fixed JSON body of 100 bytes.
- * Prints the port it bound, and runs until it is killed. Build: cc -O2 scripts/bench_evhttp.c
+ * Prints its URL, and runs until it is killed. Build: cc -O2 scripts/bench_evhttp.c
  * -levent -lpthread -o bench_evhttp. Use: bench_evhttp [threads] */
 #include <event2/buffer.h>
 #include <event2/event.h>
@@ -45,7 +45,7 @@ static int listen_anywhere(void) {
         getsockname(descriptor, (struct sockaddr *)&address, &length) != 0) {
         fail("listen");
     }
-    printf("%d\n", ntohs(address.sin_port));
+    printf("http://127.0.0.1:%d\n", ntohs(address.sin_port));
     fflush(stdout);
     return descriptor;
 }

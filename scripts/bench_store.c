@@ -11,8 +11,8 @@
 #include "model/chain.h"
 #include "store/store.h"
 
-#define ROUNDS    5
-#define ROUND_US  (NOW_SECOND / 2)
+#define ROUNDS    41
+#define ROUND_US  (NOW_SECOND / 20)
 #define MOST      256
 #define FIRST_DAY INT64_C(1759289400000000)
 
@@ -47,6 +47,7 @@ struct bench {
 
 struct figures {
     double per_second[ROUNDS];
+    double times[ROUNDS]; /* the rate of one by one, in the same round */
     double cpu_us[ROUNDS];
 };
 
@@ -248,11 +249,14 @@ static void compare(struct bench *bench, bool events) {
             measure(bench, sizes[i], &figures[i], round);
         }
     }
-    double single = 0;
     for (size_t i = 0; i < SIZES; i++) {
-        double rate = median(figures[i].per_second);
-        single = i == 0 ? rate : single;
-        printf("%7zu %14.0f %8.1f %14.1f\n", sizes[i], rate, rate / single,
+        for (int round = 0; round < ROUNDS; round++) {
+            figures[i].times[round] = figures[i].per_second[round] / figures[0].per_second[round];
+        }
+    }
+    for (size_t i = 0; i < SIZES; i++) {
+        double times = median(figures[i].times);
+        printf("%7zu %14.0f %8.1f %14.1f\n", sizes[i], median(figures[i].per_second), times,
                median(figures[i].cpu_us));
     }
 }
