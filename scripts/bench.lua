@@ -1,13 +1,13 @@
 -- bench.lua: what wrk sends in scripts/bench. Moves task entities between INPROGRESS and WORKING, round
 -- robin, so that every request is a transition that succeeds; or repeats one fixed request.
--- Arguments after wrk's "--": transitions COUNT | fixed METHOD PATH BODY
-local mode, count, turn
+-- Arguments after wrk's "--": transitions COUNT FIRST | fixed METHOD PATH BODY
+local mode, count, first, turn
 local fixed
 
 function init(arguments)
   mode = arguments[1]
   if mode == "transitions" then
-    count, turn = tonumber(arguments[2]), -1 -- wrk asks once before it sends
+    count, first, turn = tonumber(arguments[2]), tonumber(arguments[3]), -1 -- wrk asks once before it sends
   else
     fixed = wrk.format(arguments[2], arguments[3], { ["Content-Type"] = "application/json" },
       arguments[4] ~= "" and arguments[4] or nil)
@@ -21,7 +21,7 @@ function request()
   if mode ~= "transitions" then return fixed end
   local number, lap = turn % count, math.floor(turn / count)
   turn = turn + 1
-  return wrk.format("POST", ("/v1/entities/task/bench-%d/transitions"):format(number), HEADERS,
+  return wrk.format("POST", ("/v1/entities/task/bench-%d/transitions"):format(first + number), HEADERS,
     ('{"to":"%s","actor":{"id":"bench","permissions":["activity.start_task"]}}'):format(STATES[lap % 2 + 1]))
 end
 

@@ -1,5 +1,6 @@
 /* bench_store.c: how many transitions a second the store commits, one by one and in batches.
- * Usage: bench_store [DIRECTORY [ENTITIES]]
+ * Usage: bench_store [DIRECTORY [ENTITIES [SECONDS]]]
+ * With SECONDS it only commits one by one for so long, and prints how many a second.
  * A transition is what a worker does with the store: read the entity, write it in its next state,
  * add its audit record and its event. Sizes are measured in turns, so that a slow moment of the
  * machine hits them all, and the median of the rounds is shown. Links statute_store. */
@@ -261,6 +262,25 @@ static void compare(struct bench *bench, bool events) {
     }
 }
 
+static void one_by_one(struct bench *bench, int64_t span_us) {
+    int64_t before = bench->transitions;
+    int64_t start = clock_us(CLOCK_MONOTONIC), now;
+    do {
+        run_random(bench, 1);
+        now = clock_us(CLOCK_MONOTONIC);
+    } while (now - start < span_us);
+    printf("%.1f\n",
+           (double)(bench->transitions - before) * (double)NOW_SECOND / (double)(now - start));
+}
+
+static void compare_all(struct bench *bench) {
+    printf("%zu entities\n", bench->entities);
+    printf("  batch     per second    times   cpu us each\n");
+    compare(bench, false);
+    printf("with an event in the outbox each:\n");
+    compare(bench, true);
+}
+
 static void remove_store(const char *path) {
     static const char *const endings[] = {"", "-wal", "-shm", ".lock"};
     char name[512];
@@ -286,11 +306,11 @@ int main(int argc, char **argv) {
     check(js_parse(&arena, data_json, &bench.data, &fault), &fault);
     bench.actor = (struct actor){.id = TEXT("user-4711")};
     fill(&bench);
-    printf("%zu entities in %s\n", bench.entities, path);
-    printf("  batch     per second    times   cpu us each\n");
-    compare(&bench, false);
-    printf("with an event in the outbox each:\n");
-    compare(&bench, true);
+    if (argc > 3) {
+        one_by_one(&bench, strtol(argv[3], NULL, 10) * NOW_SECOND);
+    } else {
+        compare_all(&bench);
+    }
     store_close(bench.store);
     remove_store(path);
     arena_deinit(&bench.arena);

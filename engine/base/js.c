@@ -256,7 +256,11 @@ const struct js *js_find(const struct js *object, struct text key) {
 }
 
 const struct js *js_find_path(const struct js *object, struct text path) {
+    const struct js *exact = js_find(object, path);
     const char *dot;
+    if (exact != NULL) {
+        return exact;
+    }
     while (object != NULL && (dot = memchr(path.bytes, '.', path.length)) != NULL) {
         struct text head = {path.bytes, (size_t)(dot - path.bytes)};
         object = js_find(object, head);

@@ -62,7 +62,7 @@ const struct js *js_copy(struct arena *arena, const struct js *value);
 
 /* --- reading --- (all accept NULL values and answer NULL, false or none) */
 const struct js *js_find(const struct js *object, struct text key);
-/* "a.b": the member b of the member a. */
+/* "a.b": the member of that name, or else the member b of the member a. */
 const struct js *js_find_path(const struct js *object, struct text path);
 /* Whether for every {path: value} of `wanted` the object has an equal value there; a NULL `wanted`
  * wants nothing. */

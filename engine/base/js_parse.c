@@ -5,6 +5,10 @@
  * judgement to jansson, which checks the grammar. Then jansson's tree is copied into the arena, as
  * its hash tables neither keep an order nor can be shared between threads.
  *
+ * A real of 2^63 or more is printed by RFC 8785 as whole digits, which jansson takes for an integer
+ * that is too big. The scan finds those that are a real's own spelling, and ".0" is put behind
+ * them.
+ *
  * Every step is linear in the text, but for sorting; jansson seeds its hash at random. */
 #include "base/js.h"
 
@@ -17,6 +21,12 @@
 /* Not below 1e-290 with fewer digits than this and no exponent, so no need to look closer. */
 #define PLAIN_NUMBER_BYTES 290
 
+/* Where a ".0" is missing, newest first. */
+struct whole {
+    const struct whole *older;
+    size_t end;
+};
+
 struct scan {
     struct arena *arena;
     struct text text;
@@ -24,6 +34,8 @@ struct scan {
     int nesting;
     size_t line_start;
     int line;
+    const struct whole *wholes;
+    size_t whole_count;
 };
 
 static bool scan_refuse(const struct scan *scan, struct fault *fault, const char *problem) {
@@ -74,6 +86,41 @@ static bool underflows(struct arena *arena, struct text number) {
     return strtod(text_cstring(arena, number), NULL) == 0 && !is_written_as_zero(number);
 }
 
+/* Beyond int64, and spelled as the real that it is would be printed. */
+static bool is_whole_real(struct arena *arena, struct text number) {
+    int64_t integer;
+    if (number.length < 19 || number.length > 22 || has_exponent(number) ||
+        memchr(number.bytes, '.', number.length) != NULL || text_to_integer(number, &integer)) {
+        return false;
+    }
+    double real = strtod(text_cstring(arena, number), NULL);
+    return text_equal(number, js_print(arena, js_real(arena, real)));
+}
+
+static void note_whole(struct scan *scan, size_t end) {
+    struct whole *whole = ARENA_NEW(scan->arena, struct whole);
+    *whole = (struct whole){scan->wholes, end};
+    scan->wholes = whole;
+    scan->whole_count++;
+}
+
+/* The text with a ".0" behind each of the whole reals. */
+static struct text spell_out(const struct scan *scan) {
+    size_t length = scan->text.length + 2 * scan->whole_count;
+    char *bytes = arena_alloc(scan->arena, length);
+    size_t from = scan->text.length, to = length;
+    for (const struct whole *whole = scan->wholes; whole != NULL; whole = whole->older) {
+        size_t tail = from - whole->end;
+        to -= tail;
+        memcpy(bytes + to, scan->text.bytes + whole->end, tail);
+        to -= 2;
+        memcpy(bytes + to, ".0", 2);
+        from = whole->end;
+    }
+    memcpy(bytes, scan->text.bytes, from);
+    return (struct text){bytes, length};
+}
+
 static bool scan_number(struct scan *scan, struct fault *fault) {
     size_t start = scan->at;
     size_t end = start;
@@ -83,6 +130,9 @@ static bool scan_number(struct scan *scan, struct fault *fault) {
     struct text number = {scan->text.bytes + start, end - start};
     if (underflows(scan->arena, number)) {
         return scan_refuse(scan, fault, "the number is too small to be told from 0");
+    }
+    if (is_whole_real(scan->arena, number)) {
+        note_whole(scan, end);
     }
     scan->at = end;
     return true;
@@ -112,12 +162,16 @@ static bool scan_one(struct scan *scan, struct fault *fault) {
     return true;
 }
 
-static bool scan_text(struct arena *arena, struct text text, struct fault *fault) {
-    struct scan scan = {.arena = arena, .text = text, .line = 1};
-    while (scan.at < text.length) {
+/* *text becomes what jansson is to read. */
+static bool scan_text(struct arena *arena, struct text *text, struct fault *fault) {
+    struct scan scan = {.arena = arena, .text = *text, .line = 1};
+    while (scan.at < text->length) {
         if (!scan_one(&scan, fault)) {
             return false;
         }
+    }
+    if (scan.whole_count > 0) {
+        *text = spell_out(&scan);
     }
     return true;
 }
@@ -172,8 +226,16 @@ static const struct js *convert(struct arena *arena, json_t *from) {
     return NULL;
 }
 
+/* jansson's words, but where they speak of its own flags. */
+static const char *words_of(const json_error_t *error) {
+    return json_error_code(error) == json_error_null_character ||
+                   json_error_code(error) == json_error_null_byte_in_key
+               ? "NUL characters are not allowed in strings"
+               : error->text;
+}
+
 bool js_parse(struct arena *arena, struct text text, const struct js **out, struct fault *fault) {
-    if (!scan_text(arena, text, fault)) {
+    if (!scan_text(arena, &text, fault)) {
         return false;
     }
     json_error_t error;
@@ -181,7 +243,7 @@ bool js_parse(struct arena *arena, struct text text, const struct js **out, stru
                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (tree == NULL) {
         return fault_set(fault, FAULT_BAD_REQUEST, "not acceptable JSON, line %d, column %d: %s",
-                         error.line, error.column, error.text);
+                         error.line, error.column, words_of(&error));
     }
     *out = convert(arena, tree);
     json_decref(tree);

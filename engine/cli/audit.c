@@ -180,6 +180,7 @@ static bool run_verify(struct invocation *invocation, struct fault *fault) {
         .entity_id = audit->entity,
         .format = (enum proof_format)audit->format,
         .shown_most = audit->problems_most,
+        .whole_file = !text_given(audit->machine), /* where rows that are gone show */
     };
     if (text_given(audit->entity) && !text_given(audit->machine)) {
         return fault_set(fault, FAULT_USAGE, "--entity needs --machine");
@@ -193,8 +194,9 @@ const struct command command_audit_verify = {
     .summary = "recompute every hash chain",
     .details =
         "Finds records that were changed, removed or put in, columns that say otherwise than "
-        "their record,\nand entities that are not as their newest record left them. Works "
-        "beside a running server.\nExit 1 when there is a problem.",
+        "their record,\nand entities that are gone, have no record, or whose data, state or "
+        "version are not what their\nnewest record says. Works beside a running server. Rows that "
+        "were deleted are looked for only\nwithout --machine. Exit 1 when there is a problem.",
     .options = {verify_rows, sizeof verify_rows / sizeof verify_rows[0]},
     .values_size = sizeof(struct audit_values),
     .defaults = defaults,

@@ -149,12 +149,15 @@ const struct command command_import = {
     .arguments = "[FILE|-]",
     .arguments_most = 1,
     .summary = "create entities from lines of JSON",
-    .details = "Each line is {\"machine\", \"id\", \"state\"?, \"data\"?}, as 'statute export' "
-               "writes it; its\n"
-               "version, created_at and updated_at are kept in the audit record. Each entity is "
-               "validated,\n"
-               "prepared and audited with the reason \"migration\". What is refused is printed as\n"
-               "FILE:LINE: code: message. No server may have the store open.",
+    .details = "Each line is {\"machine\", \"id\", \"state\"?, \"data\"?, \"created_at\"?, "
+               "\"updated_at\"?}, as\n"
+               "'statute export' writes it. The times become the entity's own; its version starts "
+               "at 1 again, and\n"
+               "all three are kept in the audit record. Each entity is validated, prepared and "
+               "audited with the\n"
+               "reason \"migration\". What is refused is printed as FILE:LINE: code: message. No "
+               "server may have\n"
+               "the store open.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct import_values),
     .defaults = defaults,

@@ -57,9 +57,9 @@ const struct command command_verify = {
     .arguments = "",
     .summary = "prove that a store is sound",
     .details =
-        "Opening it checks the schema's version; then the file itself, every hash chain (as "
-        "'statute audit\nverify'), and with --policies the state of every entity. Exit 1 when "
-        "there is a problem.",
+        "Opening it checks the schema's version; then the file itself, every hash chain and what "
+        "each entity\nis (as 'statute audit verify'), and with --policies whether its state is one "
+        "of them. Exit 1 when\nthere is a problem.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct verify_values),
     .defaults = defaults,

@@ -156,6 +156,16 @@ static bool run_member(struct work *work, struct member *member, int64_t started
     if (member->replayed || member->fault == FAULT_IDEMPOTENCY_REUSED) {
         return true;
     }
+    if (member->wanted != NULL) {
+        bool wanted;
+        if (!member->wanted(member, work->core, &wanted, fault)) {
+            return false;
+        }
+        member->unwanted = !wanted;
+    }
+    if (member->unwanted) {
+        return true;
+    }
     if (!run_attempts(work, member, started_us, fault)) {
         return false;
     }
@@ -207,7 +217,7 @@ static enum isolation strongest(const struct core *core, struct member *const *m
 static bool run_extras(struct work *work, struct member *const *members, size_t count,
                        struct fault *fault) {
     for (size_t i = 0; i < count; i++) {
-        if (members[i]->extra != NULL && !members[i]->blocked &&
+        if (members[i]->extra != NULL && !members[i]->blocked && !members[i]->unwanted &&
             !members[i]->extra(members[i], work->core, fault)) {
             return false;
         }
@@ -272,6 +282,7 @@ static bool run_once(struct core *core, struct member *const *members, size_t co
 
 static void forget_run(struct member *member) {
     member->replayed = false;
+    member->unwanted = false;
     member->attempted = 0;
     member->blocked = false;
     if (member->fault == FAULT_IDEMPOTENCY_REUSED) {

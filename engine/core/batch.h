@@ -17,8 +17,10 @@ struct core {
     struct arena arena;  /* one batch's memory */
     struct now now;
     struct id_source ids;
-    struct policy policy; /* pinned for the batch by the caller */
-    bool read_only;       /* a decider: dry runs only, rolls back instead of committing */
+    struct policy policy;         /* pinned for the batch by the caller */
+    bool read_only;               /* a decider: dry runs only, rolls back instead of committing */
+    int64_t earliest_deadline_us; /* wall clock; lowered by each batch that arms an earlier timer,
+                                     committed or not; who wants to know sets it to INT64_MAX */
 };
 
 /* What became of an attempt. */
@@ -54,6 +56,10 @@ typedef bool member_extra(struct member *member, struct core *core, struct fault
  * idempotency key. */
 typedef void member_render(struct member *member, struct core *core);
 
+/* Asked in the member's own transaction, before its attempts: whether they are still wanted. */
+typedef bool member_wanted(struct member *member, struct core *core, bool *wanted,
+                           struct fault *fault);
+
 struct member {
     /* in */
     const struct attempt *attempts;
@@ -63,6 +69,7 @@ struct member {
     struct text idempotency_key;
     unsigned char body_hash[DIGEST_BYTES];
     member_render *render;              /* may be NULL without an idempotency key */
+    member_wanted *wanted;              /* may be NULL: always */
     member_extra *extra;                /* may be NULL */
     const struct store_deadline *fired; /* the timer that this attempt is; NULL: none */
     void *context;                      /* of render and extra */
@@ -73,6 +80,7 @@ struct member {
                      it again at retry_at_us */
     int64_t retry_at_us; /* monotonic */
     size_t attempted;    /* MEMBER_EACH may stop early; the rest is for a later batch */
+    bool unwanted;       /* `wanted` said no: nothing was attempted */
     bool replayed;       /* `answer` is the stored first answer */
     enum fault_code
         fault; /* of the member as a whole (store, idempotency); FAULT_NONE: see outcomes */

@@ -194,6 +194,15 @@ static bool save(struct member *member, struct core *core, struct store_bulk *bu
     return store_save_bulk(core->store, bulk, errors, failed, fault);
 }
 
+bool bulk_is_wanted(struct core *core, struct text id, bool *wanted, struct fault *fault) {
+    struct store_bulk *bulk;
+    if (!store_find_bulk(core->store, &core->arena, id, &bulk, fault)) {
+        return false;
+    }
+    *wanted = bulk != NULL && bulk->status == BULK_RUNNING;
+    return true;
+}
+
 bool bulk_save_progress(struct member *member, struct core *core, struct text id, bool atomic,
                         struct fault *fault) {
     struct store_bulk *bulk;

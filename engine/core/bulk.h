@@ -34,6 +34,11 @@ bool bulk_select(struct core *core, struct arena *arena, struct text machine,
                  const struct store_where *where, int64_t most, struct text **ids, size_t *count,
                  struct fault *fault) MUST_CHECK;
 
+/* member_wanted of a step: whether the bulk still runs. Once a pause or cancellation is committed,
+ * no step of it begins. */
+bool bulk_is_wanted(struct core *core, struct text id, bool *wanted,
+                    struct fault *fault) MUST_CHECK;
+
 /* member_extra of a step: adds what the members' outcomes say to the stored bulk, keeping a pause
  * or cancellation that came meanwhile. `id` is the bulk's. */
 bool bulk_save_progress(struct member *member, struct core *core, struct text id, bool atomic,

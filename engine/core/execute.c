@@ -44,8 +44,8 @@ static bool is_out_of_question(struct work *work, const struct attempt *attempt,
         refuse(out, FAULT_ENTITY_NOT_FOUND, named(arena, attempt, "does not exist"));
     } else if (attempt->if_version != 0 && attempt->if_version != entity->version) {
         refuse(out, FAULT_VERSION_CONFLICT,
-               text_print(arena, "version %lld was expected, but the entity has version %lld",
-                          (long long)attempt->if_version, (long long)entity->version));
+               text_print(arena, "another version was expected, but the entity has version %lld",
+                          (long long)entity->version));
     }
     return out->code != FAULT_NONE;
 }
@@ -73,14 +73,15 @@ static void apply(struct work *work, struct slot *slot, const struct attempt *at
                   const struct decision *decision) {
     struct entity *entity = &slot->current;
     work_touch(work, slot);
+    entity->updated_us = work->now_us;
     if (attempt->kind == ATTEMPT_CREATE) {
         entity->exists = true;
-        entity->created_us = work->now_us;
+        entity->created_us = attempt->created_us != 0 ? attempt->created_us : work->now_us;
+        entity->updated_us = attempt->updated_us != 0 ? attempt->updated_us : work->now_us;
     }
     entity->state = decision->to;
     entity->data = decision->data;
     entity->version++;
-    entity->updated_us = work->now_us;
     slot->body_changed = true;
     if (decision->timers_changed) {
         slot->disarm = true;
@@ -151,16 +152,21 @@ static bool has_room(struct work *work, unsigned depth, struct outcome *out) {
     return false;
 }
 
-/* The innermost effect is named; those between are in the records' causes. */
+/* A refused effect is a refusal by the rules of this transition, whatever the other entity's reason
+ * was; only a policy's own failure stays one. The innermost effect is named: those between are in
+ * the records' causes. */
 static void refuse_for_effect(struct work *work, const struct attempt *effect,
                               const struct outcome *child, struct outcome *out) {
-    bool is_named = text_starts(child->message, TEXT("the effect on "));
-    out->decision = child->decision;
-    refuse(out, child->code,
-           is_named ? child->message
-                    : text_print(&work->core->arena, "the effect on %.*s '%.*s' was refused: %.*s",
-                                 TEXT_ARGS(effect->machine), TEXT_ARGS(effect->id),
-                                 TEXT_ARGS(child->message)));
+    struct arena *arena = &work->core->arena;
+    struct text message = child->message;
+    if (!text_starts(message, TEXT("the effect on "))) {
+        message = text_print(arena, "the effect on %.*s '%.*s' was refused: %.*s",
+                             TEXT_ARGS(effect->machine), TEXT_ARGS(effect->id), TEXT_ARGS(message));
+    }
+    struct decision *decision = ARENA_NEW(arena, struct decision);
+    decision->messages = js_append(arena, &js_empty_array, js_string(arena, message));
+    out->decision = decision;
+    refuse(out, child->code == FAULT_POLICY_ERROR ? child->code : FAULT_GUARD_REJECTED, message);
 }
 
 static bool run_effect(struct work *work, const struct attempt *cause, enum attempt_kind kind,
@@ -209,6 +215,15 @@ static bool follow(struct work *work, const struct attempt *attempt, unsigned de
 
 /* --- the whole --- */
 
+/* What followed may have moved the entity itself on. */
+static bool describe_again(struct work *work, const struct slot *slot, struct outcome *out) {
+    if (out->code == FAULT_NONE && slot->current.version != out->version) {
+        describe(work, slot, out);
+        out->to = slot->current.state;
+    }
+    return true;
+}
+
 static bool carry_out(struct work *work, const struct attempt *attempt, unsigned depth,
                       struct outcome *out, struct fault *fault) {
     int64_t started_us = now_monotonic_us(&work->core->now);
@@ -232,7 +247,7 @@ static bool carry_out(struct work *work, const struct attempt *attempt, unsigned
     }
     record(work, slot, attempt, out);
     outbox_append(work, attempt, out);
-    return follow(work, attempt, depth, out, fault);
+    return follow(work, attempt, depth, out, fault) && describe_again(work, slot, out);
 }
 
 static bool record_refusal(struct work *work, const struct attempt *attempt, struct outcome *out,
@@ -251,12 +266,19 @@ static bool record_refusal(struct work *work, const struct attempt *attempt, str
     return true;
 }
 
-/* A dry run leaves nothing but its outcome. */
-static void forget(struct work *work, struct mark mark, struct outcome *out) {
+/* A dry run leaves nothing but its outcome, and the entity's version is what it was. */
+static bool forget(struct work *work, const struct attempt *attempt, struct mark mark,
+                   struct outcome *out, struct fault *fault) {
+    struct slot *slot;
     work_back(work, mark);
     out->audit_uuid[0] = '\0';
     out->audit_sequence = 0;
     out->changed = false;
+    if (!work_slot(work, attempt->machine, attempt->id, &slot, fault)) {
+        return false;
+    }
+    out->version = slot->current.version;
+    return true;
 }
 
 bool execute_attempt(struct work *work, const struct attempt *attempt, struct outcome *out,
@@ -270,10 +292,7 @@ bool execute_attempt(struct work *work, const struct attempt *attempt, struct ou
         work_back(work, mark);
         return record_refusal(work, attempt, out, fault);
     }
-    if (attempt->dry_run) {
-        forget(work, mark, out);
-    }
-    return true;
+    return !attempt->dry_run || forget(work, attempt, mark, out, fault);
 }
 
 bool execute_refuse(struct work *work, const struct attempt *attempt, enum fault_code code,

@@ -4,6 +4,10 @@
  * imported, all before it is, and the refusal is in the audit. */
 #include "core/import.h"
 
+#include "timezone/instant.h"
+
+#define AHEAD_MOST_US (5 * 60 * NOW_SECOND) /* by how much another machine's clock may be fast */
+
 static const char *const known_keys[] = {"machine", "id",         "state",      "data",
                                          "version", "created_at", "updated_at", NULL};
 
@@ -53,6 +57,50 @@ static bool read_data(const struct js *object, const struct js **out, struct fau
                      js_type_name(value));
 }
 
+/* 0: not given, which is why an instant that is 0 or earlier is refused. */
+static bool read_time(const struct js *object, struct text key, int64_t now_us, int64_t *out,
+                      struct fault *fault) {
+    struct text text;
+    int offset;
+    struct fault cause = FAULT_INIT;
+    *out = 0;
+    if (!read_text(object, key, &text, fault)) {
+        return false;
+    }
+    if (!text_given(text)) {
+        return true;
+    }
+    if (!instant_parse(text, out, &offset, &cause)) {
+        return fault_set(fault, FAULT_BAD_REQUEST, "%.*s: %s", TEXT_ARGS(key), cause.message);
+    }
+    if (*out <= 0) {
+        return fault_set(fault, FAULT_BAD_REQUEST,
+                         "%.*s: expected a time after 1970 began, not %.*s", TEXT_ARGS(key),
+                         TEXT_ARGS(text));
+    }
+    return *out <= now_us + AHEAD_MOST_US ||
+           fault_set(fault, FAULT_BAD_REQUEST, "%.*s: %.*s is yet to come", TEXT_ARGS(key),
+                     TEXT_ARGS(text));
+}
+
+/* An entity is as old as its last change at least, and was not changed before it was there. */
+static bool read_times(const struct import *import, const struct js *object, struct attempt *out,
+                       struct fault *fault) {
+    int64_t now_us = now_wall_us(&import->core->now);
+    if (!read_time(object, TEXT("created_at"), now_us, &out->created_us, fault) ||
+        !read_time(object, TEXT("updated_at"), now_us, &out->updated_us, fault)) {
+        return false;
+    }
+    if (out->created_us == 0) {
+        out->created_us = out->updated_us;
+    }
+    if (out->updated_us == 0 && out->created_us > now_us) {
+        out->updated_us = out->created_us;
+    }
+    return out->updated_us == 0 || out->created_us <= out->updated_us ||
+           fault_set(fault, FAULT_BAD_REQUEST, "updated_at: earlier than created_at");
+}
+
 /* What the entity was elsewhere; NULL when the line does not say. */
 static const struct js *origin_of(struct arena *arena, const struct js *object) {
     const struct js *origin = NULL;
@@ -79,7 +127,7 @@ static bool read_object(struct import *import, const struct js *object, struct a
     if (!check_keys(object, fault) || !read_text(object, TEXT("machine"), &out->machine, fault) ||
         !read_text(object, TEXT("id"), &out->id, fault) ||
         !read_text(object, TEXT("state"), &out->to, fault) ||
-        !read_data(object, &out->patch, fault)) {
+        !read_data(object, &out->patch, fault) || !read_times(import, object, out, fault)) {
         return false;
     }
     if (!text_given(out->machine) || !text_given(out->id)) {

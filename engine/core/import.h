@@ -41,8 +41,9 @@ struct import {
 void import_init(struct import *import, struct core *core, const struct import_options *options);
 void import_deinit(struct import *import);
 
-/* Takes `{machine, id, state?, data?, version?, created_at?, updated_at?}`; the last three, as an
- * export has them, are kept as metadata of the audit record. Runs a batch whenever enough lines
+/* Takes `{machine, id, state?, data?, version?, created_at?, updated_at?}`, as an export has it;
+ * the last three are kept as metadata of the audit record. The times (RFC 3339, in order, not to
+ * come) become the entity's own; its version starts at 1 again. Runs a batch whenever enough lines
  * wait. False only for a fault of the store. */
 bool import_add(struct import *import, struct text line, int64_t number,
                 struct fault *fault) MUST_CHECK;

@@ -110,9 +110,6 @@ static bool report_if_bare(void *context, const struct entity *entity, struct fa
     struct pass *pass = context;
     struct store_key key = {entity->machine, entity->id};
     struct first first;
-    if (entity->created_us >= pass->verify.started_us) {
-        return true;
-    }
     if (!find_first(pass, key, &first, fault)) {
         return false;
     }

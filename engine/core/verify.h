@@ -1,5 +1,6 @@
 /* verify.h: proves the audit trail of a store: every hash, every link, no gap, nothing that says
- * otherwise than what was hashed, and every entity as its last record left it.
+ * otherwise than what was hashed, and every entity as its last record left it, data and all. An
+ * entity whose row was deleted takes its records out of sight: store/inspect.h finds those.
  * A server may go on writing meanwhile: each chain is proven as it is at one moment. */
 #ifndef STATUTE_VERIFY_H
 #define STATUTE_VERIFY_H

@@ -17,8 +17,9 @@ struct chain {
     int64_t sequence;                 /* of the record before; 0: none */
     unsigned char hash[DIGEST_BYTES]; /* of that record, as stored */
     int64_t version;                  /* of the entity, as that record says */
-    struct arena arena;               /* of the names below */
+    struct arena arena;               /* of the texts below */
     struct text state;                /* of the entity, as that record says; TEXT_NONE: no entity */
+    struct text data_hash;            /* of its data, as that record says; TEXT_NONE: no entity */
 };
 
 void verify_report(struct verify *verify, struct store_key key, int64_t sequence,
@@ -110,6 +111,7 @@ static void remember(struct chain *chain, const struct store_record *record,
     memcpy(chain->hash, record->hash, DIGEST_BYTES);
     arena_reset(&chain->arena);
     chain->state = text_copy(&chain->arena, state);
+    chain->data_hash = text_copy(&chain->arena, js_text(js_find(json, TEXT("data_hash"))));
 }
 
 static void advance(struct verify *verify, const struct store_record *record) {
@@ -141,23 +143,41 @@ static bool check_record(void *context, const struct store_record *record, struc
 
 /* --- the entity --- */
 
+static void check_content(struct chain *chain, const struct entity *entity) {
+    struct verify *verify = chain->verify;
+    struct arena arena;
+    if (entity->version != chain->version) {
+        verify_report(verify, chain->key, 0,
+                      "the entity has version %lld, by its newest record it is %lld",
+                      (long long)entity->version, (long long)chain->version);
+    }
+    if (!text_equal(entity->state, chain->state)) {
+        verify_report(verify, chain->key, 0,
+                      "the entity is in state '%.*s', by its newest record in '%.*s'",
+                      TEXT_ARGS(entity->state), TEXT_ARGS(chain->state));
+    }
+    arena_init(&arena, 0);
+    if (!text_equal(chain_data_hash(&arena, entity->data), chain->data_hash)) {
+        verify_report(verify, chain->key, 0,
+                      "the entity's data does not have the hash that its newest record says: the "
+                      "data was changed");
+    }
+    arena_deinit(&arena);
+}
+
 static void check_head(struct chain *chain, const struct entity *entity) {
     struct verify *verify = chain->verify;
-    if (entity->audit_sequence != chain->sequence) {
+    if (chain->sequence == 0) {
+        verify_report(verify, chain->key, 0, "the entity has no audit record at all");
+    } else if (entity->audit_sequence != chain->sequence) {
         verify_report(verify, chain->key, 0,
                       "the entity's newest record should be %lld, but the chain ends with %lld",
                       (long long)entity->audit_sequence, (long long)chain->sequence);
     } else if (memcmp(entity->audit_hash, chain->hash, DIGEST_BYTES) != 0) {
         verify_report(verify, chain->key, 0,
                       "the entity does not have the hash of its newest record");
-    } else if (entity->version != chain->version) {
-        verify_report(verify, chain->key, 0,
-                      "the entity has version %lld, by its newest record it is %lld",
-                      (long long)entity->version, (long long)chain->version);
-    } else if (!text_equal(entity->state, chain->state)) {
-        verify_report(verify, chain->key, 0,
-                      "the entity is in state '%.*s', by its newest record in '%.*s'",
-                      TEXT_ARGS(entity->state), TEXT_ARGS(chain->state));
+    } else {
+        check_content(chain, entity);
     }
 }
 
@@ -185,10 +205,12 @@ static bool check_entity(struct chain *chain, bool *has_entity, struct fault *fa
     if (*has_entity) {
         check_head(chain, &entity);
         check_policy(chain, &entity);
-    } else if (read && text_given(chain->state)) {
+    } else if (read && chain->version > 0) {
         verify_report(chain->verify, chain->key, 0,
                       "the entity is gone; by its newest record it is in state '%.*s'",
                       TEXT_ARGS(chain->state));
+    } else if (read && chain->sequence == 0) {
+        verify_report(chain->verify, chain->key, 0, "there is no such entity, nor a record of one");
     }
     arena_deinit(&arena);
     return read;

@@ -184,6 +184,15 @@ static void armed_deadlines(struct work *work, struct list *deadlines) {
     }
 }
 
+static void note_earliest(struct core *core, const struct list *deadlines) {
+    const struct store_deadline *items = deadlines->items;
+    for (size_t i = 0; i < deadlines->count; i++) {
+        if (items[i].due_us < core->earliest_deadline_us) {
+            core->earliest_deadline_us = items[i].due_us;
+        }
+    }
+}
+
 bool work_write(struct work *work, struct fault *fault) {
     struct arena *arena = &work->core->arena;
     struct store_entity_write *writes =
@@ -191,6 +200,7 @@ bool work_write(struct work *work, struct fault *fault) {
     struct store_key *disarmed = ARENA_ARRAY(arena, struct store_key, work->slots.count + 1);
     struct list deadlines = {0};
     armed_deadlines(work, &deadlines);
+    note_earliest(work->core, &deadlines);
     struct store_batch batch = {
         .entities = writes,
         .entity_count = changed_entities(work, writes),

@@ -65,7 +65,7 @@ void work_back(struct work *work, struct mark mark);
 /* Keeps the slot's present state for work_back. Call before each change of a slot. */
 void work_touch(struct work *work, struct slot *slot);
 
-/* Writes everything, in one store_write. */
+/* Writes everything, in one store_write, and lowers core->earliest_deadline_us. */
 bool work_write(struct work *work, struct fault *fault) MUST_CHECK;
 
 /* ctx:find and ctx:count: the store, overlaid with what this batch has changed. */

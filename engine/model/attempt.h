@@ -38,7 +38,9 @@ struct attempt {
     struct text comments;      /* TEXT_NONE: none */
     const struct js *metadata; /* an object, or NULL */
     const struct js *patch;    /* merge patch; for CREATE the data; an object, or NULL */
-    int64_t if_version;        /* 0: any */
+    int64_t created_us;        /* CREATE, imports: the entity's own times; 0: now */
+    int64_t updated_us;
+    int64_t if_version; /* 0: any */
     bool dry_run;
     bool idempotent; /* already in `to` is a success without a change */
     bool skip_permissions;

@@ -64,6 +64,14 @@ static void add_timestamp(struct buffer *buffer, int64_t timestamp_us) {
     add_text(buffer, TEXT(",\"timestamp\":"), instant_print(timestamp_us, digits));
 }
 
+struct text chain_data_hash(struct arena *arena, const struct js *data) {
+    unsigned char hash[DIGEST_BYTES];
+    char *hex = arena_alloc(arena, DIGEST_HEX);
+    digest_sha256(js_print(arena, data), hash);
+    digest_hex(hash, DIGEST_BYTES, hex);
+    return (struct text){hex, DIGEST_HEX};
+}
+
 struct text chain_record(struct arena *arena, const struct record *record) {
     struct buffer buffer;
     buffer_init(&buffer, arena);
@@ -71,6 +79,7 @@ struct text chain_record(struct arena *arena, const struct record *record) {
     add_actor(&buffer, record->actor);
     add_text(&buffer, TEXT(",\"caused_by\":"), record->caused_by);
     add_text(&buffer, TEXT(",\"comments\":"), record->comments);
+    add_text(&buffer, TEXT(",\"data_hash\":"), record->data_hash);
     add_text(&buffer, TEXT(",\"entity_id\":"), record->entity_id);
     add_text(&buffer, TEXT(",\"error_code\":"), text_of(record->error_code));
     add_text(&buffer, TEXT(",\"error_message\":"), record->error_message);

@@ -24,7 +24,8 @@ struct record {
     struct text comments;
     const struct js *metadata;
     const struct js *patch;
-    int64_t version; /* of the entity after the attempt; 0: no entity */
+    int64_t version;       /* of the entity after the attempt; 0: no entity */
+    struct text data_hash; /* of its data then: chain_data_hash; TEXT_NONE: no entity */
     int64_t timestamp_us;
     bool success;
     const char *error_code; /* NULL when it succeeded */
@@ -38,7 +39,11 @@ struct record {
     struct text caused_by; /* uuid of the record whose effect this is */
 };
 
-/* Canonical JSON of the record, without hashes. */
+/* SHA-256, in lower-case hex, of the canonical JSON (RFC 8785) of an entity's data: it ties the
+ * data to the record without copying what may be personal into the audit. */
+struct text chain_data_hash(struct arena *arena, const struct js *data);
+
+/* Canonical JSON of the record, without `hash` and `previous_hash`. */
 struct text chain_record(struct arena *arena, const struct record *record);
 
 void chain_hash(const unsigned char previous[DIGEST_BYTES], struct text record_json,

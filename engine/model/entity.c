@@ -28,7 +28,8 @@ static bool is_printable(struct text text, size_t most_bytes) {
 }
 
 bool entity_is_id(struct text id) {
-    return is_printable(id, ENTITY_ID_MOST);
+    return is_printable(id, ENTITY_ID_MOST) && !text_equal(id, TEXT(".")) &&
+           !text_equal(id, TEXT(".."));
 }
 
 bool entity_is_state(struct text name) {

@@ -19,7 +19,8 @@ struct entity {
     int64_t updated_us;
 };
 
-/* Identifiers are 1..200 bytes of printable UTF-8 without control characters. */
+/* Identifiers are 1..200 bytes of UTF-8 without control characters; not "." or "..", which clients
+ * resolve in paths. */
 #define ENTITY_ID_MOST 200
 bool entity_is_id(struct text id);
 

@@ -15,7 +15,7 @@
  *  2. `require` is a guard on the ways into a state, so a creation does not ask the initial
  *     state's; on_enter and timers of the state created in do run.
  *  3. Data is what C computed (patch, prepare's answer, set and unset), never what a function wrote
- *     into the table it was lent.
+ *     into the table it was given: each is given its own.
  *  4. When prepare or validate fails on data that the fields refuse anyway, the fields have the
  *     word: a client's wrong type is not the policy's error.
  *  5. warn sees what the guards saw, before the effects.
@@ -221,7 +221,6 @@ static bool judge(struct turn *turn) {
 static int judge_protected(lua_State *lua) {
     struct turn *turn = lua_touserdata(lua, TURN_SELF);
     turn->lua = lua;
-    lua_settop(lua, TURN_CONTEXT); // stack: turn data ctx
     judge(turn);
     turn->lua = NULL;
     return 0;

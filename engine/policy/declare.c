@@ -394,24 +394,26 @@ static void deliver(lua_State *lua, struct loader *loader, struct declared *decl
         (struct declaration){declared->kind, name, loader->current, declared->line, table};
 }
 
-static void report_returned(lua_State *lua, struct loader *loader, const char *format,
-                            lua_Integer position) {
-    struct arena *arena = loader->problems->arena;
-    struct text what = lua_isfunction(lua, -1)
-                           ? TEXT("a function; does a table follow after the name?")
-                           : text_of(lua_typename(lua, lua_type(lua, -1)));
-    struct text where =
-        position > 0 ? text_print(arena, " at position %lld", (long long)position) : TEXT("");
+/* Says that the value on top, given or returned by `subject`, is no declaration. The line is that
+ * of the file as a whole: which `return` it was, Lua does not tell. */
+static void report_no_declaration(lua_State *lua, struct loader *loader, struct text subject) {
+    const char *type = lua_typename(lua, lua_type(lua, -1));
+    struct text what = text_print(loader->problems->arena, "a %s", type);
+    if (lua_isnil(lua, -1)) {
+        what = TEXT("nothing");
+    } else if (lua_isfunction(lua, -1)) {
+        what = TEXT("a function; does a table follow after the name?");
+    }
     problem_add(
-        loader->problems, loader->current->path, 0,
-        text_print(arena, "%s%.*s, but there is %.*s", format, TEXT_ARGS(where), TEXT_ARGS(what)));
+        loader->problems, loader->current->path, 1,
+        text_print(loader->problems->arena, "%.*s %.*s", TEXT_ARGS(subject), TEXT_ARGS(what)));
 }
 
 /* stack: [-0, +0]. The list is on top. */
 static void deliver_list(lua_State *lua, struct loader *loader) {
     lua_Integer length = (lua_Integer)lua_rawlen(lua, -1);
     if (length == 0) {
-        problem_add(loader->problems, loader->current->path, 0,
+        problem_add(loader->problems, loader->current->path, 1,
                     TEXT("the file returns a table that is no list of declarations"));
     }
     for (lua_Integer i = 1; i <= length; i++) {
@@ -420,7 +422,10 @@ static void deliver_list(lua_State *lua, struct loader *loader) {
         if (declared != NULL) {
             deliver(lua, loader, declared);
         } else {
-            report_returned(lua, loader, "the list must hold declarations", i);
+            report_no_declaration(lua, loader,
+                                  text_print(loader->problems->arena,
+                                             "the list must hold declarations, but item %lld is",
+                                             (long long)i));
         }
         lua_pop(lua, 1); // stack: list
     }
@@ -462,8 +467,9 @@ static int collect(lua_State *lua) {
     } else if (lua_istable(lua, 1)) {
         deliver_list(lua, loader);
     } else if (!lua_isnil(lua, 1) || undelivered_count(lua, loader) == 0) {
-        report_returned(lua, loader,
-                        "a policy file returns a declaration or a list of declarations", 0);
+        report_no_declaration(lua, loader,
+                              TEXT("a policy file returns a declaration or a list of "
+                                   "declarations, but this one returns"));
     }
     report_undelivered(lua, loader);
     return 0;

@@ -1,6 +1,7 @@
 /* sandbox.c: the environment. A chunk's `_ENV` is an empty table that shows `globals` through its
  * metatable, so that every assignment of a global is seen and refused, and every name that is not
- * there is an error. Libraries are protected the same way. Lua's own global table is dropped.
+ * there is an error; but what stock Lua has and the sandbox has not is nil, so that code written
+ * for both may ask for it. Libraries are protected the same way. Lua's own global table is dropped.
  *
  *   _ENV {} --__index--> globals { string = {} --__index--> the functions, ... } --__index--> error
  */
@@ -11,9 +12,11 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#define GLOBALS_MOST 64 /* names looked at for "did you mean" */
+#define GLOBALS_MOST   64 /* names looked at for "did you mean" */
+#define LEFT_OUT_STEPS 8
 
 static const char globals_key = 'g';
+static const char target_key = 't'; /* in a shield's metatable: what it shows */
 
 void sandbox_push_globals(lua_State *lua) {
     lua_rawgetp(lua, LUA_REGISTRYINDEX, &globals_key); // stack: +1
@@ -93,14 +96,45 @@ static int refuse_unknown(lua_State *lua) {
     return luaL_error(lua, "unknown global '%s', did you mean '%s'?", name.bytes, near.bytes);
 }
 
+/* Whether Lua, of any version from 5.1 on, has a global of this name that the sandbox leaves out.
+ */
+static bool is_left_out(lua_State *lua, int index) {
+    static const char *const names[] = {
+        "_G",     "_VERSION", "bit32",      "collectgarbage", "coroutine",
+        "debug",  "dofile",   "getfenv",    "getmetatable",   "io",
+        "load",   "loadfile", "loadstring", "module",         "newproxy",
+        "os",     "package",  "print",      "rawequal",       "rawget",
+        "rawlen", "rawset",   "setfenv",    "setmetatable",   "unpack",
+        "warn",   "xpcall",
+    };
+    const char *name = lua_type(lua, index) == LUA_TSTRING ? lua_tostring(lua, index) : "";
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int read_absent(lua_State *lua) {
+    if (!is_left_out(lua, 2)) {
+        return refuse_unknown(lua);
+    }
+    vm_charge(lua, LEFT_OUT_STEPS);
+    lua_pushnil(lua); // stack: globals name nil
+    return 1;
+}
+
 /* --- protection --- */
 
 /* stack: [-1, +1]. An empty table that shows the one on top and hands assignments to `refuse`, a
  * closure of `what`. */
 static void shield(lua_State *lua, lua_CFunction refuse, const char *what) {
     lua_createtable(lua, 0, 0);          // stack: target shield
-    lua_createtable(lua, 0, 2);          // stack: target shield meta
+    lua_createtable(lua, 0, 3);          // stack: target shield meta
     lua_rotate(lua, -3, -1);             // stack: shield meta target
+    lua_pushvalue(lua, -1);              // stack: shield meta target target
+    lua_rawsetp(lua, -3, &target_key);   // stack: shield meta target
     lua_setfield(lua, -2, "__index");    // stack: shield meta
     lua_pushstring(lua, what);           // stack: shield meta what
     lua_pushcclosure(lua, refuse, 1);    // stack: shield meta refuse
@@ -110,6 +144,19 @@ static void shield(lua_State *lua, lua_CFunction refuse, const char *what) {
 
 void sandbox_protect(lua_State *lua, const char *what) {
     shield(lua, refuse_assignment, what);
+}
+
+void sandbox_reveal(lua_State *lua, int argument) {
+    luaL_checktype(lua, argument, LUA_TTABLE);
+    if (lua_getmetatable(lua, argument) == 0) { // stack: +1 unless so
+        return;
+    }
+    if (lua_rawgetp(lua, -1, &target_key) == LUA_TTABLE) { // stack: +2 meta target
+        lua_replace(lua, argument);                        // stack: +1 meta
+    } else {
+        lua_pop(lua, 1); // stack: +1 meta
+    }
+    lua_pop(lua, 1); // stack: +0
 }
 
 void sandbox_check_writable(lua_State *lua, int argument) {
@@ -172,7 +219,7 @@ void sandbox_open(lua_State *lua) {
     lua_createtable(lua, 0, 32);                           // stack: globals
     fill_globals(lua);                                     // stack: globals
     lua_createtable(lua, 0, 1);                            // stack: globals meta
-    lua_pushcfunction(lua, refuse_unknown);                // stack: globals meta refuse
+    lua_pushcfunction(lua, read_absent);                   // stack: globals meta read
     lua_setfield(lua, -2, "__index");                      // stack: globals meta
     lua_setmetatable(lua, -2);                             // stack: globals
     lua_pushvalue(lua, -1);                                // stack: globals globals

@@ -34,6 +34,10 @@ int sandbox_call_own(lua_State *lua);
  * pushed. */
 struct text sandbox_push_string(lua_State *lua, int index);
 
+/* stack: [-0, +0]. Raises unless the argument is a table. Puts in place of a read-only one what it
+ * shows, to be walked; that must never reach a policy. */
+void sandbox_reveal(lua_State *lua, int argument);
+
 /* Raises unless the argument is a table that policies may change. */
 void sandbox_check_writable(lua_State *lua, int argument);
 

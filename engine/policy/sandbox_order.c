@@ -9,7 +9,9 @@
  *  - a table whose keys are 1..n is walked by index;
  *  - for any other the keys are sorted once, and those are skipped that have been cleared
  * meanwhile. Both fall back to sandbox_next when they are called in a way that no `for` loop does.
- */
+ *
+ * Of a read-only table, what it shows is walked. A loop is given the read-only one to hold, and
+ * each step looks behind it anew. */
 #include "policy/sandbox.h"
 
 #include <lauxlib.h>
@@ -112,7 +114,7 @@ static void push_least_after(lua_State *lua, const struct key *last) {
 }
 
 int sandbox_next(lua_State *lua) {
-    luaL_checktype(lua, 1, LUA_TTABLE);
+    sandbox_reveal(lua, 1);
     lua_settop(lua, 2); // stack: table last
     struct key last;
     bool first = lua_isnil(lua, 2);
@@ -131,7 +133,7 @@ int sandbox_next(lua_State *lua) {
 /* --- keys 1..n --- */
 
 static int next_index(lua_State *lua) {
-    luaL_checktype(lua, 1, LUA_TTABLE);
+    sandbox_reveal(lua, 1);
     lua_settop(lua, 2); // stack: table last
     bool first = lua_isnil(lua, 2);
     lua_Integer last = first ? 0 : lua_tointeger(lua, 2);
@@ -202,7 +204,7 @@ static void push_sorted(lua_State *lua, size_t count) {
 
 /* Upvalues: the sorted keys, and the place among them of the key given last. */
 static int next_sorted(lua_State *lua) {
-    luaL_checktype(lua, 1, LUA_TTABLE);
+    sandbox_reveal(lua, 1);
     lua_settop(lua, 2); // stack: table last
     lua_Integer place = 0;
     if (!lua_isnil(lua, 2)) {
@@ -244,19 +246,21 @@ static size_t survey(lua_State *lua, bool *sequence) {
 
 int sandbox_pairs(lua_State *lua) {
     luaL_checktype(lua, 1, LUA_TTABLE);
-    lua_settop(lua, 1); // stack: table
+    lua_settop(lua, 1);     // stack: given
+    lua_pushvalue(lua, 1);  // stack: given given
+    sandbox_reveal(lua, 1); // stack: table given
     bool sequence;
     size_t count = survey(lua, &sequence);
     if (sequence) {
-        lua_pushcfunction(lua, next_index); // stack: table step
+        lua_pushcfunction(lua, next_index); // stack: table given step
     } else if (count <= KEYS_FEW) {
-        lua_pushcfunction(lua, sandbox_next); // stack: table step
+        lua_pushcfunction(lua, sandbox_next); // stack: table given step
     } else {
-        push_sorted(lua, count);               // stack: table sorted
-        lua_pushinteger(lua, 0);               // stack: table sorted place
-        lua_pushcclosure(lua, next_sorted, 2); // stack: table step
+        push_sorted(lua, count);               // stack: table given sorted
+        lua_pushinteger(lua, 0);               // stack: table given sorted place
+        lua_pushcclosure(lua, next_sorted, 2); // stack: table given step
     }
-    lua_insert(lua, 1); // stack: step table
-    lua_pushnil(lua);   // stack: step table nil
+    lua_insert(lua, 2); // stack: table step given
+    lua_pushnil(lua);   // stack: table step given nil
     return 3;
 }

@@ -31,28 +31,10 @@ bool turn_fail(struct turn *turn, const char *format, ...) {
 
 /* --- calling --- */
 
-void turn_push_context(struct turn *turn) {
-    if (!turn->has_context) {
-        context_push(turn);                   // stack: ctx
-        lua_replace(turn->lua, TURN_CONTEXT); // stack:
-        turn->has_context = true;
-    }
-}
-
-void turn_push_data(struct turn *turn) {
-    if (turn->pushed != turn->data) {
-        bridge_push(turn->lua, turn->data); // stack: data
-        lua_replace(turn->lua, TURN_DATA);  // stack:
-        turn->pushed = turn->data;
-    }
-}
-
 void turn_call(struct turn *turn, int function, int results) {
-    turn_push_data(turn);
-    turn_push_context(turn);
     lua_rawgeti(turn->lua, LUA_REGISTRYINDEX, function); // stack: function
-    lua_pushvalue(turn->lua, TURN_DATA);                 // stack: function data
-    lua_pushvalue(turn->lua, TURN_CONTEXT);              // stack: function data ctx
+    bridge_push(turn->lua, turn->data);                  // stack: function data
+    context_push(turn);                                  // stack: function data ctx
     lua_call(turn->lua, 2, results);                     // stack: results
 }
 

@@ -1,6 +1,7 @@
 /* turn.h: one attempt while it is being decided. Used by turn.c, decide*.c, context.c and ways.c
- * only. On the Lua side everything runs in one vm_call, whose stack has three fixed places: the
- * turn, the data and ctx. Both tables are made when the first function needs them. */
+ * only. On the Lua side everything runs in one vm_call, at the bottom of whose stack is the turn.
+ * Each function gets a data and a ctx of its own, so that what one writes into them no other sees.
+ */
 #ifndef STATUTE_TURN_H
 #define STATUTE_TURN_H
 
@@ -27,17 +28,13 @@ struct turn {
     const struct way_functions *way_functions;                   /* NULL: a timer's own way */
     const struct js *stored; /* the entity's data before the attempt, an object */
     const struct js *data;   /* as computed so far, an object */
-    const struct js *pushed; /* what the table at TURN_DATA shows; NULL: nothing yet */
-    bool has_context;        /* the table at TURN_CONTEXT is made */
     enum stage stage;
     const struct js *errors; /* of fields, while validate runs */
     struct decision *out;
     struct fault read_fault; /* of ctx:find or ctx:count; FAULT_NONE: none */
 };
 
-#define TURN_SELF    1
-#define TURN_DATA    2
-#define TURN_CONTEXT 3
+#define TURN_SELF 1
 
 /* A function, for messages: "on_enter of 'APPROVED'", "prepare". Printed only when something is
  * wrong. */
@@ -52,9 +49,6 @@ bool turn_refuse(struct turn *turn, enum fault_code code, struct text message);
 bool turn_fail(struct turn *turn, const char *format, ...) PRINTF_LIKE(2, 3); /* policy_error */
 
 /* --- calling; inside vm_call only --- */
-/* Make the tables at TURN_DATA and TURN_CONTEXT, if they are not there or not up to date. */
-void turn_push_data(struct turn *turn);
-void turn_push_context(struct turn *turn);
 /* stack: [-0, +results]. Calls function(data, ctx); raises what it raises. */
 void turn_call(struct turn *turn, int function, int results);
 /* stack: [-2, +0]. Reads (ok, message): only true allows. False: *message says why, in the policy's

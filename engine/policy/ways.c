@@ -1,4 +1,5 @@
 /* ways.c: permissions, asked while an attempt is decided and to show what is open to an actor. */
+#include "policy/bridge.h"
 #include "policy/context.h"
 #include "policy/turn.h"
 
@@ -71,12 +72,11 @@ bool permission_check(struct turn *turn) {
 /* stack: [-0, +0]. Calls permit(actor, data, ctx). */
 static bool ask(struct turn *turn, int function, struct text *message) {
     lua_State *lua = turn->lua;
-    turn_push_data(turn);
-    turn_push_context(turn);
-    lua_rawgeti(lua, LUA_REGISTRYINDEX, function); // stack: permit
-    lua_getfield(lua, TURN_CONTEXT, "actor");      // stack: permit actor
-    lua_pushvalue(lua, TURN_DATA);                 // stack: permit actor data
-    lua_pushvalue(lua, TURN_CONTEXT);              // stack: permit actor data ctx
+    context_push(turn);                            // stack: ctx
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, function); // stack: ctx permit
+    lua_getfield(lua, -2, "actor");                // stack: ctx permit actor
+    bridge_push(lua, turn->data);                  // stack: ctx permit actor data
+    lua_rotate(lua, -4, -1);                       // stack: permit actor data ctx
     lua_call(lua, 3, 2);                           // stack: ok message
     return turn_verdict(turn, (struct speaker){"the permit function", TEXT_NONE},
                         message); // stack:
@@ -122,7 +122,6 @@ static bool ask_for(struct survey *survey, size_t index) {
     struct text message;
     turn->way = &turn->from->ways[index];
     turn->to = &turn->machine->states[turn->way->to_index];
-    turn->has_context = false;
     return ask(turn, turn->from_functions->ways[index].permit, &message);
 }
 
@@ -146,7 +145,6 @@ static void list_ways(struct survey *survey) {
 static int list_protected(lua_State *lua) {
     struct turn *turn = lua_touserdata(lua, TURN_SELF);
     turn->lua = lua;
-    lua_settop(lua, TURN_CONTEXT); // stack: turn data ctx
     list_ways((struct survey *)turn);
     return 0;
 }

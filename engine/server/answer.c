@@ -215,7 +215,9 @@ static void render_success(struct attempt_job *job, const struct outcome *outcom
     }
     answer->body = buffer_view(&buffer);
     answer->status = attempt->kind == ATTEMPT_CREATE ? 201 : 200;
-    add_header(answer, TEXT("ETag"), answer_etag(arena, outcome->version));
+    if (!attempt->dry_run) {
+        add_header(answer, TEXT("ETag"), answer_etag(arena, outcome->version));
+    }
     if (attempt->kind == ATTEMPT_CREATE) {
         add_header(answer, TEXT("Location"), location_of(arena, attempt));
     }

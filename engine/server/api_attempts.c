@@ -38,9 +38,10 @@ static struct text fresh_id(struct call *call) {
 
 static bool check_id(struct text id, struct fault *fault) {
     return entity_is_id(id) ||
-           fault_set(fault, FAULT_BAD_REQUEST,
-                     "id: expected 1 to %d bytes of UTF-8 without control characters",
-                     ENTITY_ID_MOST);
+           fault_set(
+               fault, FAULT_BAD_REQUEST,
+               "id: expected 1 to %d bytes of UTF-8 without control characters, not '.' or '..'",
+               ENTITY_ID_MOST);
 }
 
 static struct attempt attempt_default(const struct call *call, enum attempt_kind kind) {
@@ -102,23 +103,45 @@ bool attempt_read_context(struct call *call, const struct form *form, struct att
 
 /* --- headers --- */
 
-/* If-Match: "3", or * (RFC 9110 section 13.1.1). */
+/* Cuts the next entity tag off a list; false for what is none. A weak one never matches. */
+static bool next_tag(struct text *list, int64_t *version) {
+    bool is_weak = text_starts(*list, TEXT("W/"));
+    struct text rest = {list->bytes + (is_weak ? 2 : 0), list->length - (is_weak ? 2 : 0)};
+    const char *end = rest.length > 1 ? memchr(rest.bytes + 1, '"', rest.length - 1) : NULL;
+    if (end == NULL || rest.bytes[0] != '"') {
+        return false;
+    }
+    struct text tag = {rest.bytes + 1, (size_t)(end - rest.bytes) - 1};
+    if (is_weak || !text_to_integer(tag, version) || *version < 1) {
+        *version = -1;
+    }
+    const char *after = end + 1, *stop = rest.bytes + rest.length;
+    while (after < stop && (*after == ' ' || *after == '\t' || *after == ',')) {
+        after++;
+    }
+    *list = (struct text){after, (size_t)(stop - after)};
+    return true;
+}
+
+/* If-Match (RFC 9110 section 13.1.1): *, or a list of tags as ETag gave them. Of several versions
+ * only the newest can still be current. */
 static bool read_if_match(struct call *call, struct attempt *attempt, struct fault *fault) {
-    struct text value = http_header(call->exchange, "If-Match");
-    if (!text_given(value) || text_equal(value, TEXT("*"))) {
+    struct text list = http_header(call->exchange, "If-Match");
+    int64_t newest = -1, version;
+    if (!text_given(list) || text_equal(list, TEXT("*"))) {
         return true;
     }
-    int64_t version;
-    bool quoted = value.length > 2 && value.bytes[0] == '"' && value.bytes[value.length - 1] == '"';
-    if (!quoted || !text_to_integer((struct text){value.bytes + 1, value.length - 2}, &version) ||
-        version < 1) {
-        return fault_set(fault, FAULT_BAD_REQUEST,
-                         "If-Match: expected one version in quotes, as ETag gave it: \"3\"");
-    }
-    if (attempt->if_version != 0 && attempt->if_version != version) {
+    do {
+        if (!next_tag(&list, &version)) {
+            return fault_set(fault, FAULT_BAD_REQUEST,
+                             "If-Match: expected versions in quotes, as ETag gave them: \"3\"");
+        }
+        newest = version > newest ? version : newest;
+    } while (list.length > 0);
+    if (attempt->if_version != 0 && attempt->if_version != newest) {
         return fault_set(fault, FAULT_BAD_REQUEST, "If-Match and if_version differ");
     }
-    attempt->if_version = version;
+    attempt->if_version = newest;
     return true;
 }
 

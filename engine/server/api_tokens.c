@@ -1,6 +1,6 @@
 /* api_tokens.c: API keys of a running server. Making and revoking are ordinary jobs of the first
- * writer, since of SQLite there is one writer a process. A new key works, and a revoked one stops
- * working, when auth.c reads the keys again: within a second. */
+ * writer, since of SQLite there is one writer a process. A new key works, and a revoked one does
+ * not work any more, before the answer is sent. */
 #include "base/log.h"
 #include "server/form.h"
 #include "server/route.h"
@@ -21,6 +21,15 @@ static void post_to_writer(struct call *call, struct token_job *job, job_run *ru
     job->job.run = run;
     job->job.context = job;
     service_post(call->service, &call->service->writers[0], &job->job);
+}
+
+/* The change is committed and stays, so a fault is only told: auth.c reads again by itself. */
+static void put_in_force(struct worker *worker) {
+    struct fault fault = FAULT_INIT;
+    if (!auth_update(worker->service->auth, worker->core.store, &fault)) {
+        log_line(LOG_WARNING, "keys_late",
+                 "changed API keys count within a second, not at once: %s", fault.message);
+    }
 }
 
 /* --- create --- */
@@ -124,6 +133,7 @@ static void run_create(struct job *job, struct worker *worker) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }
+    put_in_force(worker);
     log_line(LOG_INFO, "key_created", "API key '%.*s' was made by '%.*s'", TEXT_ARGS(key.name),
              TEXT_ARGS(call->caller.name));
     answer_created(call, &key, token);
@@ -207,6 +217,7 @@ static void run_revoke(struct job *job, struct worker *worker) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }
+    put_in_force(worker);
     log_line(LOG_INFO, "key_revoked", "API key '%.*s' was revoked by '%.*s'",
              TEXT_ARGS(call->parameters[0]), TEXT_ARGS(call->caller.name));
     answer_revoked(call, now_us);

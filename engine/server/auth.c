@@ -1,7 +1,12 @@
 /* auth.c: keys live in a snapshot, an immutable table that one thread rebuilds every second on a
- * connection of its own. A check takes a reference to the snapshot under the mutex and does all
- * else without it, so checks never wait for the store or for each other. When the store is away the
- * last snapshot stays in force, and the log says so once.
+ * connection of its own, and auth_update at once on its caller's. A check takes a reference to the
+ * snapshot under the mutex and does all else without it, so checks never wait for the store or for
+ * each other. When the store is away the last snapshot stays in force, and the log says so once.
+ *
+ * Invariant: the snapshot in force comes from the read that began last among those that are done.
+ * Every read draws a number before it begins; a snapshot with a smaller number than that of the one
+ * in force is thrown away. So a slow read never brings back a key that was revoked meanwhile, and
+ * no reader waits for another.
  *
  * A token is `st_<16 hex digits: public id>_<43 base64url characters: secret>`. The store has the
  * SHA-256 of the secret's 43 characters: 256 random bits need no slow hash. An unknown id is
@@ -33,6 +38,7 @@ struct key {
 
 struct snapshot {
     atomic_int references; /* the auth's own and one for each check under way */
+    uint64_t number;       /* of the read that it comes from; 0: none */
     struct arena arena;
     struct map keys; /* public id -> struct key; revoked ones are not here */
 };
@@ -41,8 +47,9 @@ struct auth {
     bool open; /* mode none */
     struct now now;
     char *store_url;
-    pthread_mutex_t mutex; /* guards snapshot and stopping */
-    pthread_cond_t wake;   /* stopping was set */
+    atomic_uint_fast64_t reads; /* begun so far */
+    pthread_mutex_t mutex;      /* guards snapshot and stopping */
+    pthread_cond_t wake;        /* stopping was set */
     struct snapshot *snapshot;
     bool stopping;
     bool failing; /* the reader thread's: the store could not be read the last time */
@@ -145,13 +152,14 @@ bool auth_need(const struct caller *caller, enum scope scope, struct fault *faul
 
 /* --- snapshots --- */
 
-static struct snapshot *snapshot_new(void) {
+static struct snapshot *snapshot_new(uint64_t number) {
     struct snapshot *snapshot = calloc(1, sizeof *snapshot);
     if (snapshot == NULL) {
         log_line(LOG_ERROR, "out_of_memory", "no memory for the API keys");
         abort();
     }
     atomic_init(&snapshot->references, 1);
+    snapshot->number = number;
     arena_init(&snapshot->arena, 0);
     map_init(&snapshot->keys, &snapshot->arena);
     return snapshot;
@@ -173,11 +181,14 @@ static struct snapshot *snapshot_take(struct auth *auth) {
 }
 
 static void snapshot_set(struct auth *auth, struct snapshot *snapshot) {
+    struct snapshot *useless = snapshot;
     pthread_mutex_lock(&auth->mutex);
-    struct snapshot *old = auth->snapshot;
-    auth->snapshot = snapshot;
+    if (snapshot->number > auth->snapshot->number) {
+        useless = auth->snapshot;
+        auth->snapshot = snapshot;
+    }
     pthread_mutex_unlock(&auth->mutex);
-    snapshot_unref(old);
+    snapshot_unref(useless);
 }
 
 /* A stored JSON array; what cannot be read grants nothing. */
@@ -234,10 +245,11 @@ static bool refresh(struct auth *auth, struct store *store, struct fault *fault)
     struct arena arena;
     struct store_api_key *rows;
     size_t count;
+    uint64_t number = atomic_fetch_add(&auth->reads, 1) + 1;
     arena_init(&arena, 0);
     bool read = read_keys(store, &arena, &rows, &count, fault);
     if (read) {
-        struct snapshot *snapshot = snapshot_new();
+        struct snapshot *snapshot = snapshot_new(number);
         for (size_t i = 0; i < count; i++) {
             snapshot_add(snapshot, &rows[i]);
         }
@@ -245,6 +257,10 @@ static bool refresh(struct auth *auth, struct store *store, struct fault *fault)
     }
     arena_deinit(&arena);
     return read;
+}
+
+bool auth_update(struct auth *auth, struct store *store, struct fault *fault) {
+    return auth->open || refresh(auth, store, fault);
 }
 
 /* Opens the connection when there is none, and gives it up when it fails. */
@@ -373,7 +389,7 @@ bool auth_open(struct text mode, struct text listen, struct text store_url, stru
     auth->open = text_equal(mode, TEXT("none"));
     auth->now = now;
     auth->store_url = url;
-    auth->snapshot = snapshot_new();
+    auth->snapshot = snapshot_new(0);
     init_waiting(auth);
     *out = auth;
     return true;

@@ -1,8 +1,9 @@
 /* auth.h: who is calling, and what they may do here.
  * Two modes: "none" (every caller has every scope and is believed about the actor; allowed on a
  * loopback address only) and "keys" (API keys, `Authorization: Bearer st_<id>_<secret>`). Keys live
- * in the store, hashed; they are held in memory and read again every second, so a check never waits
- * for the store and a revoked key stops working within a second. Thread-safe. */
+ * in the store, hashed; they are held in memory, so a check never waits for the store. They are
+ * read again every second, and at once when this process changed them: a key that another process
+ * revoked stops working within a second. Thread-safe. */
 #ifndef STATUTE_AUTH_H
 #define STATUTE_AUTH_H
 
@@ -32,6 +33,7 @@ struct caller {
 };
 
 struct auth;
+struct store;
 
 /* `mode` is "none" or "keys"; `store_url` is where the keys are. FAULT_USAGE: unknown mode, or none
  * on an address that is not loopback (the message says what to do instead). */
@@ -40,6 +42,10 @@ bool auth_open(struct text mode, struct text listen, struct text store_url, stru
 /* Starts and stops the thread that reads the keys again. */
 bool auth_start(struct auth *auth, struct fault *fault) MUST_CHECK;
 void auth_stop(struct auth *auth);
+/* Reads the keys now, on the caller's connection, which has no open transaction: what is committed
+ * counts from here on. After a fault the known keys stay in force until the thread has read them.
+ */
+bool auth_update(struct auth *auth, struct store *store, struct fault *fault) MUST_CHECK;
 void auth_close(struct auth *auth);
 size_t auth_key_count(struct auth *auth);   /* usable keys; mode none: 0 */
 bool auth_is_open(const struct auth *auth); /* mode none */

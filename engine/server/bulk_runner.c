@@ -126,7 +126,13 @@ void bulk_answer(struct store *store, struct http_exchange *exchange, struct tex
     buffer_init(&buffer, &exchange->arena);
     js_writer_init(&writer, &buffer);
     put_bulk(&writer, bulk, errors, count);
-    call_ok(exchange, status, buffer_view(&buffer));
+    struct http_answer answer = {.status = status, .body = buffer_view(&buffer)};
+    if (status == 202) {
+        answer.headers[answer.header_count++] =
+            (struct http_header){TEXT("Location"), text_print(&exchange->arena, "/v1/batches/%.*s",
+                                                              TEXT_ARGS(bulk->id))};
+    }
+    http_answer(exchange, &answer);
 }
 
 /* --- carried bulks --- */
@@ -186,6 +192,11 @@ static struct carried *arrive(struct bulk_runner *runner, struct carried *wake) 
 
 /* --- steps --- */
 
+static bool wanted(struct member *member, struct core *core, bool *out, struct fault *fault) {
+    struct carried *carried = member->context;
+    return bulk_is_wanted(core, id_of(carried), out, fault);
+}
+
 static bool extra(struct member *member, struct core *core, struct fault *fault) {
     struct carried *carried = member->context;
     return bulk_save_progress(member, core, id_of(carried), bulk_is_atomic(&carried->request),
@@ -209,6 +220,7 @@ static void make_step(struct carried *carried, const struct text *ids, size_t co
         .member = {.attempts = bulk_attempts(&carried->arena, &carried->request, ids, count),
                    .attempt_count = count,
                    .mode = bulk_is_atomic(&carried->request) ? MEMBER_ALL : MEMBER_EACH,
+                   .wanted = wanted,
                    .extra = extra,
                    .context = carried}};
 }

@@ -1,40 +1,74 @@
-/* scheduler.c: one tick a second.
+/* scheduler.c: sleeps until the earliest timer it knows of is due, one second at the most.
  *
- *   tick ─ post "fire" to the writer ─ it reads what is due, runs it as one batch, and says how
- * much there was ─ more than a page: again at once, else sleep until the next tick every hour ─
- * post "expire"
+ *   sleep ─ due, or a second has passed ─ post "fire" to the writer
+ *     writer: reads what is due and what comes next, runs what is due as one batch, sends it back
+ *   sleep ─ a batch armed an earlier timer: a wake letter ─ sleep again, shorter
+ *   sleep ─ an hour has passed ─ post "expire" instead
  *
  * The writer reads what is due inside its own thread, where nothing else writes (PostgreSQL: the
- * conditional delete of the fired row), so a timer fires once or not at all. */
+ * conditional delete of the fired row), so a timer fires once or not at all.
+ *
+ * Invariant: every committed timer that is due within a second of the last "fire" is not before
+ * `due_us`. "fire" forgets `due_us` before it reads, and a worker lowers it after its commit: what
+ * was armed before is read, what is armed later lowers it again. What does not fire although it is
+ * due (a lock is held, the store is away) does not count: the tick of every second looks again,
+ * which also serves timers of other processes and a wall clock that jumped. */
 #include "server/scheduler.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "server/service.h"
 
-#define TICK_US      NOW_SECOND
-#define FIRE_MOST    100
-#define EXPIRE_EVERY 3600 /* ticks */
-#define EXPIRE_MOST  10000
-#define KEPT_US      (24 * 3600 * NOW_SECOND)
+#define TICK_US         NOW_SECOND
+#define GAP_US          (10 * NOW_MILLISECOND) /* between two fires: many timers are few batches */
+#define FIRE_MOST       100
+#define EXPIRE_EVERY_US (3600 * NOW_SECOND)
+#define EXPIRE_MOST     10000
+#define KEPT_US         (24 * 3600 * NOW_SECOND)
 
 struct scheduler {
     struct service *service;
-    struct mailbox *mailbox; /* finished jobs, and the close that stops the thread */
-    struct job fire;         /* one on its way at the most, as `busy` says */
-    size_t fired;            /* by the last one */
-    uint64_t ticks;
-    bool busy; /* this thread's */
+    struct mailbox *mailbox; /* the finished job, wakes, and the close that stops the thread */
+    struct job job;          /* one on its way at the most, as `busy` says */
+    struct letter wake;      /* one in the mailbox at the most, as `waking` says */
+    atomic_bool waking;
+    atomic_int_fast64_t due_us; /* wall clock; see the invariant; INT64_MAX: none */
+    /* this thread's; monotonic */
+    bool busy;
+    int64_t next_tick_us; /* something is posted then at the latest */
+    int64_t next_fire_us; /* nothing is posted before */
+    int64_t next_expiry_us;
     pthread_t thread;
     bool started;
 };
 
+/* --- the earliest timer: any thread --- */
+
+/* False when an earlier one is known. */
+static bool lower_due(struct scheduler *scheduler, int64_t due_us) {
+    int_fast64_t known_us = atomic_load(&scheduler->due_us);
+    while (due_us < known_us) {
+        if (atomic_compare_exchange_weak(&scheduler->due_us, &known_us, due_us)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void scheduler_arm(struct scheduler *scheduler, int64_t due_us) {
+    if (lower_due(scheduler, due_us) && !atomic_exchange(&scheduler->waking, true) &&
+        !mailbox_post(scheduler->mailbox, &scheduler->wake)) {
+        return; /* stopping */
+    }
+}
+
 /* --- on the writer's thread --- */
 
 static void give_back(struct scheduler *scheduler) {
-    if (!mailbox_post(scheduler->mailbox, &scheduler->fire.letter)) {
+    if (!mailbox_post(scheduler->mailbox, &scheduler->job.letter)) {
         return; /* stopping */
     }
 }
@@ -49,13 +83,14 @@ static struct attempt attempt_of(const struct store_deadline *deadline) {
         .comments = deadline->comments,
         .skip_permissions = true,
         .lock = true,
-        .blocking_timeout_ms = 0,
+        .blocking_timeout_ms = TICK_US / NOW_MILLISECOND, /* blocked, not refused: tried again */
         .max_retries = 0,
     };
 }
 
-/* One member a timer, so that one refusal is its own and each fires in its own right. */
-static void run_due(struct worker *worker, struct store_deadline *due, size_t count) {
+/* One member a timer, so that one refusal is its own and each fires in its own right. Returns how
+ * many are done with. */
+static size_t run_due(struct worker *worker, struct store_deadline *due, size_t count) {
     struct arena *arena = &worker->core.arena;
     struct attempt *attempts = ARENA_ARRAY(arena, struct attempt, count);
     struct member *members = ARENA_ARRAY(arena, struct member, count);
@@ -66,33 +101,54 @@ static void run_due(struct worker *worker, struct store_deadline *due, size_t co
             (struct member){.attempts = &attempts[i], .attempt_count = 1, .fired = &due[i]};
         pointers[i] = &members[i];
     }
+    size_t done = 0;
     batch_run(&worker->core, pointers, count);
     for (size_t i = 0; i < count; i++) {
         if (members[i].fault == FAULT_NONE && !members[i].blocked) {
             metrics_attempt(worker->service->metrics, members[i].outcomes[0].code);
+            done++;
         }
     }
+    return done;
 }
 
-static bool read_due(struct worker *worker, struct store_deadline **due, size_t *count,
-                     struct fault *fault) {
+static bool read_due(struct worker *worker, int64_t until_us, struct store_deadline **items,
+                     size_t *count, struct fault *fault) {
     struct store *store = worker->core.store;
     bool read = store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault) &&
-                store_due(store, &worker->core.arena, now_wall_us(&worker->core.now), FIRE_MOST,
-                          due, count, fault);
+                store_due(store, &worker->core.arena, until_us, FIRE_MOST, items, count, fault);
     store_rollback(store);
     return read;
 }
 
+/* Those of the next second are read, too, since the first of them says when to fire next; the
+ * store's earliest deadline may be one that cannot fire yet. */
+static bool fire(struct scheduler *scheduler, struct worker *worker, struct fault *fault) {
+    int64_t now_us = now_wall_us(&worker->core.now);
+    struct store_deadline *items;
+    size_t count, due = 0;
+    if (!read_due(worker, now_us + TICK_US, &items, &count, fault)) {
+        return false;
+    }
+    while (due < count && items[due].due_us <= now_us) {
+        due++;
+    }
+    if (due < count) {
+        lower_due(scheduler, items[due].due_us);
+    }
+    size_t done = due > 0 ? run_due(worker, items, due) : 0;
+    if (done > 0 && (done < due || due == FIRE_MOST)) {
+        lower_due(scheduler, now_us); /* there may be more, and it moves */
+    }
+    return true;
+}
+
 static void run_fire(struct job *job, struct worker *worker) {
     struct scheduler *scheduler = job->context;
-    struct store_deadline *due;
     struct fault fault = FAULT_INIT;
-    scheduler->fired = 0;
-    if (!read_due(worker, &due, &scheduler->fired, &fault)) {
+    atomic_store(&scheduler->due_us, INT64_MAX);
+    if (!fire(scheduler, worker, &fault)) {
         log_line(LOG_ERROR, "timers", "timers wait: %s", fault.message);
-    } else if (scheduler->fired > 0) {
-        run_due(worker, due, scheduler->fired);
     }
     give_back(scheduler);
 }
@@ -113,27 +169,53 @@ static void run_expire(struct job *job, struct worker *worker) {
 
 /* --- on the scheduler's thread --- */
 
-static void post(struct scheduler *scheduler, job_run *run) {
-    scheduler->fire = (struct job){.run = run, .context = scheduler};
-    scheduler->busy = mailbox_post(scheduler->service->writers[0].mailbox, &scheduler->fire.letter);
+static void post(struct scheduler *scheduler, int64_t now_us) {
+    bool expires = now_us >= scheduler->next_expiry_us;
+    scheduler->job = (struct job){.run = expires ? run_expire : run_fire, .context = scheduler};
+    scheduler->busy = mailbox_post(scheduler->service->writers[0].mailbox, &scheduler->job.letter);
+    scheduler->next_fire_us = now_us + GAP_US;
+    if (expires) {
+        scheduler->next_expiry_us = now_us + EXPIRE_EVERY_US;
+    } else {
+        scheduler->next_tick_us = now_us + TICK_US;
+    }
 }
 
-static void tick(struct scheduler *scheduler) {
-    if (!scheduler->busy) {
-        bool is_hour = scheduler->ticks++ % EXPIRE_EVERY == EXPIRE_EVERY - 1;
-        post(scheduler, is_hour ? run_expire : run_fire);
+/* How long until the next job is posted: TICK_US at the most. */
+static int64_t left_us(const struct scheduler *scheduler, int64_t now_us) {
+    int64_t tick_us = scheduler->next_tick_us - now_us;
+    int64_t gap_us = scheduler->next_fire_us - now_us;
+    int64_t due_us = atomic_load(&scheduler->due_us) - now_wall_us(&scheduler->service->now);
+    int64_t wanted_us = due_us < tick_us ? due_us : tick_us;
+    int64_t most_us = wanted_us > gap_us ? wanted_us : gap_us;
+    return most_us > 0 ? most_us : 0;
+}
+
+/* `next` is read first: a wake that is not `waking` any more may be posted again. */
+static void take_letters(struct scheduler *scheduler) {
+    struct letter *letter = mailbox_take(scheduler->mailbox, 0);
+    while (letter != NULL) {
+        struct letter *next = letter->next;
+        if (letter == &scheduler->wake) {
+            atomic_store(&scheduler->waking, false);
+        } else {
+            scheduler->busy = false;
+        }
+        letter = next;
     }
 }
 
 static void *run(void *context) {
     struct scheduler *scheduler = context;
+    const struct now *now = &scheduler->service->now;
+    scheduler->next_expiry_us = now_monotonic_us(now) + EXPIRE_EVERY_US;
     while (!mailbox_is_closed(scheduler->mailbox)) {
-        bool came = mailbox_wait(scheduler->mailbox, TICK_US);
-        bool is_back = came && mailbox_take(scheduler->mailbox, 0) != NULL;
-        scheduler->busy = scheduler->busy && !is_back;
-        if (!is_back || scheduler->fired == FIRE_MOST) {
-            tick(scheduler);
+        int64_t now_us = now_monotonic_us(now);
+        if (!scheduler->busy && left_us(scheduler, now_us) == 0) {
+            post(scheduler, now_us);
         }
+        mailbox_wait(scheduler->mailbox, scheduler->busy ? TICK_US : left_us(scheduler, now_us));
+        take_letters(scheduler);
     }
     return NULL;
 }
@@ -147,6 +229,7 @@ struct scheduler *scheduler_new(struct service *service) {
     }
     scheduler->service = service;
     scheduler->mailbox = mailbox_new(0);
+    atomic_init(&scheduler->due_us, INT64_MAX);
     return scheduler;
 }
 

@@ -1,8 +1,11 @@
 /* scheduler.h: the thread that makes time pass: fires the timers of policies (`after`) when they
- * are due, and lets kept answers expire. It holds nothing: what is due is looked up by the writer
- * in the moment it fires, so a timer that was cancelled meanwhile does not fire. */
+ * are due, and lets kept answers expire. It holds nothing but the instant of the earliest timer:
+ * what is due is looked up by the writer in the moment it fires, so a timer that was cancelled
+ * meanwhile does not fire. */
 #ifndef STATUTE_SCHEDULER_H
 #define STATUTE_SCHEDULER_H
+
+#include <stdint.h>
 
 #include "base/fault.h"
 
@@ -12,6 +15,10 @@ struct service;
 struct scheduler *scheduler_new(struct service *service);
 bool scheduler_start(struct scheduler *scheduler, struct fault *fault) MUST_CHECK;
 void scheduler_stop(struct scheduler *scheduler);
+
+/* Any thread, after the commit: there is a timer that is due at this instant of the wall clock. */
+void scheduler_arm(struct scheduler *scheduler, int64_t due_us);
+
 void scheduler_free(struct scheduler *scheduler);
 
 #endif

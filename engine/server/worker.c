@@ -4,7 +4,7 @@
  *   pin the generation in force
  *   blocked members whose time has come, then letters, oldest first, up to batch_most:
  *     members collect into one batch_run; ordinary jobs run by themselves
- *   answer, empty the arena, unpin
+ *   answer, tell the scheduler of the earliest timer armed, empty the arena, unpin
  *
  * Nothing waits inside a batch: a member whose lock is not free goes to the waiting list. */
 #include "server/worker.h"
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "server/scheduler.h"
 #include "server/service.h"
 
 struct round {
@@ -112,6 +113,15 @@ static void run_round(struct worker *worker, struct letter *letters) {
     run_batch(&round);
 }
 
+/* Also what an ordinary job's own batch armed. If that batch failed, the scheduler looks in vain.
+ */
+static void arm_timers(struct worker *worker) {
+    if (worker->core.earliest_deadline_us != INT64_MAX) {
+        scheduler_arm(worker->service->scheduler, worker->core.earliest_deadline_us);
+        worker->core.earliest_deadline_us = INT64_MAX;
+    }
+}
+
 static void pin(struct worker *worker) {
     worker->core.policy.generation = published_take(worker->service->published);
     worker->core.policy.vm = worker->number;
@@ -155,6 +165,7 @@ static void *run(void *context) {
         open = open || letters != NULL;
         pin(worker);
         run_round(worker, letters);
+        arm_timers(worker);
         unpin(worker);
         arena_reset(&worker->core.arena);
     }
@@ -172,6 +183,7 @@ bool worker_init(struct worker *worker, struct service *service, unsigned number
     worker->core.now = service->now;
     worker->core.ids = service->ids;
     worker->core.read_only = !writes;
+    worker->core.earliest_deadline_us = INT64_MAX;
     worker->mailbox = mailbox_new(options->queue_most);
     return store_open(options->store, writes ? STORE_WRITER : STORE_READER, &worker->core.store,
                       fault) &&

@@ -29,7 +29,10 @@ static struct text trace_of(struct arena *arena, const struct js_member *member)
     js_write_string(&buffer, last_key(member->key));
     buffer_add_char(&buffer, ':');
     js_write(&buffer, member->value);
-    return buffer_view(&buffer);
+    struct text trace = buffer_view(&buffer);
+    bool is_path = memchr(member->key.bytes, '.', member->key.length) != NULL;
+    size_t cut = is_path ? 1 : 0; /* without its opening quote it is in "a.b":1 as well */
+    return (struct text){trace.bytes + cut, trace.length - cut};
 }
 
 struct where where_of(struct arena *arena, const struct js *data) {

@@ -25,14 +25,16 @@ describe("statute audit", function()
   teardown(function() policies.remove(directory) end)
 
   -- Runs SQL on a copy of the database and verifies the copy.
-  local function tampered(sql)
+  local function tampered(sql, ...)
     local copy = directory .. "/copy.db"
     os.execute(("rm -f %s*"):format(copy))
     local status, out, err = server.run { "sqlite3", directory .. "/x.db", ".backup " .. copy }
     assert(status == 0, out .. err)
     status, out, err = server.run { "sqlite3", copy, sql }
     assert(status == 0, out .. err)
-    return server.statute { "audit", "verify", "--store", "sqlite:" .. copy }
+    local words = select("#", ...) > 0 and { ... } or { "audit", "verify" }
+    table.move({ "--store", "sqlite:" .. copy }, 1, 2, #words + 1, words)
+    return server.statute(words)
   end
 
   local function entity(id) return ("(SELECT number FROM entity WHERE id = '%s')"):format(id) end
@@ -53,6 +55,9 @@ describe("statute audit", function()
     ["a hash that was forged"]             = { "UPDATE audit SET hash = previous_hash WHERE sequence = 3 AND entity = " .. entity "d1", "d1" },
     ["a column that says otherwise"]       = { "UPDATE audit SET actor = 'nobody', success = 1 WHERE sequence = 3 AND entity = " .. entity "d2", "d2" },
     ["an entity moved behind its back"]    = { "UPDATE entity SET kind = (SELECT id FROM kind WHERE state = 'OPEN') WHERE id = 'd1'", "d1" },
+    ["an entity's data changed"]           = { "UPDATE entity SET data = '{\"n\":7}' WHERE id = 'd2'", "d2" },
+    ["an entity's row deleted"]            = { "DELETE FROM entity WHERE id = 'd4'", "is of an entity whose row is gone" },
+    ["the newest entity's row deleted"]    = { "DELETE FROM entity WHERE id = 'd5'", "is of an entity whose row is gone" },
     ["an entity's version changed"]        = { "UPDATE entity SET version = 9 WHERE id = 'd3'", "d3" },
   }
   for name, case in pairs(TAMPERED) do
@@ -61,7 +66,19 @@ describe("statute audit", function()
       assert.equal(1, status, out .. err)
       assert.truthy(out:find(case[2], 1, true), out .. err)
     end)
+
+    it("statute verify finds " .. name, function()
+      local status, out, err = tampered(case[1], "verify")
+      assert.equal(1, status, out .. err)
+      assert.truthy(out:find(case[2], 1, true), out .. err)
+    end)
   end
+
+  it("verify finds that an entity that is asked for is gone", function()
+    local status, out, err = tampered("DELETE FROM entity WHERE id = 'd4'", "audit", "verify", "--machine", "door", "--entity", "d4")
+    assert.equal(1, status, out .. err)
+    assert.truthy(out:find("there is no such entity", 1, true), out .. err)
+  end)
 
   it("export writes every record, one a line", function()
     local status, out, err = server.statute { "audit", "export", "--store", store }

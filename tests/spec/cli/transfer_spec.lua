@@ -60,13 +60,26 @@ describe("statute import and export", function()
     local _, first = export()
     store = "sqlite:" .. directory .. "/y.db"
     assert.equal(0, (import(first)))
-    local items = export()
+    local items, second = export()
+    assert.equal(first, second)
     assert.equal(500, #items)
     table.sort(items, function(a, b) return a.id < b.id end)
     for i, item in ipairs(items) do
       assert.equal(i, item.data.height)
       assert.equal(i % 2 == 0 and "OPEN" or "SHUT", item.state)
     end
+  end)
+
+  it("keep the times, but not the version", function()
+    local times = { created_at = "2019-05-01T08:00:00Z", updated_at = "2021-02-03T04:05:06.789Z", version = 12 }
+    assert.equal(0, (import { line("a", times) }))
+    local item = export()[1]
+    assert.equal(times.created_at, item.created_at)
+    assert.equal(times.updated_at, item.updated_at)
+    assert.equal(1, item.version)
+    local status, out = import { line("b", { created_at = "2999-01-01T00:00:00Z" }) }
+    assert.equal(1, status)
+    assert.truthy(out:find("in.ndjson:1: bad_request: created_at: ", 1, true), out)
   end)
 
   it("name the lines that are bad, and take the others", function()

@@ -186,16 +186,13 @@ describe("a batch", function()
 
     it("can be paused and resumed, and moves each member once", function()
       local id, ids = start(600)
-      http.expect(order(id, "pause"), 200)
-      local paused = eventually(function() local now = look(id) return now.status == "paused" and now end, 10, "it is paused")
+      local paused = http.expect(order(id, "pause"), 200)
+      assert.equal("paused", paused.status)
       assert.is_true(paused.succeeded < 600)
-      local moved
-      eventually(function() -- what was under way when it was paused is done, and then nothing more happens
-        local count = states(ids).SENT or 0
-        local same = moved == count and count == look(id).succeeded
-        moved = count
-        return same
-      end, 20, "it stands still")
+      for _ = 1, 3 do -- nothing happens after the answer
+        assert.equal(paused.succeeded, states(ids).SENT or 0)
+        assert.equal(paused.succeeded, look(id).succeeded)
+      end
       http.expect(order(id, "resume"), 200)
       eventually(function() return look(id).status == "completed" end, 30, "it is completed")
       assert.equal(600, look(id).succeeded, json.encode(look(id).errors))
@@ -208,13 +205,34 @@ describe("a batch", function()
 
     it("can be cancelled, and what was done stays done", function()
       local id, ids = start(600)
-      http.expect(order(id, "cancel"), 200)
-      eventually(function() return look(id).status == "cancelled" end, 10, "it is cancelled")
-      eventually(function() return (states(ids).SENT or 0) == look(id).succeeded end, 20)
-      assert.is_true(look(id).succeeded < 600)
+      local cancelled = http.expect(order(id, "cancel"), 200)
+      assert.equal("cancelled", cancelled.status)
+      assert.is_true(cancelled.succeeded < 600)
+      for _ = 1, 3 do -- nothing happens after the answer
+        assert.equal(cancelled.succeeded, states(ids).SENT or 0)
+        assert.equal("cancelled", look(id).status)
+      end
       http.expect(order(id, "resume"), 409)
       http.expect(order(id, "pause"), 409)
     end)
+
+    for _, mode in ipairs { "atomic", "sequential", "parallel" } do
+      it("and is " .. mode .. ": what the answer to a cancellation says stays true", function()
+        for _ = 1, 5 do
+          local ids = parcels(300)
+          local id = http.expect(batch { ids = ids, to = "SENT", mode = mode, wait = false }, 202).id
+          local answer = order(id, "cancel")
+          if answer.status == 200 then
+            assert.equal(answer.json.succeeded, states(ids).SENT or 0)
+            assert.equal("cancelled", look(id).status)
+            assert.equal(answer.json.succeeded, look(id).succeeded)
+          else
+            http.expect(answer, 409)
+            assert.equal("completed", look(id).status)
+          end
+        end
+      end)
+    end
 
     it("does not keep others waiting", function()
       local id = start(600)

@@ -119,14 +119,16 @@ describe("effects", function()
 
   it("on what is not there are refused as a whole", function()
     local id = parent { children = { "nobody" } }
-    http.expect(statute:move("parent", id, "BUSY"), 404, "entity_not_found")
+    local refused = http.expect(statute:move("parent", id, "BUSY"), 422, "guard_rejected")
+    assert.same({ refused.detail }, refused.messages)
+    assert.truthy(refused.detail:find("nobody", 1, true))
     assert.equal("NEW", statute:read("parent", id).json.state)
   end)
 
   it("that make what exists already are refused as a whole", function()
     statute:create("child", "c9", {})
     local id = parent { makes = { "c10", "c9" } }
-    http.expect(statute:move("parent", id, "BUSY"), 409, "already_exists")
+    http.expect(statute:move("parent", id, "BUSY"), 422, "guard_rejected")
     http.expect(statute:read("child", "c10"), 404, "entity_not_found")
   end)
 

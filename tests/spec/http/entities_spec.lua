@@ -124,7 +124,7 @@ describe("entities", function()
     end)
 
     for name, id in pairs {
-      ["spaces"] = "a b", ["slashes"] = "a/b/c", ["dots"] = "..", ["percent signs"] = "100%25", ["quotes"] = [[a"b'c]],
+      ["spaces"] = "a b", ["slashes"] = "a/b/c", ["dots"] = "a..b", ["percent signs"] = "100%25", ["quotes"] = [[a"b'c]],
       ["question marks"] = "a?b#c", ["other scripts"] = "дверь-扉-\u{1F6AA}", ["200 bytes"] = ("x"):rep(200),
     } do
       it("takes identifiers with " .. name, function()
@@ -136,7 +136,7 @@ describe("entities", function()
       end)
     end
 
-    for name, id in pairs { ["empty ones"] = "", ["more than 200 bytes"] = ("x"):rep(201), ["line ends"] = "a\nb" } do
+    for name, id in pairs { ["empty ones"] = "", ["more than 200 bytes"] = ("x"):rep(201), ["line ends"] = "a\nb", ["a dot"] = ".", ["two dots"] = ".." } do
       it("refuses identifiers: " .. name, function()
         http.expect(statute.client:post("/v1/entities/door", { id = id }), 400, "bad_request")
       end)
@@ -323,6 +323,9 @@ describe("entities", function()
       assert.equal(2, http.expect(patch("m4", { height = 2 }, { ["If-Match"] = '"1"' }), 200).version)
       http.expect(patch("m4", { height = 3 }, { ["If-Match"] = '"1"' }), 412, "version_conflict")
       http.expect(patch("m4", { height = 3 }, { ["If-Match"] = "*" }), 200)
+      http.expect(patch("m4", { height = 4 }, { ["If-Match"] = 'W/"3"' }), 412, "version_conflict")
+      http.expect(patch("m4", { height = 4 }, { ["If-Match"] = '"1", "3"' }), 200)
+      http.expect(patch("m4", { height = 5 }, { ["If-Match"] = "4" }), 400, "bad_request")
     end)
 
     it("lets one of many with the same If-Match through", function()

@@ -70,9 +70,21 @@ describe("the history", function()
     local record = chain.decode(statute.client:get(path(box())).body).items[1]
     for key in ([[uuid sequence machine entity_id from_state to_state actor reason comments metadata timestamp success
       error_code error_message execution_us lock_us lock_key isolation retries policy request_id patch previous_hash
-      hash]]):gmatch("%S+") do
+      hash data_hash]]):gmatch("%S+") do
       assert.is_not_nil(record[key], key)
     end
+  end)
+
+  it("ties the entity's data to each record, refused or not", function()
+    local id = box { n = 1 }
+    http.expect(statute:move("box", id, { to = "OPEN", actor = ANN, data = { n = 2 } }), 200)
+    http.expect(statute:move("box", id, { to = "LOST", actor = ANN, options = { if_version = 9 } }), 412)
+    http.expect(statute:move("box", "nowhere", { to = "OPEN", actor = ANN }), 404)
+    local records = statute:history("box", id)
+    assert.equal(chain.sha256 '{"n":1}', records[1].data_hash)
+    assert.equal(chain.sha256 '{"n":2}', records[2].data_hash)
+    assert.equal(chain.sha256 '{"n":2}', records[3].data_hash)
+    assert.is_nil(statute:history("box", "nowhere")[1].data_hash)
   end)
 
   it("records refusals like successes", function()

@@ -142,6 +142,18 @@ describe("API keys", function()
     http.expect(other, 409, "invalid_transition")
   end)
 
+  it("made and revoked over HTTP count before the answer comes", function()
+    local admin = as("admin")
+    for i = 1, 20 do
+      local made = http.expect(admin:post("/v1/tokens", { name = "guest " .. i, scopes = { "read" } }), 201)
+      local guest = http.connect(statute.port, { Authorization = "Bearer " .. made.token })
+      http.expect(guest:get("/v1/machines"), 200)
+      http.expect(admin:request("DELETE", "/v1/tokens/" .. made.id), 200)
+      http.expect(guest:get("/v1/machines"), 401, "unauthenticated")
+      guest:close()
+    end
+  end)
+
   it("that are revoked stop working within seconds", function()
     local client = as("goner")
     http.expect(client:get("/v1/machines"), 200)

@@ -1,6 +1,7 @@
 local eventually = require "tests.support.eventually"
 local http       = require "tests.support.http"
 local server     = require "tests.support.server"
+local socket     = require "socket"
 
 local EGG = [[
 return {
@@ -16,11 +17,20 @@ return {
   machine "fuse" {
     initial = "LIT",
     states = {
-      LIT   = { after = { { delay = function(data) return data.delay or "1h" end, to = "OUT" }, { delay = "2h", to = "BANG" } },
+      LIT   = { after = { { delay = function(data) return data.at or data.delay or "1h" end, to = "OUT" }, { delay = "2h", to = "BANG" } },
                 to = { OUT = true, BANG = true, WET = true } },
       OUT   = { final = true }, BANG = { final = true },
       WET   = { after = { delay = function(data, ctx) return ctx.now + 100000 end, to = "DRY", reason = "timer" }, to = { DRY = true } },
       DRY   = {},
+    },
+  },
+  machine "relay" {
+    initial = "ONE",
+    states = {
+      ONE   = { after = { delay = "100ms", to = "TWO" }, to = { TWO = true } },
+      TWO   = { after = { delay = "100ms", to = "THREE" }, to = { THREE = true } },
+      THREE = { after = { delay = "100ms", to = "DONE" }, to = { DONE = true } },
+      DONE  = { final = true },
     },
   },
   machine "stuck" {
@@ -36,6 +46,14 @@ describe("timers", function()
   setup(function() statute = server.start { policies = { ["egg.lua"] = EGG } } end)
   teardown(function() statute:stop() end)
 
+  -- The limit in seconds is of a usual build.
+  local function becomes(machine, id, state, seconds)
+    local started = socket.gettime()
+    eventually(function() return statute:read(machine, id).json.state == state end, 5)
+    local took = socket.gettime() - started
+    assert.is_true(took <= seconds * server.patience, ("%s %s is %s after %g s"):format(machine, id, state, took))
+  end
+
   local function state_of(machine, id) return statute:read(machine, id).json.state end
 
   it("move the entity when their time has come, by the system", function()
@@ -49,6 +67,37 @@ describe("timers", function()
     assert.equal("system_auto", record.reason)
     assert.equal("Time is up", record.comments)
     assert.is_true(record.success)
+  end)
+
+  it("fire on time, not at the next tick", function()
+    for i = 1, 5 do
+      statute:create("fuse", "soon" .. i, { delay = "200ms" })
+      becomes("fuse", "soon" .. i, "OUT", 0.6)
+    end
+  end)
+
+  it("that are armed by timers fire on time, too", function()
+    for i = 1, 3 do
+      statute:create("relay", "r" .. i, {})
+      becomes("relay", "r" .. i, "DONE", 1)
+    end
+  end)
+
+  it("fire on time when later ones are waited for already, and the other way round", function()
+    statute:create("fuse", "late", { delay = "500ms" })
+    statute:create("fuse", "early", { delay = "150ms" })
+    becomes("fuse", "early", "OUT", 0.45)
+    becomes("fuse", "late", "OUT", 0.7)
+  end)
+
+  it("fire all when hundreds are due at once", function()
+    local due = math.floor((socket.gettime() + 1.5) * 1e6)
+    for i = 1, 250 do statute:create("fuse", "many" .. i, { at = due }) end
+    eventually(function()
+      for i = 1, 250 do if state_of("fuse", "many" .. i) ~= "OUT" then return false end end
+      return true
+    end, 15)
+    for _, i in ipairs { 1, 100, 101, 250 } do assert.equal(2, #statute:history("fuse", "many" .. i)) end
   end)
 
   it("do not fire early", function()
@@ -69,7 +118,7 @@ describe("timers", function()
     http.expect(statute:move("egg", "e3", "SAVED"), 200)
     -- a timer that was armed later has fired: the cancelled one would have, too
     http.expect(statute:move("egg", "e4", "BOILING"), 200)
-    eventually(function() return state_of("egg", "e4") == "HARD" end, 5)
+    becomes("egg", "e4", "HARD", 0.5)
     assert.equal("SAVED", state_of("egg", "e3"))
     assert.equal(3, #statute:history("egg", "e3"))
   end)
@@ -103,9 +152,11 @@ describe("timers", function()
 
   it("that came due while the server was down fire after it is up, once", function()
     statute:create("fuse", "f4", { delay = "400ms" })
+    local due = socket.gettime() + 0.4
     statute:stop(true)
+    eventually(function() return socket.gettime() > due end, 1)
     statute:restart()
-    eventually(function() return state_of("fuse", "f4") == "OUT" end, 5)
+    becomes("fuse", "f4", "OUT", 0.4)
     assert.equal(2, #statute:history("fuse", "f4"))
   end)
 end)

@@ -634,6 +634,18 @@ static void a_patch_of_nothing_makes_an_object_without_nulls(void **state) {
 
 #define WITH_ARENA(test) cmocka_unit_test_setup_teardown(test, make_arena, drop_arena)
 
+static void a_whole_real_beyond_the_integers_reads_back(void **state) {
+    (void)state;
+    check_canonical("{\"a\":[1e20,-1e20,9223372036854776000],\"b\":1e21,\"c\":\"1e20\"}",
+                    "{\"a\":[100000000000000000000,-100000000000000000000,9223372036854776000],"
+                    "\"b\":1e+21,\"c\":\"1e20\"}");
+    check_canonical("[100000000000000000000, 18446744073709552000 ,-9223372036854775808]",
+                    "[100000000000000000000,18446744073709552000,-9223372036854775808]");
+    assert_true(js_is(parse("100000000000000000000"), JS_REAL));
+    refusal(TEXT("99999999999999999999"));
+    refusal(TEXT("[9223372036854775808]"));
+}
+
 static void a_path_goes_through_members(void **state) {
     (void)state;
     const struct js *value = parse("{\"a\":{\"b\":{\"c\":1}},\"x\":[]}");
@@ -654,6 +666,7 @@ static void an_object_holds_what_equals_at_every_path(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        WITH_ARENA(a_whole_real_beyond_the_integers_reads_back),
         WITH_ARENA(a_path_goes_through_members),
         WITH_ARENA(an_object_holds_what_equals_at_every_path),
         WITH_ARENA(every_type_is_parsed),

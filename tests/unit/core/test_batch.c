@@ -181,7 +181,7 @@ static void a_refused_effect_undoes_everything_but_its_record(void **state) {
     struct world *world = *state;
     create(world, "job", "j1", "{\"push\":\"nobody\"}");
     const struct outcome *outcome = move(world, "job", "j1", "MADE");
-    assert_int_equal(outcome->code, FAULT_ENTITY_NOT_FOUND);
+    assert_int_equal(outcome->code, FAULT_GUARD_REJECTED);
     assert_state(world, "job", "j1", "NEW", 1);
     assert_false(world_read(world, "part", "p1").exists);
     assert_int_equal(world_verify(world, "job", "j1"), 2);

@@ -116,6 +116,43 @@ static void the_audit_says_who_why_and_what_it_was(void **state) {
                            "\"version\":7}}");
 }
 
+static struct entity imported_with(struct fixture *fixture, const char *id, const char *times) {
+    char line[200];
+    snprintf(line, sizeof line, "{\"machine\":\"job\",\"id\":\"%s\"%s}", id, times);
+    begin(fixture, true, false);
+    add(fixture, 1, line);
+    assert_int_equal(end(fixture).imported, 1);
+    return world_read(&fixture->world, "job", id);
+}
+
+static void the_times_of_a_line_are_those_of_the_entity(void **state) {
+    struct fixture *fixture = *state;
+    int64_t now_us = fixture->world.wall_us;
+    struct entity both = imported_with(fixture, "a",
+                                       ",\"created_at\":\"2020-01-01T00:00:00Z\","
+                                       "\"updated_at\":\"2020-01-01T05:30:00.000001+05:30\"");
+    assert_int_equal(both.created_us, INT64_C(1577836800000000));
+    assert_int_equal(both.updated_us, INT64_C(1577836800000001));
+    assert_int_equal(both.version, 1);
+    struct entity created = imported_with(fixture, "b", ",\"created_at\":\"2020-01-01T00:00:00Z\"");
+    assert_int_equal(created.created_us, INT64_C(1577836800000000));
+    assert_int_equal(created.updated_us, now_us);
+    struct entity updated = imported_with(fixture, "c", ",\"updated_at\":\"2020-01-01T00:00:00Z\"");
+    assert_int_equal(updated.created_us, INT64_C(1577836800000000));
+    assert_int_equal(updated.updated_us, INT64_C(1577836800000000));
+    struct entity neither = imported_with(fixture, "d", ",\"created_at\":null");
+    assert_int_equal(neither.created_us, now_us);
+    assert_int_equal(neither.updated_us, now_us);
+    assert_int_equal(world_verify(&fixture->world, "job", "a"), 1);
+}
+
+/* The world's clock stands at 2025-11-24T16:00:00Z. */
+static void a_clock_that_is_a_little_fast_is_forgiven(void **state) {
+    struct entity entity = imported_with(*state, "a", ",\"created_at\":\"2025-11-24T16:04:59Z\"");
+    assert_int_equal(entity.created_us, entity.updated_us);
+    imported_with(*state, "b", ",\"updated_at\":\"2025-11-24T16:05:00Z\"");
+}
+
 static void add_seven(struct fixture *fixture) {
     add(fixture, 1, "{\"machine\":\"job\",\"id\":\"a\"}");
     add(fixture, 2, "{");
@@ -224,6 +261,13 @@ static void strange_lines_are_refused(void **state) {
         "{\"machine\":\"job\",\"id\":\"\"}",
         "{\"machine\":\"job\",\"id\":\"a\",\"data\":[]}",
         "{\"machine\":\"job\",\"id\":\"a\",\"colour\":1}",
+        "{\"machine\":\"job\",\"id\":\"a\",\"created_at\":1}",
+        "{\"machine\":\"job\",\"id\":\"a\",\"created_at\":\"yesterday\"}",
+        "{\"machine\":\"job\",\"id\":\"a\",\"created_at\":\"2020-01-01T00:00:00\"}",
+        "{\"machine\":\"job\",\"id\":\"a\",\"created_at\":\"1970-01-01T00:00:00Z\"}",
+        "{\"machine\":\"job\",\"id\":\"a\",\"updated_at\":\"2025-11-24T16:05:01Z\"}",
+        "{\"machine\":\"job\",\"id\":\"a\",\"created_at\":\"2020-01-02T00:00:00Z\","
+        "\"updated_at\":\"2020-01-01T00:00:00Z\"}",
     };
     struct fixture *fixture = *state;
     begin(fixture, false, false);
@@ -242,6 +286,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(a_line_becomes_an_entity_in_its_state),
         CASE(the_audit_says_who_why_and_what_it_was),
+        CASE(the_times_of_a_line_are_those_of_the_entity),
+        CASE(a_clock_that_is_a_little_fast_is_forgiven),
         CASE(refused_lines_are_named_and_the_others_taken),
         CASE(when_it_is_to_stop_nothing_after_the_refused_line_is_there),
         CASE(a_line_that_cannot_be_read_stops_it_after_those_before),

@@ -196,6 +196,46 @@ static void an_entity_in_another_state_is_found(void **state) {
                    "job/a/0: the entity is in state 'DONE', by its newest record in 'NEW'");
 }
 
+static void data_that_was_changed_is_found(void **state) {
+    struct fixture *fixture = *state;
+    tamper(fixture, "UPDATE entity SET data = '{\"sum\":1}' WHERE id = 'a'");
+    check_contains(verify_all(fixture), "job/a/0: the entity's data does not have the hash");
+    assert_int_equal(fixture->counts.problems, 1);
+    verify(fixture, "job", "a", NULL);
+    assert_int_equal(fixture->counts.problems, 1);
+}
+
+static void data_that_was_only_written_otherwise_is_the_same(void **state) {
+    struct fixture *fixture = *state;
+    tamper(fixture, "UPDATE entity SET data = '{ }' WHERE id = 'a'");
+    assert_string_equal(verify_all(fixture), "");
+}
+
+static void everything_that_was_changed_of_an_entity_is_said(void **state) {
+    struct fixture *fixture = *state;
+    tamper(fixture, "UPDATE entity SET version = 9, data = '{\"sum\":1}', "
+                    "kind = (SELECT id FROM kind WHERE state = 'DONE') WHERE id = 'a'");
+    verify_all(fixture);
+    assert_int_equal(fixture->counts.problems, 3);
+}
+
+static void an_entity_that_never_had_a_record_is_found(void **state) {
+    struct fixture *fixture = *state;
+    tamper(fixture, "INSERT INTO entity SELECT 99, machine, 'smuggled', kind, 1, 0, 0, 0, "
+                    "zeroblob(32), created_us * 2, updated_us * 2, '{}' FROM entity WHERE id = 'a';"
+                    "UPDATE entity_block SET kinds = CAST(substr(kinds, 1, 198) || "
+                    "substr(kinds, 5, 2) || substr(kinds, 201) AS BLOB)");
+    check_contains(verify(fixture, "job", "smuggled", NULL),
+                   "job/smuggled/0: the entity has no audit record at all");
+    assert_int_equal(fixture->counts.problems, 1);
+    check_contains(verify_all(fixture), "job/smuggled/0: the entity has no audit record at all");
+}
+
+static void an_entity_that_nobody_has_heard_of_is_no_sound_one(void **state) {
+    check_contains(verify(*state, "job", "nobody", NULL), "job/nobody/0: there is no such entity");
+    assert_string_equal(verify(*state, "job", "ghost", NULL), "");
+}
+
 static void an_entity_that_vanished_is_found(void **state) {
     struct fixture *fixture = *state;
     tamper(fixture, "UPDATE entity SET kind = 0 WHERE id = 'a'");
@@ -287,6 +327,11 @@ int main(void) {
         CASE(a_chain_that_is_gone_is_found),
         CASE(an_entity_that_is_not_as_it_was_left_is_found),
         CASE(an_entity_in_another_state_is_found),
+        CASE(data_that_was_changed_is_found),
+        CASE(data_that_was_only_written_otherwise_is_the_same),
+        CASE(everything_that_was_changed_of_an_entity_is_said),
+        CASE(an_entity_that_never_had_a_record_is_found),
+        CASE(an_entity_that_nobody_has_heard_of_is_no_sound_one),
         CASE(an_entity_that_vanished_is_found),
         CASE(a_state_that_the_policies_do_not_have_is_found),
         CASE(a_machine_is_proven_without_the_index_of_the_audit),

@@ -8,7 +8,9 @@ static const char FULL[] =
     "{\"action\":\"transition\",\"actor\":{\"attributes\":{\"site\":\"Pune\"},\"id\":\"u-1\","
     "\"permissions\":[\"task.close\"],\"roles\":[\"technician\",\"näher\"]},"
     "\"caused_by\":\"01890a5d-ac96-774b-bcce-b302099a8057\","
-    "\"comments\":\"line\\n\\\"quoted\\\" é €\",\"entity_id\":\"T-1 \\\"x\\\"\","
+    "\"comments\":\"line\\n\\\"quoted\\\" é €\","
+    "\"data_hash\":\"be7d6db86e0c5b0b496c4f424a10de3e76ea9752b7ce20b3e0700e2f24d8089e\","
+    "\"entity_id\":\"T-1 \\\"x\\\"\","
     "\"error_code\":null,\"error_message\":null,\"execution_us\":321,\"from_state\":\"ASSIGNED\","
     "\"isolation\":\"read committed\",\"lock_key\":\"state_transition:task:T-1 \\\"x\\\"\","
     "\"lock_us\":12,\"machine\":\"task\",\"metadata\":{\"a\":1,\"b\":[true,null,2.5]},"
@@ -16,18 +18,18 @@ static const char FULL[] =
     "\"request_id\":\"req-9\",\"retries\":0,\"sequence\":2,\"success\":true,"
     "\"timestamp\":\"2025-10-01T03:30:00.5Z\",\"to_state\":\"INPROGRESS\","
     "\"uuid\":\"01890a5d-ac96-774b-bcce-b302099a8058\",\"version\":7}";
-static const char FULL_HASH[] = "4431a9f0a24445ce2aae7a2857ca9fdf32b8fc214658366f3337b2f9bd6a9780";
+static const char FULL_HASH[] = "ea4408c365fdfc5c71d45e89987593cd746b7d6aad8c1b389adf11eec99ffaee";
 
 static const char BARE[] =
     "{\"action\":\"create\",\"actor\":null,\"caused_by\":null,\"comments\":null,"
-    "\"entity_id\":\"9\",\"error_code\":\"entity_not_found\","
+    "\"data_hash\":null,\"entity_id\":\"9\",\"error_code\":\"entity_not_found\","
     "\"error_message\":\"there is no task 9\",\"execution_us\":0,\"from_state\":null,"
     "\"isolation\":\"serializable\",\"lock_key\":\"state_transition:task:9\",\"lock_us\":0,"
     "\"machine\":\"task\",\"metadata\":null,\"patch\":null,\"policy\":\"p\",\"reason\":\"api\","
     "\"request_id\":null,\"retries\":3,\"sequence\":1,\"success\":false,"
     "\"timestamp\":\"1970-01-01T00:00:00Z\",\"to_state\":null,"
     "\"uuid\":\"00000000-0000-7000-8000-000000000000\",\"version\":0}";
-static const char BARE_HASH[] = "721280a71d7feb08f7ee275c0e048396487a853c27c233db195e4d83643db36b";
+static const char BARE_HASH[] = "c067fa6214df01e5e024a86f1be6685cfb3800a72d833581af50625ea65564df";
 
 static int with_arena(void **state) {
     struct arena *arena = malloc(sizeof *arena);
@@ -74,6 +76,7 @@ static struct text full_record(struct arena *arena) {
         .metadata = json(arena, "{\"b\":[true,null,2.50],\"a\":1}"),
         .patch = json(arena, "{\"note\":\"x\"}"),
         .version = 7,
+        .data_hash = chain_data_hash(arena, json(arena, "{\"note\": \"x\"}")),
         .timestamp_us = 1759289400500000,
         .success = true,
         .execution_us = 321,
@@ -120,6 +123,14 @@ static void what_is_not_given_is_null(void **state) {
 static void a_record_is_canonical(void **state) {
     check_text(js_print(*state, json(*state, FULL)), FULL);
     check_text(js_print(*state, json(*state, BARE)), BARE);
+}
+
+static void the_hash_of_data_is_that_of_its_canonical_text(void **state) {
+    const struct js *data = json(*state, "{\"z\": [1, 2.50], \"a\": \"é\"}");
+    check_text(chain_data_hash(*state, data),
+               "c6ae404e714c2bf4a85f1b4b5732df6ea39df2044156838bc149d045ad53af7c");
+    check_text(chain_data_hash(*state, &js_empty_object),
+               "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");
 }
 
 static void an_actor_shows_only_what_it_has(void **state) {
@@ -169,6 +180,7 @@ int main(void) {
         WITH_ARENA(a_record_has_fixed_bytes),
         WITH_ARENA(what_is_not_given_is_null),
         WITH_ARENA(a_record_is_canonical),
+        WITH_ARENA(the_hash_of_data_is_that_of_its_canonical_text),
         WITH_ARENA(an_actor_shows_only_what_it_has),
         WITH_ARENA(an_actor_without_id_has_a_null_one),
         WITH_ARENA(the_first_hash_follows_zeros),

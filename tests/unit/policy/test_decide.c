@@ -300,6 +300,65 @@ static void what_a_guard_scribbles_is_not_stored(void **state) {
     check_json(fixture, decision.data, "{\"a\":1,\"list\":[1]}");
 }
 
+/* Every function of an attempt writes all over its arguments, and none sees what another wrote. */
+static void each_function_gets_data_and_ctx_of_its_own(void **state) {
+    struct fixture *fixture = *state;
+    fixture_load_source(
+        fixture,
+        "local function clean(data, ctx)\n"
+        "  local ok = data.a == 1 and data.list[1] == 1 and not data.x and not ctx.x\n"
+        "    and ctx.to == 'B' and ctx.patch.a == 1 and ctx.metadata.k == 'v'\n"
+        "    and ctx.actor.id == 'bob' and ctx.actor.roles[1] == 'r'\n"
+        "  data.a, data.list[1], data.x, ctx.x, ctx.to = 9, 9, 9, 9, 'Z'\n"
+        "  ctx.patch.a, ctx.metadata.k, ctx.actor.id, ctx.actor.roles[1] = 9, 'w', 'eve', 's'\n"
+        "  return ok\n"
+        "end\n"
+        "local function guard(data, ctx) return clean(data, ctx), 'not clean' end\n"
+        "local function effect(data, ctx) assert(clean(data, ctx)) end\n"
+        "return machine 'm' { initial = 'A',\n"
+        "  validate = effect,\n"
+        "  warn = effect,\n"
+        "  states = {\n"
+        "    A = { on_exit = effect, to = { B = {\n"
+        "      permit = function(actor, data, ctx)\n"
+        "        assert(actor == ctx.actor)\n"
+        "        return clean(data, ctx)\n"
+        "      end,\n"
+        "      guard = { guard, guard }, effect = effect } } },\n"
+        "    B = { require = { guard, guard }, on_enter = effect, after = { to = 'A',\n"
+        "      delay = function(data, ctx) return clean(data, ctx) and '1h' end } } } }");
+    struct actor actor = {.id = TEXT("bob"), .roles = fixture_json(fixture, "[\"r\"]")};
+    struct attempt attempt = fixture_attempt("B");
+    struct entity entity = fixture_entity(fixture, "A", "{\"a\":1,\"list\":[1]}");
+    attempt.actor = &actor;
+    attempt.patch = fixture_json(fixture, "{\"a\":1}");
+    attempt.metadata = fixture_json(fixture, "{\"k\":\"v\"}");
+    struct decision decision = fixture_decide(fixture, &attempt, &entity);
+    check_allowed(decision);
+    assert_int_equal(decision.timer_count, 1);
+    check_json(fixture, decision.data, "{\"a\":1,\"list\":[1]}");
+}
+
+static void each_permit_function_of_a_survey_gets_data_of_its_own(void **state) {
+    struct fixture *fixture = *state;
+    const struct js *ways;
+    fixture_load_source(fixture,
+                        "local function permit(actor, data)\n"
+                        "  local ok = actor.id == 'bob' and not data.x\n"
+                        "  actor.id, data.x = 'eve', 1\n"
+                        "  return ok\n"
+                        "end\n"
+                        "return machine 'm' { initial = 'A', states = { B = {}, C = {},\n"
+                        "  A = { to = { B = { permit = permit }, C = { permit = permit } } } } }");
+    struct actor actor = {.id = TEXT("bob")};
+    struct entity entity = fixture_entity(fixture, "A", "{}");
+    assert_true(policy_ways((struct policy){fixture->generation, 0}, &fixture->arena, &entity,
+                            &actor, 0, &fixture->reads, &ways, &fixture->fault));
+    for (size_t i = 0; i < 2; i++) {
+        assert_ptr_equal(js_find(ways->array.items[i], TEXT("permitted")), &js_true);
+    }
+}
+
 static void ctx_has_what_the_contract_says(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(
@@ -854,6 +913,8 @@ int main(void) {
         fixture_test(all_refusals_are_reported_in_order),
         fixture_test(a_guard_sees_the_data_with_the_patch_merged_in),
         fixture_test(what_a_guard_scribbles_is_not_stored),
+        fixture_test(each_function_gets_data_and_ctx_of_its_own),
+        fixture_test(each_permit_function_of_a_survey_gets_data_of_its_own),
         fixture_test(ctx_has_what_the_contract_says),
         fixture_test(what_was_not_sent_is_nil_or_empty_in_ctx),
         fixture_test(ctx_can_be_walked_but_its_methods_do_not_show),

@@ -355,15 +355,19 @@ static void wrong_calls_are_named(void **state) {
         {"return machine { initial = 'A' }", 1, "machine begins with its name: machine \"name\""},
         {"\nreturn machine 'm' 'x'", 2, "machine 'm' must be followed by one table"},
         {"return machine('m', {})", 1, "machine begins with its name"},
-        {"return machine 'm'", 0, "does a table follow after the name?"},
+        {"return machine 'm'", 1, "does a table follow after the name?"},
         {"\nmachine 'm' { initial = 'A', states = { A = {} } }", 2,
          "machine 'm' is declared here but not returned; is a 'return' missing?"},
         {"local x = machine 'm' { initial = 'A', states = { A = {} } }\nreturn { x, x }", 1,
          "returned twice"},
-        {"return 5", 0, "returns a declaration or a list of declarations, but there is number"},
-        {"", 0, "a policy file returns a declaration or a list of declarations, but there is nil"},
-        {"return {}", 0, "no list of declarations"},
-        {"return { roles {}, 5 }", 0, "the list must hold declarations at position 2"},
+        {"return 5", 1,
+         "a policy file returns a declaration or a list of declarations, but this one returns a "
+         "number"},
+        {"", 1,
+         "a policy file returns a declaration or a list of declarations, but this one returns "
+         "nothing"},
+        {"return {}", 1, "no list of declarations"},
+        {"return { roles {}, 5 }", 1, "the list must hold declarations, but item 2 is a number"},
         {"return roles 'x'", 1, "roles takes one table"},
     };
     check_all(state, wrongs, COUNT_OF(wrongs));
@@ -517,7 +521,7 @@ static void a_file_with_a_long_name_is_still_named(void **state) {
 
 static void a_declaration_cannot_be_forged_or_opened(void **state) {
     static const struct wrong wrongs[] = {
-        {"return { initial = 'A', states = { A = {} } }", 0, "no list of declarations"},
+        {"return { initial = 'A', states = { A = {} } }", 1, "no list of declarations"},
         {"local m = machine 'm' { initial = 'A', states = { A = {} } }\nreturn m.states", 2,
          "index"},
     };

@@ -99,7 +99,7 @@ static void effects_of_a_wrong_shape_are_policy_errors(void **state) {
          "the key 'sett' is none of set, unset, emit, follow, create; did you mean 'set'?"},
         {"{ 'set' }", "must return a table of effects or nil, not an array"},
         {"{ set = 5 }", "the effect of going to 'B': set: it must be a table"},
-        {"{ set = { f = print } }", NULL},
+        {"{ set = { f = prnt } }", NULL},
         {"{ set = { n = 11 } }",
          "the effects leave data that the fields refuse: n must be at most 10"},
         {"{ set = { at = 'soon' } }", "the fields refuse: at must be an RFC 3339"},

@@ -188,6 +188,42 @@ static void a_new_key_works_and_a_revoked_one_does_not_without_a_restart(void **
     assert_int_equal(auth_key_count(fixture->auth), 1);
 }
 
+static void an_update_counts_at_once(void **state) {
+    struct fixture *fixture = *state;
+    struct text old = make_key(fixture, "old", SCOPE_READ, 0);
+    struct caller caller;
+    start(fixture);
+    struct text new = make_key(fixture, "new", SCOPE_READ, 0);
+    assert_true(auth_update(fixture->auth, fixture->store, &fixture->fault));
+    assert_true(check(fixture, new, &caller));
+    assert_true(token_revoke(fixture->store, TEXT("old"), NOW_US, &fixture->fault));
+    assert_true(auth_update(fixture->auth, fixture->store, &fixture->fault));
+    check_refused(fixture, old);
+    assert_true(check(fixture, new, &caller));
+}
+
+/* Long enough for the reader thread to come by a few times while the updates go on. */
+static void updates_are_never_undone_by_a_read_that_began_before(void **state) {
+    struct fixture *fixture = *state;
+    struct timespec begun, now;
+    struct caller caller;
+    char name[16];
+    start(fixture);
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    for (int i = 0; i == 0 || now.tv_sec - begun.tv_sec < 4; i++) {
+        snprintf(name, sizeof name, "key %d", i);
+        struct text header = make_key(fixture, name, SCOPE_READ, 0);
+        assert_true(auth_update(fixture->auth, fixture->store, &fixture->fault));
+        assert_true(check(fixture, header, &caller));
+        assert_true(token_revoke(fixture->store, text_of(name), NOW_US, &fixture->fault));
+        assert_true(auth_update(fixture->auth, fixture->store, &fixture->fault));
+        for (int again = 0; again < 20; again++) {
+            check_refused(fixture, header);
+        }
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    }
+}
+
 /* Behind the back of the store, as a disk that fails would. */
 static void run_sql(struct fixture *fixture, const char *sql) {
     sqlite3 *database;
@@ -212,6 +248,20 @@ static void a_store_that_fails_leaves_the_known_keys_in_force(void **state) {
     assert_true(check(fixture, later, &caller));
     run_sql(fixture, "ALTER TABLE hidden RENAME TO api_key");
     assert_true(becomes(fixture, later, false));
+    assert_true(check(fixture, header, &caller));
+}
+
+static void an_update_that_fails_leaves_the_known_keys_in_force(void **state) {
+    struct fixture *fixture = *state;
+    struct text header = make_key(fixture, "pump", SCOPE_READ, 0);
+    struct caller caller;
+    start(fixture);
+    run_sql(fixture, "ALTER TABLE api_key RENAME TO hidden");
+    assert_false(auth_update(fixture->auth, fixture->store, &fixture->fault));
+    assert_true(check(fixture, header, &caller));
+    run_sql(fixture, "ALTER TABLE hidden RENAME TO api_key");
+    fixture->fault = FAULT_INIT;
+    assert_true(auth_update(fixture->auth, fixture->store, &fixture->fault));
     assert_true(check(fixture, header, &caller));
 }
 
@@ -256,6 +306,7 @@ static void mode_none_believes_everybody(void **state) {
     assert_true(opens(fixture, "none", "127.0.0.1:80"));
     assert_true(auth_is_open(fixture->auth));
     assert_true(auth_start(fixture->auth, &fixture->fault));
+    assert_true(auth_update(fixture->auth, fixture->store, &fixture->fault));
     assert_true(check(fixture, TEXT_NONE, &caller));
     check_text(caller.name, "anonymous");
     assert_int_equal(caller.scopes, SCOPE_ALL);
@@ -353,7 +404,10 @@ int main(void) {
         CASE(what_is_wrong_is_not_told_but_that_a_key_is_needed_is),
         CASE(a_key_works_until_it_expires),
         CASE(a_new_key_works_and_a_revoked_one_does_not_without_a_restart),
+        CASE(an_update_counts_at_once),
+        CASE(updates_are_never_undone_by_a_read_that_began_before),
         CASE(a_store_that_fails_leaves_the_known_keys_in_force),
+        CASE(an_update_that_fails_leaves_the_known_keys_in_force),
         CASE(without_a_store_it_does_not_start),
         CASE(mode_none_is_for_loopback_addresses),
         CASE(mode_none_believes_everybody),
