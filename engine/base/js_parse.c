@@ -113,8 +113,8 @@ static struct text spell_out(const struct scan *scan) {
         size_t tail = from - whole->end;
         to -= tail;
         memcpy(bytes + to, scan->text.bytes + whole->end, tail);
-        to -= 2;
-        memcpy(bytes + to, ".0", 2);
+        bytes[--to] = '0';
+        bytes[--to] = '.';
         from = whole->end;
     }
     memcpy(bytes, scan->text.bytes, from);
