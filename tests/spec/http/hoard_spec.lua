@@ -14,7 +14,7 @@ return machine "good" { initial = "A", states = { A = { to = { B = { guard = fun
 describe("a policy that hoards", function()
   local statute
 
-  setup(function() 
+  setup(function()
     statute = server.start { policies = { ["hoard.lua"] = HOARD, ["good.lua"] = GOOD }, arguments = { "--policy-time", "5s" } }
   end)
   teardown(function() statute:stop() end)
