@@ -28,14 +28,6 @@ static struct text action_of(enum attempt_kind kind) {
     return TEXT_NONE;
 }
 
-/* What was in force: the request's own, else the machine's. */
-static enum isolation isolation_of(const struct work *work, const struct attempt *attempt) {
-    const struct machine *machine =
-        generation_machine(work->core->policy.generation, attempt->machine);
-    return attempt->isolation == ISOLATION_DEFAULT && machine != NULL ? machine->isolation
-                                                                      : attempt->isolation;
-}
-
 static struct record record_of(struct work *work, const struct slot *slot,
                                const struct attempt *attempt, const struct outcome *outcome) {
     const struct generation *generation = work->core->policy.generation;
@@ -62,7 +54,7 @@ static struct record record_of(struct work *work, const struct slot *slot,
             success ? TEXT_NONE : generation_clean_text(generation, arena, outcome->message),
         .execution_us = outcome->execute_us,
         .lock_us = outcome->lock_us,
-        .isolation = isolation_name(isolation_of(work, attempt)),
+        .isolation = isolation_name(core_isolation(work->core, attempt)),
         .retries = outcome->retries,
         .policy = generation_name(generation),
         .request_id = attempt->request_id,

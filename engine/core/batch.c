@@ -25,10 +25,6 @@
 #define ALONE_TRIES    4
 #define ANSWER_KEPT_US (24 * 3600 * NOW_SECOND)
 
-static const struct machine *machine_of(const struct core *core, const struct attempt *attempt) {
-    return generation_machine(core->policy.generation, attempt->machine);
-}
-
 static void fail_member(struct core *core, struct member *member, const struct fault *fault) {
     member->fault = fault->code;
     member->fault_message = text_copy(&core->arena, text_of(fault->message));
@@ -204,11 +200,7 @@ static enum isolation strongest(const struct core *core, struct member *const *m
                                 size_t count) {
     enum isolation isolation = ISOLATION_READ_COMMITTED;
     for (size_t i = 0; i < count; i++) {
-        const struct attempt *attempt = &members[i]->attempts[0];
-        const struct machine *machine = machine_of(core, attempt);
-        enum isolation wanted = attempt->isolation != ISOLATION_DEFAULT || machine == NULL
-                                    ? attempt->isolation
-                                    : machine->isolation;
+        enum isolation wanted = core_isolation(core, &members[i]->attempts[0]);
         isolation = wanted > isolation ? wanted : isolation;
     }
     return isolation;

@@ -27,6 +27,7 @@ struct core {
 struct outcome {
     enum fault_code code; /* FAULT_NONE: it succeeded */
     struct text message;  /* why not */
+    bool by_effect;       /* refused because something that was to follow was */
     bool changed;
     struct text from, to;
     int64_t version; /* after; for a refusal: the current one, 0 if there is no entity */

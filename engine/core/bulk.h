@@ -39,8 +39,8 @@ bool bulk_select(struct core *core, struct arena *arena, struct text machine,
 bool bulk_is_wanted(struct core *core, struct text id, bool *wanted,
                     struct fault *fault) MUST_CHECK;
 
-/* member_extra of a step: adds what the members' outcomes say to the stored bulk, keeping a pause
- * or cancellation that came meanwhile. `id` is the bulk's. */
+/* member_extra of a step: adds what the members' outcomes say to the stored bulk. `id` is
+ * the bulk's. */
 bool bulk_save_progress(struct member *member, struct core *core, struct text id, bool atomic,
                         struct fault *fault) MUST_CHECK;
 

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "core/work.h"
+
 #define POLL_US    (10 * NOW_MILLISECOND)
 #define BACKOFF_US (100 * NOW_MILLISECOND)
 
@@ -27,12 +29,8 @@ static struct text lock_key(struct arena *arena, const struct attempt *attempt) 
     return (struct text){bytes, length};
 }
 
-static const struct machine *machine_of(const struct core *core, const struct attempt *attempt) {
-    return generation_machine(core->policy.generation, attempt->machine);
-}
-
 static int64_t lock_ttl_us(const struct core *core, const struct attempt *attempt) {
-    const struct machine *machine = machine_of(core, attempt);
+    const struct machine *machine = core_machine(core, attempt);
     if (attempt->lock_timeout_ms > 0) {
         return attempt->lock_timeout_ms * NOW_MILLISECOND;
     }
@@ -58,14 +56,6 @@ static size_t unique_claims(struct lock_claim *claims, size_t count) {
     return unique;
 }
 
-static size_t attempts_in(struct member *const *members, size_t count) {
-    size_t total = 0;
-    for (size_t i = 0; i < count; i++) {
-        total += members[i]->attempt_count;
-    }
-    return total;
-}
-
 static void add(struct core *core, struct claims *claims, const struct attempt *attempt,
                 struct text *key) {
     if (wants_lock(core, attempt)) {
@@ -76,7 +66,7 @@ static void add(struct core *core, struct claims *claims, const struct attempt *
 }
 
 static struct claims claims_of(struct core *core, struct member *const *members, size_t count) {
-    size_t most = attempts_in(members, count);
+    size_t most = core_attempts(members, count);
     struct claims claims = {.items = ARENA_ARRAY(&core->arena, struct lock_claim, most),
                             .keys = ARENA_ARRAY(&core->arena, struct text, most)};
     struct text *key = claims.keys;
@@ -120,7 +110,7 @@ static bool has_all(const struct claims *claims, const struct text *keys, size_t
 /* How long one wait for the lock lasts, and how often it is begun again. */
 static void lock_patience(const struct core *core, const struct attempt *attempt, int64_t *wait_us,
                           int64_t *retries) {
-    const struct machine *machine = machine_of(core, attempt);
+    const struct machine *machine = core_machine(core, attempt);
     *wait_us = attempt->blocking_timeout_ms >= 0 ? attempt->blocking_timeout_ms
                : machine != NULL                 ? machine->lock_wait_ms
                                                  : 5000;

@@ -23,7 +23,7 @@ static void refuse(struct outcome *out, enum fault_code code, struct text messag
 /* --- judgement --- */
 
 static bool is_unknown_machine(const struct work *work, const struct attempt *attempt) {
-    return generation_machine(work->core->policy.generation, attempt->machine) == NULL;
+    return core_machine(work->core, attempt) == NULL;
 }
 
 static struct text named(struct arena *arena, const struct attempt *attempt, const char *what) {
@@ -159,13 +159,14 @@ static void refuse_for_effect(struct work *work, const struct attempt *effect,
                               const struct outcome *child, struct outcome *out) {
     struct arena *arena = &work->core->arena;
     struct text message = child->message;
-    if (!text_starts(message, TEXT("the effect on "))) {
+    if (!child->by_effect) {
         message = text_print(arena, "the effect on %.*s '%.*s' was refused: %.*s",
                              TEXT_ARGS(effect->machine), TEXT_ARGS(effect->id), TEXT_ARGS(message));
     }
     struct decision *decision = ARENA_NEW(arena, struct decision);
     decision->messages = js_append(arena, &js_empty_array, js_string(arena, message));
     out->decision = decision;
+    out->by_effect = true;
     refuse(out, child->code == FAULT_POLICY_ERROR ? child->code : FAULT_GUARD_REJECTED, message);
 }
 
@@ -216,12 +217,11 @@ static bool follow(struct work *work, const struct attempt *attempt, unsigned de
 /* --- the whole --- */
 
 /* What followed may have moved the entity itself on. */
-static bool describe_again(struct work *work, const struct slot *slot, struct outcome *out) {
+static void describe_again(struct work *work, const struct slot *slot, struct outcome *out) {
     if (out->code == FAULT_NONE && slot->current.version != out->version) {
         describe(work, slot, out);
         out->to = slot->current.state;
     }
-    return true;
 }
 
 static bool carry_out(struct work *work, const struct attempt *attempt, unsigned depth,
@@ -247,7 +247,11 @@ static bool carry_out(struct work *work, const struct attempt *attempt, unsigned
     }
     record(work, slot, attempt, out);
     outbox_append(work, attempt, out);
-    return follow(work, attempt, depth, out, fault) && describe_again(work, slot, out);
+    if (!follow(work, attempt, depth, out, fault)) {
+        return false;
+    }
+    describe_again(work, slot, out);
+    return true;
 }
 
 static bool record_refusal(struct work *work, const struct attempt *attempt, struct outcome *out,

@@ -6,6 +6,24 @@
 
 #include <stdlib.h>
 
+const struct machine *core_machine(const struct core *core, const struct attempt *attempt) {
+    return generation_machine(core->policy.generation, attempt->machine);
+}
+
+enum isolation core_isolation(const struct core *core, const struct attempt *attempt) {
+    const struct machine *machine = core_machine(core, attempt);
+    return attempt->isolation == ISOLATION_DEFAULT && machine != NULL ? machine->isolation
+                                                                      : attempt->isolation;
+}
+
+size_t core_attempts(struct member *const *members, size_t count) {
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        total += members[i]->attempt_count;
+    }
+    return total;
+}
+
 void work_init(struct work *work, struct core *core) {
     *work = (struct work){.core = core, .now_us = now_wall_us(&core->now)};
     map_init(&work->slots, &core->arena);
@@ -52,14 +70,6 @@ static int by_key(const void *a, const void *b) {
     return text_compare(((const struct wanted *)a)->key, ((const struct wanted *)b)->key);
 }
 
-static size_t attempts_in(struct member *const *members, size_t count) {
-    size_t total = 0;
-    for (size_t i = 0; i < count; i++) {
-        total += members[i]->attempt_count;
-    }
-    return total;
-}
-
 /* The distinct entities that the members name, in key order. */
 static size_t wanted_of(struct work *work, struct member *const *members, size_t count,
                         struct wanted *wanted) {
@@ -85,7 +95,7 @@ static size_t wanted_of(struct work *work, struct member *const *members, size_t
 bool work_read(struct work *work, struct member *const *members, size_t count,
                struct fault *fault) {
     struct arena *arena = &work->core->arena;
-    size_t most = attempts_in(members, count);
+    size_t most = core_attempts(members, count);
     struct wanted *wanted = ARENA_ARRAY(arena, struct wanted, most);
     size_t distinct = wanted_of(work, members, count, wanted);
     struct store_key *keys = ARENA_ARRAY(arena, struct store_key, distinct);

@@ -46,6 +46,15 @@ struct mark {
     size_t records, outbox, undo;
 };
 
+/* The machine of an attempt; NULL when it is not loaded. */
+const struct machine *core_machine(const struct core *core, const struct attempt *attempt);
+
+/* The isolation in force: the attempt's own, else its machine's. */
+enum isolation core_isolation(const struct core *core, const struct attempt *attempt);
+
+/* How many attempts the members have in all. */
+size_t core_attempts(struct member *const *members, size_t count);
+
 void work_init(struct work *work, struct core *core);
 
 /* Adds a zeroed element of `size` bytes and returns it; valid until the next add. */
