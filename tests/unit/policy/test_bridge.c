@@ -71,7 +71,8 @@ static void check_through(struct bridge *bridge, const char *source, const char 
                           const char *expected) {
     const char *got = through(bridge, source, json);
     if (strcmp(got, expected) != 0) {
-        print_error("%s of %s\n  gave     %s\n  expected %s\n", source, json, got, expected);
+        print_error("%s of %s\n  gave     %s\n  expected %s\n", source,
+                    json != NULL ? json : "nothing", got, expected);
         fail();
     }
 }
