@@ -9,7 +9,6 @@
  *     overrun of a single byte is reported although the arena owns the memory. */
 #include "base/arena.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,6 +152,18 @@ void *arena_alloc(struct arena *arena, size_t size_bytes) {
     UNPOISON(bytes, size_bytes);
     memset(bytes, 0, size_bytes);
     return bytes;
+}
+
+bool arena_extend(struct arena *arena, const void *bytes, size_t size_bytes, size_t wanted_bytes) {
+    const char *start = bytes;
+    bool is_latest = start != NULL && start + pad(size_bytes) == arena->next;
+    if (!is_latest || wanted_bytes < size_bytes || wanted_bytes > SIZE_MAX / 2 ||
+        pad(wanted_bytes) > (size_t)(arena->end - start)) {
+        return false;
+    }
+    UNPOISON(start, wanted_bytes);
+    arena->next += pad(wanted_bytes) - pad(size_bytes);
+    return true;
 }
 
 void *arena_alloc_array(struct arena *arena, size_t count, size_t size_bytes) {

@@ -4,6 +4,7 @@
 #ifndef STATUTE_ARENA_H
 #define STATUTE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena_chunk;
@@ -28,6 +29,11 @@ void *arena_alloc(struct arena *arena, size_t size_bytes);
 
 /* Zeroed array; ends the process when count * size overflows. */
 void *arena_alloc_array(struct arena *arena, size_t count, size_t size_bytes);
+
+/* Makes the latest allocation, `bytes` of `size_bytes`, `wanted_bytes` long where it stands; the
+ * new bytes are not zeroed. False, and nothing is done, when it is not the latest or there is no
+ * room behind it. */
+bool arena_extend(struct arena *arena, const void *bytes, size_t size_bytes, size_t wanted_bytes);
 
 #define ARENA_NEW(arena, type)          ((type *)arena_alloc((arena), sizeof(type)))
 #define ARENA_ARRAY(arena, type, count) ((type *)arena_alloc_array((arena), (count), sizeof(type)))

@@ -145,6 +145,20 @@ const struct js *js_object(struct arena *arena, struct js_member *members, size_
     return object_of_sorted(arena, members, count);
 }
 
+const struct js *js_object_of_unique(struct arena *arena, struct js_member *members, size_t count,
+                                     struct text *repeated) {
+    if (!is_strictly_sorted(members, count)) {
+        sort_members(arena, members, count);
+        for (size_t i = 1; i < count; i++) {
+            if (text_equal(members[i - 1].key, members[i].key)) {
+                *repeated = members[i].key;
+                return NULL;
+            }
+        }
+    }
+    return object_of_sorted(arena, members, count);
+}
+
 /* The index of the first member whose key is not before `key`. */
 static size_t lower_bound(const struct js *object, struct text key) {
     size_t low = 0, high = object->object.count;

@@ -1,8 +1,7 @@
 /* js.h: JSON values as plain data in an arena (RFC 8259), written canonically (RFC 8785).
  * A value is immutable once built; edits make new nodes that share the old ones. The members of an
  * object are always sorted in RFC 8785 order (UTF-16 code units), so look-ups are binary searches,
- * merges are linear, and equal values have equal bytes. Integers are kept exactly as int64.
- * js_parse.c is the only user of jansson, which does the parsing. */
+ * merges are linear, and equal values have equal bytes. Integers are kept exactly as int64. */
 #ifndef STATUTE_JS_H
 #define STATUTE_JS_H
 
@@ -53,6 +52,9 @@ const struct js *js_string(struct arena *arena, struct text value); /* lends the
 const struct js *js_array(struct arena *arena, const struct js *const *items, size_t count);
 /* Sorts `members` in place and lends them; where a key comes twice the later one wins. */
 const struct js *js_object(struct arena *arena, struct js_member *members, size_t count);
+/* The same, but NULL where a key comes twice; *repeated is then the later of the two. */
+const struct js *js_object_of_unique(struct arena *arena, struct js_member *members, size_t count,
+                                     struct text *repeated);
 /* A copy of `object` (NULL: empty) with `key` set, or without it when value is NULL. */
 const struct js *js_with(struct arena *arena, const struct js *object, struct text key,
                          const struct js *value);

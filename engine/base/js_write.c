@@ -156,19 +156,42 @@ static bool needs_escape(unsigned char byte) {
     return byte < 0x20 || byte == '"' || byte == '\\';
 }
 
+#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* The top bit of a byte, if that byte of `word` is less than `limit`, which is at most 128; of one
+ * behind it, perhaps, but never when there is none. */
+static uint64_t less(uint64_t word, uint64_t limit) {
+    return (word - EACH_BYTE(limit)) & ~word & EACH_BYTE(0x80);
+}
+
+static bool any_needs_escape(const char bytes[8]) {
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return (less(word, 0x20) | less(word ^ EACH_BYTE('"'), 1) | less(word ^ EACH_BYTE('\\'), 1)) !=
+           0;
+}
+
+/* How many bytes at the front need no escape. */
+static size_t plain_length(const char *bytes, size_t length) {
+    size_t at = 0;
+    while (length - at >= 8 && !any_needs_escape(bytes + at)) {
+        at += 8;
+    }
+    while (at < length && !needs_escape((unsigned char)bytes[at])) {
+        at++;
+    }
+    return at;
+}
+
 void js_write_string(struct buffer *buffer, struct text string) {
     buffer_add_char(buffer, '"');
-    size_t written = 0;
     for (size_t at = 0; at < string.length; at++) {
-        unsigned char byte = (unsigned char)string.bytes[at];
-        if (needs_escape(byte)) {
-            buffer_add(buffer, string.bytes + written, at - written);
-            write_escape(buffer, byte);
-            written = at + 1;
+        size_t plain = plain_length(string.bytes + at, string.length - at);
+        buffer_add(buffer, string.bytes + at, plain);
+        at += plain;
+        if (at < string.length) {
+            write_escape(buffer, (unsigned char)string.bytes[at]);
         }
-    }
-    if (written < string.length) {
-        buffer_add(buffer, string.bytes + written, string.length - written);
     }
     buffer_add_char(buffer, '"');
 }

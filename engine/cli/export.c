@@ -54,7 +54,7 @@ static struct text line_of(struct arena *arena, const struct entity *entity) {
     js_key(&writer, TEXT("version"));
     js_put_integer(&writer, entity->version);
     js_key(&writer, TEXT("data"));
-    js_put(&writer, entity->data);
+    js_put_raw(&writer, entity_data_json(writer.buffer->arena, entity));
     js_key(&writer, TEXT("created_at"));
     js_put_text(&writer, instant_print(entity->created_us, instant));
     js_key(&writer, TEXT("updated_at"));

@@ -81,6 +81,7 @@ static void apply(struct work *work, struct slot *slot, const struct attempt *at
     }
     entity->state = decision->to;
     entity->data = decision->data;
+    entity->data_json = TEXT_NONE;
     entity->version++;
     slot->body_changed = true;
     if (decision->timers_changed) {
@@ -100,9 +101,13 @@ static void describe(struct work *work, const struct slot *slot, struct outcome 
     }
 }
 
+/* The data is printed once: for its hash, for the store and for the answer. */
 static void record(struct work *work, struct slot *slot, const struct attempt *attempt,
                    struct outcome *out) {
     work_touch(work, slot);
+    if (slot->current.exists) {
+        slot->current.data_json = entity_data_json(&work->core->arena, &slot->current);
+    }
     describe(work, slot, out);
     audit_append(work, slot, attempt, out);
 }

@@ -157,7 +157,7 @@ static void check_content(struct chain *chain, const struct entity *entity) {
                       TEXT_ARGS(entity->state), TEXT_ARGS(chain->state));
     }
     arena_init(&arena, 0);
-    if (!text_equal(chain_data_hash(&arena, entity->data), chain->data_hash)) {
+    if (!text_equal(chain_data_hash(&arena, js_print(&arena, entity->data)), chain->data_hash)) {
         verify_report(verify, chain->key, 0,
                       "the entity's data does not have the hash that its newest record says: the "
                       "data was changed");

@@ -64,10 +64,10 @@ static void add_timestamp(struct buffer *buffer, int64_t timestamp_us) {
     add_text(buffer, TEXT(",\"timestamp\":"), instant_print(timestamp_us, digits));
 }
 
-struct text chain_data_hash(struct arena *arena, const struct js *data) {
+struct text chain_data_hash(struct arena *arena, struct text data_json) {
     unsigned char hash[DIGEST_BYTES];
     char *hex = arena_alloc(arena, DIGEST_HEX);
-    digest_sha256(js_print(arena, data), hash);
+    digest_sha256(data_json, hash);
     digest_hex(hash, DIGEST_BYTES, hex);
     return (struct text){hex, DIGEST_HEX};
 }

@@ -41,7 +41,7 @@ struct record {
 
 /* SHA-256, in lower-case hex, of the canonical JSON (RFC 8785) of an entity's data: it ties the
  * data to the record without copying what may be personal into the audit. */
-struct text chain_data_hash(struct arena *arena, const struct js *data);
+struct text chain_data_hash(struct arena *arena, struct text data_json);
 
 /* Canonical JSON of the record, without `hash` and `previous_hash`. */
 struct text chain_record(struct arena *arena, const struct record *record);

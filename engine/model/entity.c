@@ -27,6 +27,10 @@ static bool is_printable(struct text text, size_t most_bytes) {
            !has_control(text);
 }
 
+struct text entity_data_json(struct arena *arena, const struct entity *entity) {
+    return text_given(entity->data_json) ? entity->data_json : js_print(arena, entity->data);
+}
+
 bool entity_is_id(struct text id) {
     return is_printable(id, ENTITY_ID_MOST) && !text_equal(id, TEXT(".")) &&
            !text_equal(id, TEXT(".."));

@@ -12,6 +12,7 @@ struct entity {
     struct text state;
     int64_t version; /* 1 at creation, +1 a change */
     const struct js *data;
+    struct text data_json;                  /* `data`, canonical; TEXT_NONE: not printed yet */
     int64_t fence;                          /* the largest fencing token that wrote it */
     int64_t audit_sequence;                 /* of its newest audit record; 0: none yet */
     unsigned char audit_hash[DIGEST_BYTES]; /* of that record; zeros when there is none */
@@ -30,5 +31,8 @@ bool entity_is_name(struct text name);
 /* States are called what people call them ("Awaiting User Info"): 1..100 bytes of UTF-8 without
  * control characters, and without a space at either end. */
 bool entity_is_state(struct text name);
+
+/* The canonical text of its data (RFC 8785): `data_json`, or printed into the arena. */
+struct text entity_data_json(struct arena *arena, const struct entity *entity);
 
 #endif

@@ -15,7 +15,7 @@ void answer_members(struct js_writer *writer, const struct entity *entity) {
     js_key(writer, TEXT("version"));
     js_put_integer(writer, entity->version);
     js_key(writer, TEXT("data"));
-    js_put(writer, entity->data);
+    js_put_raw(writer, entity_data_json(writer->buffer->arena, entity));
     js_key(writer, TEXT("created_at"));
     js_put_text(writer, instant_print(entity->created_us, instant));
     js_key(writer, TEXT("updated_at"));
@@ -85,7 +85,7 @@ static void put_moved(struct js_writer *writer, const struct attempt *attempt,
     js_key(writer, TEXT("version"));
     js_put_integer(writer, outcome->version);
     js_key(writer, TEXT("data"));
-    js_put(writer, outcome->entity->data);
+    js_put_raw(writer, entity_data_json(writer->buffer->arena, outcome->entity));
 }
 
 static void put_transition(struct js_writer *writer, const struct attempt *attempt,

@@ -315,7 +315,7 @@ static bool write_body(struct sqlite_store *self, struct seen *seen,
     if (!names_kind(&self->names, seen->machine, write->entity->state, &kind, fault)) {
         return false;
     }
-    struct text data = js_print(&self->arena, write->entity->data);
+    struct text data = entity_data_json(&self->arena, write->entity);
     bool written = write->version_read == 0
                        ? insert_entity(self, seen, kind, write->entity, data, fault)
                        : update_entity(self, seen, kind, write, data, fault);

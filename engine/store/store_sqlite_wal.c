@@ -1,14 +1,16 @@
 /* store_sqlite_wal.c: SQLite writes each page of a commit to the log in two system calls, its
  * header and its content. A batch of 32 transitions is some 50 pages in a row, so gathering them
- * saves about 100 system calls, over a third of the processor time of the commit.
+ * saves about 100 system calls, over a third of the processor time of the commit. A checkpoint
+ * writes the database's pages in their order, many of them in a row as well.
  *
  * Invariants:
- *  1. Only files opened as a log are gathered; all others go straight through.
+ *  1. Only files opened as a log or as a database are gathered; all others go straight through.
  *  2. What is gathered is one run of bytes, `at`..`at + length`. A write that does not continue the
- *     run, and every other call on the file, first puts the run into the real file. So no call can
- *     tell that anything was held back.
+ *     run, and every other call on the file's content or locks, first puts the run into the real
+ *     file. So no call can tell that anything was held back.
  *  3. SQLite, at synchronous=FULL, syncs the log before it shows a commit to other connections, and
- * a sync is such a call: readers, who open the file themselves, miss nothing.
+ *     the database before it lets them read from there what was in the log; a sync is such a call:
+ *     readers, who open the files themselves, miss nothing.
  *  4. A run that cannot be written is dropped, and the call that needed it fails: SQLite then rolls
  *     the transaction back and writes its pages anew. */
 #include "store/store_sqlite_wal.h"
@@ -24,7 +26,7 @@
 
 struct file {
     sqlite3_file base; /* first: what SQLite holds */
-    char *run;         /* RUN_MOST bytes, owned; NULL: not a log */
+    char *run;         /* RUN_MOST bytes, owned; NULL: nothing is gathered */
     size_t length;     /* of the run; 0: nothing held back */
     sqlite3_int64 at;
     sqlite3_file *real; /* behind this struct, in the same allocation */
@@ -112,15 +114,18 @@ static int close_file(sqlite3_file *base) {
     return code != SQLITE_OK ? code : closed;
 }
 
-/* --- calls that go straight through: none of them is made on a log --- */
-
 static int lock_file(sqlite3_file *base, int lock) {
-    return real_of(base)->pMethods->xLock(real_of(base), lock);
+    int code = put_run(base);
+    return code != SQLITE_OK ? code : real_of(base)->pMethods->xLock(real_of(base), lock);
 }
 
 static int unlock_file(sqlite3_file *base, int lock) {
-    return real_of(base)->pMethods->xUnlock(real_of(base), lock);
+    int code = put_run(base);
+    int unlocked = real_of(base)->pMethods->xUnlock(real_of(base), lock);
+    return code != SQLITE_OK ? code : unlocked;
 }
+
+/* --- calls that do not touch the content go straight through; for the shared memory see 3 --- */
 
 static int check_reserved_lock(sqlite3_file *base, int *out) {
     return real_of(base)->pMethods->xCheckReservedLock(real_of(base), out);
@@ -180,7 +185,7 @@ static int open_file(sqlite3_vfs *self, const char *name, sqlite3_file *base, in
     if (file->real->pMethods == NULL) {
         return code; /* nothing to close */
     }
-    if ((flags & SQLITE_OPEN_WAL) != 0) {
+    if ((flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_DB)) != 0) {
         file->run = malloc(RUN_MOST); /* NULL is fine: then nothing is gathered */
     }
     file->base.pMethods = &methods;

@@ -70,7 +70,7 @@ describe("check-layers", function()
     finds {
       { "core/planted.c", "#include <sqlite3.h>", "only store may" },
       { "server/planted.c", "#include <libpq-fe.h>", "only store may" },
-      { "server/planted.c", "#include <jansson.h>", "only base may" },
+      { "base/planted.c", "#include <jansson.h>", "has no owner" },
       { "server/planted.c", "#include <openssl/sha.h>", "only base may" },
       { "store/planted.c", "#include <hiredis/hiredis.h>", "only lock may" },
       { "core/planted.c", "#include <lua.h>", "only policy may" },

@@ -38,6 +38,29 @@ static void allocations_do_not_overlap(void **state) {
     arena_deinit(&arena);
 }
 
+static void only_the_latest_grows_where_it_stands(void **state) {
+    (void)state;
+    struct arena arena;
+    arena_init(&arena, 256);
+    char *first = arena_alloc(&arena, 20);
+    assert_true(arena_extend(&arena, first, 20, 100));
+    memset(first, 'a', 100);
+    char *second = arena_alloc(&arena, 16);
+    assert_true(second >= first + 100);
+    assert_false(arena_extend(&arena, first, 100, 101)); /* another came after it */
+    assert_false(arena_extend(&arena, second, 16, 500)); /* there is no room behind it */
+    assert_false(arena_extend(&arena, second, 16, 8));   /* it never shrinks */
+    assert_true(arena_extend(&arena, second, 16, 120));
+    memset(second, 'b', 120);
+    char *alone = arena_alloc(&arena, 1000);
+    assert_false(arena_extend(&arena, alone, 1000, 1001));
+    assert_false(arena_extend(&arena, NULL, 0, 1));
+    for (size_t i = 0; i < 100; i++) {
+        assert_int_equal(first[i], 'a');
+    }
+    arena_deinit(&arena);
+}
+
 static void memory_is_zero_again_after_a_reset(void **state) {
     (void)state;
     struct arena arena;
@@ -122,6 +145,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_aligned_and_zero),
         cmocka_unit_test(allocations_do_not_overlap),
+        cmocka_unit_test(only_the_latest_grows_where_it_stands),
         cmocka_unit_test(memory_is_zero_again_after_a_reset),
         cmocka_unit_test(a_warm_arena_allocates_where_it_did_before),
         cmocka_unit_test(a_huge_allocation_leaves_the_current_chunk_in_use),

@@ -151,6 +151,8 @@ static void nul_characters_are_refused(void **state) {
     refusal(TEXT("{\"a\\u0000b\":1}"));
     refusal(TEXT("\"a\0b\""));
     refusal(TEXT("{}\0"));
+    refusal(TEXT("1\0"));
+    refusal(TEXT("[null\0]"));
     refusal(TEXT("\0"));
     refusal(TEXT_NONE);
 }
@@ -396,6 +398,35 @@ static void keys_sort_right_around_the_surrogates(void **state) {
                     "{\"\":8,\"a\":9,\"a\xf0\x90\x80\x80\":7,\"a\xee\x80\x80\":6,"
                     "\"\xed\x9f\xbf\":3,\"\xf0\x90\x80\x80\":5,\"\xf4\x8f\xbf\xbf\":4,"
                     "\"\xee\x80\x80\":2,\"\xef\xbf\xbf\":1}");
+}
+
+/* Strings are scanned eight bytes at a time: every byte, at every place of a few words. */
+static void an_escape_is_found_wherever_it_stands(void **state) {
+    (void)state;
+    for (size_t length = 1; length <= 20; length++) {
+        for (int value = 0; value < 0x80; value++) {
+            char bytes[20], expected[40];
+            for (size_t at = 0; at < length; at++) {
+                memset(bytes, 'x', sizeof bytes);
+                bytes[at] = (char)value;
+                char escaped[8] = {(char)value};
+                if (value < 0x20 || value == '"' || value == '\\') {
+                    const char *name = value != 0 ? strchr("\bb\tt\nn\ff\rr\"\"\\\\", value) : NULL;
+                    snprintf(escaped, sizeof escaped, name != NULL ? "\\%c" : "\\u%04x",
+                             name != NULL ? name[1] : value);
+                }
+                struct buffer buffer;
+                buffer_init(&buffer, &arena);
+                js_write_string(&buffer, (struct text){bytes, length});
+                int expected_length =
+                    snprintf(expected, sizeof expected, "\"%.*s%s%.*s\"", (int)at, bytes, escaped,
+                             (int)(length - at - 1), bytes + at + 1);
+                assert_int_equal(buffer.length, expected_length);
+                assert_memory_equal(buffer.bytes, expected, buffer.length);
+            }
+        }
+        arena_reset(&arena);
+    }
 }
 
 static void only_what_must_be_escaped_is(void **state) {
@@ -690,6 +721,7 @@ int main(void) {
         WITH_ARENA(the_example_of_rfc_8785_is_reproduced),
         WITH_ARENA(keys_sort_by_utf16_code_units),
         WITH_ARENA(keys_sort_right_around_the_surrogates),
+        WITH_ARENA(an_escape_is_found_wherever_it_stands),
         WITH_ARENA(only_what_must_be_escaped_is),
         WITH_ARENA(canonical_text_is_a_fixed_point),
         WITH_ARENA(the_writer_places_commas),

@@ -76,7 +76,7 @@ static struct text full_record(struct arena *arena) {
         .metadata = json(arena, "{\"b\":[true,null,2.50],\"a\":1}"),
         .patch = json(arena, "{\"note\":\"x\"}"),
         .version = 7,
-        .data_hash = chain_data_hash(arena, json(arena, "{\"note\": \"x\"}")),
+        .data_hash = chain_data_hash(arena, TEXT("{\"note\":\"x\"}")),
         .timestamp_us = 1759289400500000,
         .success = true,
         .execution_us = 321,
@@ -127,9 +127,9 @@ static void a_record_is_canonical(void **state) {
 
 static void the_hash_of_data_is_that_of_its_canonical_text(void **state) {
     const struct js *data = json(*state, "{\"z\": [1, 2.50], \"a\": \"é\"}");
-    check_text(chain_data_hash(*state, data),
+    check_text(chain_data_hash(*state, js_print(*state, data)),
                "c6ae404e714c2bf4a85f1b4b5732df6ea39df2044156838bc149d045ad53af7c");
-    check_text(chain_data_hash(*state, &js_empty_object),
+    check_text(chain_data_hash(*state, TEXT("{}")),
                "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");
 }
 
