@@ -1,5 +1,7 @@
 /* bench_store.c: how many transitions a second the store commits, one by one and in batches.
- * Usage: bench_store [DIRECTORY [ENTITIES [SECONDS]]]
+ * Usage: bench_store [DIRECTORY|URL [ENTITIES [SECONDS]]]
+ * Without a URL it measures a new SQLite file in DIRECTORY, and removes it; with one the store of
+ * that URL, in which it leaves its entities.
  * With SECONDS it only commits one by one for so long, and prints how many a second.
  * A transition is what a worker does with the store: read the entity, write it in its next state,
  * add its audit record and its event. Sizes are measured in turns, so that a slow moment of the
@@ -296,10 +298,14 @@ int main(int argc, char **argv) {
                           .now_us = FIRST_DAY};
     struct fault fault = FAULT_INIT;
     struct arena arena;
-    char path[400], url[512];
-    snprintf(path, sizeof path, "%s/bench_store.%ld.db", argc > 1 ? argv[1] : "/tmp",
-             (long)getpid());
-    snprintf(url, sizeof url, "sqlite:%s", path);
+    char path[400] = "", url[512];
+    if (argc > 1 && strchr(argv[1], ':') != NULL) {
+        snprintf(url, sizeof url, "%s", argv[1]);
+    } else {
+        snprintf(path, sizeof path, "%s/bench_store.%ld.db", argc > 1 ? argv[1] : "/tmp",
+                 (long)getpid());
+        snprintf(url, sizeof url, "sqlite:%s", path);
+    }
     arena_init(&arena, 0);
     arena_init(&bench.arena, 0);
     check(store_open(text_of(url), STORE_WRITER, &bench.store, &fault), &fault);
@@ -312,7 +318,9 @@ int main(int argc, char **argv) {
         compare_all(&bench);
     }
     store_close(bench.store);
-    remove_store(path);
+    if (path[0] != '\0') {
+        remove_store(path);
+    }
     arena_deinit(&bench.arena);
     arena_deinit(&arena);
     return 0;

@@ -31,11 +31,27 @@ bool turn_fail(struct turn *turn, const char *format, ...) {
 
 /* --- calling --- */
 
+/* How many of two arguments the function on top of the stack can see. Many guards look at the data
+ * only, and making ctx for them would be most of their time. */
+static int arguments_seen(lua_State *lua) {
+    lua_Debug function;
+    lua_pushvalue(lua, -1);            // stack: +1
+    lua_getinfo(lua, ">u", &function); // stack: +0
+    bool sees_all = function.isvararg || function.nparams >= 2;
+    return sees_all ? 2 : function.nparams;
+}
+
 void turn_call(struct turn *turn, int function, int results) {
-    lua_rawgeti(turn->lua, LUA_REGISTRYINDEX, function); // stack: function
-    bridge_push(turn->lua, turn->data);                  // stack: function data
-    context_push(turn);                                  // stack: function data ctx
-    lua_call(turn->lua, 2, results);                     // stack: results
+    lua_State *lua = turn->lua;
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, function); // stack: function
+    int seen = arguments_seen(lua);
+    if (seen > 0) {
+        bridge_push(lua, turn->data); // stack: function data
+    }
+    if (seen > 1) {
+        context_push(turn); // stack: function data ctx
+    }
+    lua_call(lua, seen, results); // stack: results
 }
 
 /* A policy's words: well-formed, and not a novel. TEXT_NONE when there is no string. */

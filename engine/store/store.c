@@ -4,16 +4,24 @@
 
 #define PAGE_MOST 1000
 
-static const struct store_driver *const drivers[] = {&store_sqlite};
+static const struct {
+    const char *scheme;
+    const struct store_driver *driver;
+} drivers[] = {
+    {"sqlite", &store_sqlite},
+    {"postgresql", &store_postgres},
+    {"postgres", &store_postgres},
+};
 
-/* The driver of "kind:place"; `place` is what stands after the colon. */
+/* The driver of "scheme:place"; `place` is what stands after the colon. */
 static const struct store_driver *driver_of(struct text url, struct text *place) {
     for (size_t i = 0; i < sizeof drivers / sizeof drivers[0]; i++) {
-        struct text kind = text_of(drivers[i]->kind);
-        if (text_starts(url, kind) && url.length > kind.length && url.bytes[kind.length] == ':') {
-            size_t skipped = kind.length + 1;
+        struct text scheme = text_of(drivers[i].scheme);
+        if (text_starts(url, scheme) && url.length > scheme.length &&
+            url.bytes[scheme.length] == ':') {
+            size_t skipped = scheme.length + 1;
             *place = (struct text){url.bytes + skipped, url.length - skipped};
-            return drivers[i];
+            return drivers[i].driver;
         }
     }
     return NULL;
@@ -23,7 +31,9 @@ bool store_open(struct text url, enum store_role role, struct store **out, struc
     struct text place;
     const struct store_driver *driver = driver_of(url, &place);
     if (driver == NULL) {
-        return fault_set(fault, FAULT_USAGE, "\"%.*s\" names no store; \"sqlite:PATH\" does",
+        return fault_set(fault, FAULT_USAGE,
+                         "\"%.*s\" names no store; \"sqlite:PATH\" and "
+                         "\"postgresql://USER@HOST:PORT/DATABASE\" do",
                          TEXT_ARGS(url));
     }
     return driver->open(place, role, out, fault);

@@ -1,10 +1,11 @@
-/* store.h: where entities live. The one interface to SQLite (and later PostgreSQL).
+/* store.h: where entities live. The one interface to SQLite and PostgreSQL.
  * How to use: store_open once a thread; a struct store is never shared. A writer runs
  *   store_begin, store_read, decide, store_write, store_commit
  * and a reader store_begin(STORE_READ), queries, store_rollback. Results live in the arena given.
  * Every fault is FAULT_STORE_UNAVAILABLE unless a function says more; after any fault inside a
- * transaction only store_rollback is allowed. store_commit may answer FAULT_OUTCOME_UNKNOWN: then
- * store_settle tells what happened. */
+ * transaction only store_rollback is allowed. Texts are UTF-8 without NUL: PostgreSQL refuses
+ * others with FAULT_BAD_REQUEST. store_commit may answer FAULT_OUTCOME_UNKNOWN: then store_settle
+ * tells what happened. */
 #ifndef STATUTE_STORE_H
 #define STATUTE_STORE_H
 
@@ -17,16 +18,18 @@ struct store;
 enum store_role { STORE_WRITER, STORE_READER }; /* of a connection */
 enum store_access { STORE_READ, STORE_WRITE };  /* of a transaction; a reader's only STORE_READ */
 
-/* `url` is "sqlite:PATH"; FAULT_USAGE for any other. Opening a writer creates and migrates the
- * schema. A file that a reader does not find, that is no store, whose schema is newer than this
- * program, or that another writer has open is a FAULT_ENVIRONMENT that says so: of a SQLite file
- * there is one writer, in one process; readers, of any process, are as many as you like. */
+/* `url` is "sqlite:PATH", or "postgresql://..." (also "postgres://...") as libpq has it;
+ * FAULT_USAGE for any other. Opening a writer creates and migrates the schema. A file that a reader
+ * does not find, a server or database that cannot be reached, one that is no store, whose schema is
+ * newer than this program, or that another writer has open is a FAULT_ENVIRONMENT that says so: of
+ * a SQLite file there is one writer, in one process; readers, of any process, are as many as you
+ * like, and so are writers of a PostgreSQL database. */
 bool store_open(struct text url, enum store_role role, struct store **out,
                 struct fault *fault) MUST_CHECK;
 void store_close(struct store *store);             /* rolls back; NULL is fine */
-const char *store_kind(const struct store *store); /* "sqlite" */
+const char *store_kind(const struct store *store); /* "sqlite", "postgresql" */
 
-/* How many workers may write at once: 1 for SQLite. */
+/* How many workers of one process may write at once: 1 for SQLite. */
 unsigned store_writers_most(struct text url);
 
 bool store_begin(struct store *store, enum store_access access, enum isolation isolation,

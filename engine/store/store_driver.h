@@ -8,7 +8,7 @@
 #include "store/store.h"
 
 struct store_driver {
-    const char *kind; /* "sqlite": what store_kind answers */
+    const char *kind; /* "sqlite", "postgresql": what store_kind answers */
 
     /* Opens what stands after "kind:" in the URL. *out has its `driver` set; on a fault nothing
      * is left open. */
@@ -97,5 +97,6 @@ struct store {
 };
 
 extern const struct store_driver store_sqlite;
+extern const struct store_driver store_postgres;
 
 #endif

@@ -8,7 +8,6 @@
 
 #include "timezone/zone.h"
 
-
 #define SECOND_US     INT64_C(1000000)
 #define MINUTE_US     (60 * SECOND_US)
 #define HOUR_US       (60 * MINUTE_US)

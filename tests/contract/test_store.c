@@ -45,6 +45,7 @@ static void every_field_of_a_change_is_kept(void **state) {
     entity.state = TEXT("CLOSED");
     entity.updated_us = DAY + 5;
     entity.data = json(fixture, "{\"x\":1}");
+    entity.data_json = TEXT_NONE;
     struct store_entity_write write = {&entity, 1, true};
     struct store_batch batch = {.entities = &write, .entity_count = 1};
     FINE(store_write(fixture->store, &batch, &fault));

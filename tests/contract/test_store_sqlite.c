@@ -436,6 +436,6 @@ int main(void) {
         TEST(a_chain_that_runs_in_a_circle_ends),
         TEST(packed_columns_agree_with_their_rows),
     };
-    subject_at_hand = &subjects[0];
+    subject_at_hand = subject_sqlite;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

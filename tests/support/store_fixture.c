@@ -1,9 +1,76 @@
 /* store_fixture.c: see store_fixture.h. */
 #include "support/store_fixture.h"
 
-const struct subject subjects[] = {{"sqlite", "sqlite:", "/store.db"}};
+#include <libpq-fe.h>
+
+#define SERVER "STATUTE_TEST_POSTGRES"
+
+/* Its URL, cut around the name of the database; see find_server. */
+static char server_before[256], server_after[256];
+
+const struct subject subjects[] = {{"sqlite", "sqlite:", "/store.db", false},
+                                   {"postgresql", server_before, server_after, true}};
 const size_t subject_count = COUNT_OF(subjects);
+const struct subject *const subject_sqlite = &subjects[0], *const subject_postgres = &subjects[1];
 const struct subject *subject_at_hand;
+
+/* --- the server --- */
+
+/* The URL of the server, cut in three: postgresql://host:port/ database ?options */
+static void find_server(void) {
+    const char *url = getenv(SERVER);
+    if (url == NULL || strstr(url, "://") == NULL) {
+        fail_msg("set " SERVER " to the URL of a PostgreSQL server for tests: " SERVER
+                 "=$(scripts/postgres start DIRECTORY); scripts/test does so by itself");
+        return;
+    }
+    size_t authority = (size_t)(strstr(url, "://") - url) + 3;
+    size_t before = authority + strcspn(url + authority, "/?");
+    size_t options = before + strcspn(url + before, "?");
+    snprintf(server_before, sizeof server_before, "%.*s/", (int)before, url);
+    snprintf(server_after, sizeof server_after, "%s", url + options);
+}
+
+void run_on_server(const char *name, const char *sql) {
+    char url[640];
+    snprintf(url, sizeof url, "%s%s%s", server_before, name != NULL ? name : "postgres",
+             server_after);
+    PGconn *connection = PQconnectdb(url);
+    PGresult *result = PQexec(connection, sql);
+    ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        fail_msg("%s: %s", sql, PQerrorMessage(connection));
+    }
+    PQclear(result);
+    PQfinish(connection);
+}
+
+/* Making a database takes longer than most tests: there is one a process, dropped when it ends, and
+ * each test gets it empty. */
+static char database[64];
+
+static void drop_database(void) {
+    char sql[128];
+    snprintf(sql, sizeof sql, "DROP DATABASE \"%s\" WITH (FORCE)", database);
+    run_on_server(NULL, sql);
+}
+
+static void make_database(void) {
+    char sql[128];
+    if (database[0] == '\0') {
+        find_server();
+        snprintf(database, sizeof database, "statute_test_%ld", (long)getpid());
+        snprintf(sql, sizeof sql, "CREATE DATABASE \"%s\"", database);
+        run_on_server(NULL, sql);
+        atexit(drop_database);
+    }
+    run_on_server(database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                            "datname = current_database() AND pid <> pg_backend_pid()");
+    run_on_server(database, "SET client_min_messages = warning; DROP SCHEMA public CASCADE; "
+                            "CREATE SCHEMA public");
+}
+
+/* --- the fixture --- */
 
 void check_fine(bool fine, const struct fault *fault, const char *file, int line) {
     if (!fine) {
@@ -24,8 +91,13 @@ int open_fixture(void **state) {
     strcpy(fixture->directory, "/tmp/test_store.XXXXXX");
     assert_non_null(mkdtemp(fixture->directory));
     arena_init(&fixture->arena, 0);
+    if (subject_at_hand->has_server) {
+        make_database();
+        fixture->database = database;
+    }
     fixture->url = text_print(&fixture->arena, "%s%s%s", subject_at_hand->before,
-                              fixture->directory, subject_at_hand->after);
+                              fixture->database != NULL ? fixture->database : fixture->directory,
+                              subject_at_hand->after);
     fixture->store = open_store(fixture, STORE_WRITER);
     *state = fixture;
     return 0;
@@ -124,6 +196,7 @@ static void move(struct fixture *fixture, struct entity *entity, const struct ch
     entity->data = change->data != NULL ? json(fixture, change->data)
                    : entity->exists     ? entity->data
                                         : &js_empty_object;
+    entity->data_json = TEXT_NONE;
     entity->state = change->to;
     entity->created_us = entity->exists ? entity->created_us : change->at_us;
     entity->updated_us = change->at_us;

@@ -1,5 +1,7 @@
 /* store_fixture.h: what the tests of the store share: the table of stores, one of them open in a
- * directory of its own, and short ways to write entities with their records. */
+ * directory or database of its own, and short ways to write entities with their records.
+ * PostgreSQL is the server of the environment variable STATUTE_TEST_POSTGRES, the URL of a database
+ * in which others may be made; without it these tests fail. scripts/test starts one. */
 #ifndef STATUTE_TEST_STORE_FIXTURE_H
 #define STATUTE_TEST_STORE_FIXTURE_H
 
@@ -19,15 +21,18 @@
 /* A kind of store under test; a new driver adds a line to `subjects`. */
 struct subject {
     const char *name;
-    const char *before, *after; /* its URL around a directory of the test's own */
+    const char *before, *after; /* its URL around a place of the test's own */
+    bool has_server;            /* the place is a database of a server, not a directory */
 };
 
 extern const struct subject subjects[];
 extern const size_t subject_count;
+extern const struct subject *const subject_sqlite, *const subject_postgres;
 extern const struct subject *subject_at_hand; /* the one that main has got to */
 
 struct fixture {
     char directory[64];
+    const char *database; /* NULL: none */
     struct text url;
     struct store *store; /* a writer */
     struct arena arena;
@@ -56,6 +61,8 @@ struct store *open_store(struct fixture *fixture, enum store_role role);
 int open_fixture(void **state);
 int close_fixture(void **state);
 void reopen(struct fixture *fixture);
+/* Runs SQL on a database of the PostgreSQL server: the fixture's, or with NULL the server's own. */
+void run_on_server(const char *name, const char *sql);
 const struct js *json(struct fixture *fixture, const char *text);
 /* The name and five digits: "T-00042". */
 struct text print(struct fixture *fixture, const char *name, int number);
