@@ -92,6 +92,9 @@ struct member {
 
 void batch_run(struct core *core, struct member *const *members, size_t count);
 
+/* ctx:find and ctx:count outside of a batch, in the transaction that is open on core->store. */
+struct policy_reads batch_reads(struct core *core);
+
 /* A batch stops taking members after this long and commits what it has, so that one slow policy
  * cannot hold up its neighbours for more than this and one call's budget. */
 #define BATCH_DECIDE_US (20 * NOW_MILLISECOND)

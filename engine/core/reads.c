@@ -53,3 +53,9 @@ static bool count(void *context, struct text machine, const struct text *states,
 struct policy_reads work_reads(struct work *work) {
     return (struct policy_reads){find, count, work};
 }
+
+struct policy_reads batch_reads(struct core *core) {
+    struct work *nothing_changed = ARENA_NEW(&core->arena, struct work);
+    work_init(nothing_changed, core);
+    return work_reads(nothing_changed);
+}

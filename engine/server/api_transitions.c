@@ -71,25 +71,6 @@ void api_transition(struct call *call) {
 
 /* --- which are open --- */
 
-static bool find(void *context, struct arena *arena, struct text machine, struct text id,
-                 const struct entity **out, struct fault *fault) {
-    struct core *core = context;
-    struct entity *entity = ARENA_NEW(arena, struct entity);
-    struct store_key key = {machine, id};
-    if (!store_read(core->store, arena, &key, 1, entity, fault)) {
-        return false;
-    }
-    *out = entity->exists ? entity : NULL;
-    return true;
-}
-
-static bool count(void *context, struct text machine, const struct text *states, size_t state_count,
-                  const struct js *data, int64_t *out, struct fault *fault) {
-    struct core *core = context;
-    struct store_where where = {.states = states, .state_count = state_count, .data = data};
-    return store_count(core->store, machine, &where, out, fault);
-}
-
 /* "a,b" as an array of strings. */
 static const struct js *split(struct arena *arena, struct text list) {
     const struct js *array = &js_empty_array;
@@ -151,7 +132,7 @@ static bool read_ways(struct worker *worker, struct call *call, struct entity *e
     struct core *core = &worker->core;
     struct arena *arena = &call->exchange->arena;
     struct store_key key = {call->parameters[0], call->parameters[1]};
-    struct policy_reads reads = {find, count, core};
+    struct policy_reads reads = batch_reads(core);
     const struct actor *actor;
     if (!read_actor(call, &actor, fault) ||
         !store_read(core->store, arena, &key, 1, entity, fault)) {
