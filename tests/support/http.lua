@@ -207,8 +207,9 @@ function Client:close() if self.connection then self.connection:close() end end
 -- `requests`: a list of { method=, path=, body=, headers= }, sent by `clients` connections at once; or a function
 -- `(client, last_answer, last_request) -> request | nil` asked for the next request of each client. Returns the
 -- answers (of a list: in its order; `answer.request` is the request). `on_answer(answer, count)` may return true to
--- stop early.
-function http.parallel(port, requests, clients, on_answer, seconds)
+-- stop early. `ports` is one port, or a list over which the clients are spread.
+function http.parallel(ports, requests, clients, on_answer, seconds)
+  if type(ports) == "number" then ports = { ports } end
   local answers, next_index, stopped, count = {}, 0, false, 0
   local function next_request(client, answer, request)
     if type(requests) == "function" then return requests(client, answer, request) end
@@ -222,7 +223,7 @@ function http.parallel(port, requests, clients, on_answer, seconds)
     connection.request, connection.index = request, index
     if not request then return end
     if connection.closed then
-      local fresh, why = open(port)
+      local fresh, why = open(connection.port)
       if not fresh then
         answers[index or #answers + 1] = { error = why, request = request }
         return
@@ -233,8 +234,9 @@ function http.parallel(port, requests, clients, on_answer, seconds)
   end
 
   for client = 1, clients do
+    local port = ports[(client - 1) % #ports + 1]
     local connection = assert(open(port))
-    connection.client = client
+    connection.client, connection.port = client, port
     connections[client] = connection
   end
   for _, connection in ipairs(connections) do begin(connection) end

@@ -56,7 +56,44 @@ local function process_state(pid)
   return stat and stat:match("^%d+ %(.*%) (%a)")
 end
 
--- options: policies (directory or table), directory (to go on with), auth ("none"; false: leave out), arguments (list), environment.
+-- --- stores: a fresh one for each server ---
+
+-- "sqlite", or "postgresql" on the server that STATUTE_TEST_POSTGRES names (scripts/postgres).
+server.store_kind = os.getenv("STATUTE_TEST_STORE") or "sqlite"
+
+local function administer(sql)
+  local url = assert(os.getenv("STATUTE_TEST_POSTGRES"), "STATUTE_TEST_POSTGRES is not set; scripts/postgres start prints it")
+  local status, _, err = server.run { "psql", "--no-psqlrc", "--quiet", "--command", sql, url }
+  assert(status == 0, err)
+  return url
+end
+
+-- The URL of an empty store. A database is called as the directory is.
+function server.new_store(directory)
+  if server.store_kind == "sqlite" then return "sqlite:" .. directory .. "/x.db" end
+  local name = directory:match("[^/]+$")
+  return (administer(('CREATE DATABASE "%s"'):format(name)):gsub("/[^/]*$", "/" .. name))
+end
+
+function server.drop_store(url)
+  local name = url:match("^postgresql://.*/([^/]+)$")
+  if name then administer(('DROP DATABASE IF EXISTS "%s" WITH (FORCE)'):format(name)) end
+end
+
+-- All that the store has written, as bytes to search.
+function server.stored(url)
+  local path = url:match("^sqlite:(.*)")
+  if path then return (read(path) or "") .. (read(path .. "-wal") or "") end
+  local status, dump, err = server.run { "pg_dump", "--data-only", "--inserts", url }
+  assert(status == 0, err)
+  return dump
+end
+
+-- How many servers the specs of races run on one store: more than one only where several may write.
+server.nodes = tonumber(os.getenv("STATUTE_TEST_NODES") or 1)
+
+-- options: policies (directory or table), directory (to go on with), auth ("none"; false: leave out), arguments (list),
+-- nodes (servers in all on this store; `ports` lists them).
 function server.start(options)
   options = options or {}
   local self = setmetatable({ options = options }, Server)
@@ -66,8 +103,14 @@ function server.start(options)
   else
     self.policy_directory = options.policies or "policies"
   end
-  self.store = options.store or ("sqlite:" .. self.directory .. "/x.db")
+  self.store = options.store or server.new_store(self.directory)
   self:launch()
+  self.others, self.ports = {}, { self.port }
+  for i = 2, options.nodes or 1 do
+    self.others[i - 1] = server.start { policies = self.policy_directory, store = self.store, auth = options.auth,
+                                        arguments = options.arguments }
+    self.ports[i] = self.others[i - 1].port
+  end
   return self
 end
 
@@ -120,11 +163,15 @@ end
 -- SIGTERM must end the server with exit status 0 and no sanitizer report.
 function Server:stop(keep)
   if not self.pid then return end
+  for _, other in ipairs(self.others) do other:stop() end
   self.client:close()
   self:signal("TERM")
   local kind, code = self:wait()
   local log = self:log()
-  if not keep then policies.remove(self.directory) end
+  if not keep then
+    policies.remove(self.directory)
+    if not self.options.store then server.drop_store(self.store) end
+  end
   if kind ~= "exit" or code ~= 0 then
     error(("the server ended with %s %s:\n%s"):format(kind, code, log:sub(-2000)), 2)
   end

@@ -31,7 +31,8 @@ describe("a race", function()
   local statute
 
   setup(function()
-    statute = server.start { policies = { ["ticket.lua"] = TICKET, ["walk.lua"] = WALK, ["counter.lua"] = COUNTER } }
+    statute = server.start { policies = { ["ticket.lua"] = TICKET, ["walk.lua"] = WALK, ["counter.lua"] = COUNTER },
+                             nodes = server.nodes }
   end)
   teardown(function() statute:stop() end)
 
@@ -41,7 +42,7 @@ describe("a race", function()
       requests[i] = { method = "POST", path = "/v1/entities/ticket/" .. id .. "/transitions",
                       body = { to = "TAKEN", actor = { id = "client-" .. i }, options = options } }
     end
-    return http.parallel(statute.port, requests, 5)
+    return http.parallel(statute.ports, requests, 5)
   end
 
   it("of five for one ticket has one winner, 20 times over", function()
@@ -101,7 +102,7 @@ describe("a race", function()
   it("to create one entity has one winner", function()
     local requests, won = {}, 0
     for i = 1, 20 do requests[i] = { method = "POST", path = "/v1/entities/ticket", body = { id = "only", data = { by = i } } } end
-    for _, answer in ipairs(http.parallel(statute.port, requests, 20)) do
+    for _, answer in ipairs(http.parallel(statute.ports, requests, 20)) do
       if answer.status == 201 then won = won + 1 else http.expect(answer, 409, "already_exists") end
     end
     assert.equal(1, won)
@@ -115,7 +116,7 @@ describe("a race", function()
       return (random >> 8) % n + 1
     end
     local succeeded = {}
-    local answers = http.parallel(statute.port, function()
+    local answers = http.parallel(statute.ports, function()
       count = count + 1
       if count > 4000 then return nil end
       return { method = "POST", path = ("/v1/entities/walk/w%d/transitions"):format(roll(50)),
@@ -153,7 +154,7 @@ describe("a race", function()
   it("between changes loses no update", function()
     statute:create("counter", "c", { n = 0 })
     local count, moved = 0, 0
-    local answers = http.parallel(statute.port, function()
+    local answers = http.parallel(statute.ports, function()
       count = count + 1
       if count > 1000 then return nil end
       return { method = "POST", path = "/v1/entities/counter/c/transitions", body = { to = count % 2 == 1 and "OFF" or "ON" } }
