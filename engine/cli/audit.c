@@ -24,7 +24,10 @@ struct audit_values {
 #define AT(field) offsetof(struct audit_values, field)
 
 #define STORE_ROW                                                                                  \
-    { "store", OPTION_TEXT, AT(store), "URL", 0, 0, "where the audit is: sqlite:PATH" }
+    {                                                                                              \
+        "store", OPTION_TEXT, AT(store), "URL", 0, 0,                                              \
+            "where the audit is: sqlite:PATH or postgresql://..."                                  \
+    }
 #define PLACE_ROWS                                                                                 \
     {"machine", OPTION_TEXT, AT(machine), "NAME", 0, 0, "of this machine only"}, {                 \
         "entity", OPTION_TEXT, AT(entity), "ID", 0, 0, "of this entity only"                       \
@@ -196,7 +199,9 @@ const struct command command_audit_verify = {
         "Finds records that were changed, removed or put in, columns that say otherwise than "
         "their record,\nand entities that are gone, have no record, or whose data, state or "
         "version are not what their\nnewest record says. Works beside a running server. Rows that "
-        "were deleted are looked for only\nwithout --machine. Exit 1 when there is a problem.",
+        "were deleted are looked for only\nwithout --machine; on PostgreSQL, whose numbers have "
+        "gaps by nature, an entity that was deleted\nwith all its records is not missed. Exit 1 "
+        "when there is a problem.",
     .options = {verify_rows, sizeof verify_rows / sizeof verify_rows[0]},
     .values_size = sizeof(struct audit_values),
     .defaults = defaults,

@@ -17,7 +17,7 @@ struct export_values {
 
 static const struct option rows[] = {
     {"store", OPTION_TEXT, offsetof(struct export_values, store), "URL", 0, 0,
-     "where the entities are: sqlite:PATH"},
+     "where the entities are: sqlite:PATH or postgresql://..."},
     {"machine", OPTION_TEXT, offsetof(struct export_values, machine), "NAME", 0, 0,
      "of this machine only"},
     {"output", OPTION_TEXT, offsetof(struct export_values, output), "FILE", 0, 0,

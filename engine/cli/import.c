@@ -22,7 +22,8 @@ struct import_values {
 #define AT(field) offsetof(struct import_values, field)
 
 static const struct option rows[] = {
-    {"store", OPTION_TEXT, AT(store), "URL", 0, 0, "where the entities go: sqlite:PATH"},
+    {"store", OPTION_TEXT, AT(store), "URL", 0, 0,
+     "where the entities go: sqlite:PATH or postgresql://..."},
     {"policies", OPTION_TEXT, AT(policies), "DIR", 0, 0, "what validates and prepares them"},
     {"on-error", OPTION_CHOICE, AT(on_error), "stop|continue", 0, 0,
      "what to do after a line that is refused"},
@@ -157,7 +158,7 @@ const struct command command_import = {
                "audited with the\n"
                "reason \"migration\". What is refused is printed as FILE:LINE: code: message. No "
                "server may have\n"
-               "the store open.",
+               "a SQLite store open; beside a server on PostgreSQL it works.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct import_values),
     .defaults = defaults,

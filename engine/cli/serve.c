@@ -28,8 +28,9 @@ struct serve_values {
 static const struct option rows[] = {
     {"listen", OPTION_TEXT, SERVICE(listen), "ADDRESS:PORT", 0, 0, "where to listen; port 0: any free one"},
     {"policies", OPTION_TEXT, SERVICE(policies), "DIR", 0, 0, "the policy files; a change is loaded by itself, and on SIGHUP"},
-    {"store", OPTION_TEXT, SERVICE(store), "URL", 0, 0, "where entities live: sqlite:PATH"},
-    {"lock", OPTION_TEXT, SERVICE(lock), "URL", 0, 0, "the distributed lock: local"},
+    {"store", OPTION_TEXT, SERVICE(store), "URL", 0, 0, "where entities live: sqlite:PATH or postgresql://..."},
+    {"lock", OPTION_TEXT, SERVICE(lock), "URL", 0, 0, "the distributed lock: local, or redis://:PASSWORD@HOST:PORT/DATABASE for several servers on one store; a password is better in STATUTE_LOCK"},
+    {"lock-failure", OPTION_CHOICE, SERVICE(lock_failure), "refuse|row-lock", 0, 0, "while Redis is unavailable: refuse what wants the lock (503 lock_unavailable), or go on with the store's row lock alone"},
     {"auth", OPTION_TEXT, SERVICE(auth), "keys|none", 0, 0, "keys: API keys, see 'statute token create'; none: everybody may do everything, on a loopback address only"},
     {"workers", OPTION_UNSIGNED, SERVICE(workers), "N", 1, 64, "threads that write; of SQLite one is used"},
     {"deciders", OPTION_UNSIGNED, SERVICE(deciders), "N", 1, 64, "threads that only read: look-ups, lists, dry runs"},
@@ -105,24 +106,30 @@ static struct text host_of(struct text listen) {
     return listen;
 }
 
-static void announce(struct service *service) {
+static void announce(struct service *service, struct arena *arena) {
     const struct service_options *options = &service->options;
     struct text host = host_of(options->listen);
+    struct text store = store_url_show(arena, options->store);
     log_line(LOG_INFO, "listening",
              "listening on http://%.*s:%d (statute %s, store %.*s, policies %.*s, auth %.*s)",
-             TEXT_ARGS(host), http_port(service->http), STATUTE_VERSION, TEXT_ARGS(options->store),
+             TEXT_ARGS(host), http_port(service->http), STATUTE_VERSION, TEXT_ARGS(store),
              TEXT_ARGS(options->policies), TEXT_ARGS(options->auth));
 }
 
-static void warn(struct service *service) {
-    struct text store = service->options.store;
+/* Only where one process writes must the server make way for the first key. */
+static void warn_of_keys(const struct service *service, struct arena *arena) {
+    struct text url = service->options.store, store = store_url_show(arena, url);
+    bool alone = store_writers_most(url) == 1;
+    log_line(LOG_WARNING, "no_keys",
+             "there is no API key, so every call is refused; %smake one with: "
+             "statute token create --store %.*s --name admin --scopes "
+             "read,transition,act_as,audit,admin%s; more can then be made with POST /v1/tokens",
+             alone ? "stop the server, " : "", TEXT_ARGS(store), alone ? ", and start again" : "");
+}
+
+static void warn(struct service *service, struct arena *arena) {
     if (!auth_is_open(service->auth) && auth_key_count(service->auth) == 0) {
-        log_line(LOG_WARNING, "no_keys",
-                 "there is no API key, so every call is refused; stop the server, make one with: "
-                 "statute token create --store %.*s --name admin --scopes "
-                 "read,transition,act_as,audit,admin, and start again; more can then be made with "
-                 "POST /v1/tokens",
-                 TEXT_ARGS(store));
+        warn_of_keys(service, arena);
     }
     if (service->options.pii_key.length == 0) {
         log_line(LOG_WARNING, "pii_key",
@@ -165,8 +172,8 @@ static bool run(struct invocation *invocation, struct fault *fault) {
     }
     bool started = service_start(service, fault);
     if (started) {
-        announce(service);
-        warn(service);
+        announce(service, invocation->arena);
+        warn(service, invocation->arena);
         wait_for_end(service, &signals);
         unblock_signals();
     }

@@ -1,5 +1,5 @@
 /* token.c: `statute token create | list | revoke`. The first key of a store is made here; while a
- * server has the store, keys are made and revoked through it. */
+ * server has a SQLite store, keys are made and revoked through it. */
 #include "server/token.h"
 
 #include <stdio.h>
@@ -24,7 +24,10 @@ struct token_values {
 
 #define AT(field) offsetof(struct token_values, field)
 #define STORE_ROW                                                                                  \
-    { "store", OPTION_TEXT, AT(store), "URL", 0, 0, "where the keys are: sqlite:PATH" }
+    {                                                                                              \
+        "store", OPTION_TEXT, AT(store), "URL", 0, 0,                                              \
+            "where the keys are: sqlite:PATH or postgresql://..."                                  \
+    }
 
 static const struct option create_rows[] = {
     STORE_ROW,

@@ -16,7 +16,8 @@ struct verify_values {
 #define AT(field) offsetof(struct verify_values, field)
 
 static const struct option rows[] = {
-    {"store", OPTION_TEXT, AT(store), "URL", 0, 0, "what is verified: sqlite:PATH"},
+    {"store", OPTION_TEXT, AT(store), "URL", 0, 0,
+     "what is verified: sqlite:PATH or postgresql://..."},
     {"policies", OPTION_TEXT, AT(policies), "DIR", 0, 0,
      "each entity's state must be in these; without it states are not looked at"},
     {"format", OPTION_CHOICE, AT(format), "text|json", 0, 0,
@@ -57,9 +58,9 @@ const struct command command_verify = {
     .arguments = "",
     .summary = "prove that a store is sound",
     .details =
-        "Opening it checks the schema's version; then the file itself, every hash chain and what "
-        "each entity\nis (as 'statute audit verify'), and with --policies whether its state is one "
-        "of them. Exit 1 when\nthere is a problem.",
+        "Opening it checks the schema's version; then the file itself (of PostgreSQL: that tables "
+        "agree),\nevery hash chain and what each entity is (as 'statute audit verify'), and with "
+        "--policies whether\nits state is one of them. Exit 1 when there is a problem.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct verify_values),
     .defaults = defaults,

@@ -29,14 +29,15 @@ struct version_values {
 
 static const struct option rows[] = {
     {"schema-of", OPTION_TEXT, offsetof(struct version_values, store), "URL", 0, 0,
-     "also say which version of the schema this store has: sqlite:PATH"},
+     "also say which version of the schema this store has: sqlite:PATH or postgresql://..."},
     {"format", OPTION_CHOICE, offsetof(struct version_values, format), "text|json", 0, 0,
      "for people, or for programs"},
 };
 
-static void print_text(int64_t schema) {
+static void print_text(struct arena *arena, int64_t schema) {
+    struct text libraries = inspect_libraries(arena);
     printf("statute %s (%s)\n", STATUTE_VERSION, BUILD);
-    printf("%s, %s, %s\n", config_lua_version(), inspect_library(), about_http_library());
+    printf("%s, %.*s, %s\n", config_lua_version(), TEXT_ARGS(libraries), about_http_library());
     if (schema > 0) {
         printf("schema %lld\n", (long long)schema);
     }
@@ -57,7 +58,8 @@ static void print_json(struct arena *arena, int64_t schema) {
     put(&writer, TEXT("version"), STATUTE_VERSION);
     put(&writer, TEXT("build"), BUILD);
     put(&writer, TEXT("lua"), config_lua_version());
-    put(&writer, TEXT("store"), inspect_library());
+    js_key(&writer, TEXT("store"));
+    js_put_text(&writer, inspect_libraries(arena));
     put(&writer, TEXT("http"), about_http_library());
     if (schema > 0) {
         js_key(&writer, TEXT("schema"));
@@ -76,7 +78,7 @@ static bool run(struct invocation *invocation, struct fault *fault) {
     if (values->format == FORMAT_JSON) {
         print_json(invocation->arena, schema);
     } else {
-        print_text(schema);
+        print_text(invocation->arena, schema);
     }
     return true;
 }

@@ -3,7 +3,8 @@
  * Invariants
  *  1. A refusal is an outcome, not a fault, and never fails a neighbour.
  *  2. Nobody is answered before the commit: batch_run returns after it.
- *  3. The lock outlives the transaction: taken before begin, dropped after commit or rollback.
+ *  3. The lock outlives the transaction: taken before begin, renewed while a transaction is long,
+ * dropped after commit or rollback.
  *  4. Every write is conditional on the version that was read; losing every lock changes speed,
  * never the outcome.
  *  5. State, audit, outbox, deadlines and idempotency ride one transaction (one store_write).
@@ -247,15 +248,18 @@ static bool finish(struct work *work, struct fault *fault) {
 }
 
 static bool run_in_transaction(struct work *work, struct member *const *members, size_t count,
-                               const struct claims *claims, struct fault *fault) {
+                               struct claims *claims, struct fault *fault) {
     bool read_only = work->core->read_only;
-    return work_read(work, members, count, fault) &&
-           run_members(work, members, count, claims, fault) &&
-           (read_only || work_write(work, fault)) && run_extras(work, members, count, fault);
+    if (!work_read(work, members, count, fault) ||
+        !run_members(work, members, count, claims, fault)) {
+        return false;
+    }
+    claims_renew(work->core, claims);
+    return (read_only || work_write(work, fault)) && run_extras(work, members, count, fault);
 }
 
 static bool run_once(struct core *core, struct member *const *members, size_t count,
-                     const struct claims *claims, int64_t retries, struct fault *fault) {
+                     struct claims *claims, int64_t retries, struct fault *fault) {
     struct work work;
     work_init(&work, core);
     work.retries = retries;
@@ -267,6 +271,7 @@ static bool run_once(struct core *core, struct member *const *members, size_t co
         store_rollback(core->store);
         return false;
     }
+    claims_renew(core, claims);
     return finish(&work, fault);
 }
 
@@ -282,7 +287,7 @@ static void forget_run(struct member *member) {
     }
 }
 
-static void run_alone(struct core *core, struct member *member, const struct claims *claims) {
+static void run_alone(struct core *core, struct member *member, struct claims *claims) {
     struct fault fault = FAULT_INIT;
     for (int64_t try = 0; try < ALONE_TRIES; try++) {
         forget_run(member);
@@ -301,7 +306,7 @@ static void run_alone(struct core *core, struct member *member, const struct cla
 }
 
 static void run_together(struct core *core, struct member *const *members, size_t count,
-                         const struct claims *claims) {
+                         struct claims *claims) {
     struct fault fault = FAULT_INIT;
     if (run_once(core, members, count, claims, 0, &fault)) {
         return;

@@ -18,6 +18,7 @@ struct core {
     struct now now;
     struct id_source ids;
     struct policy policy;         /* pinned for the batch by the caller */
+    bool lock_optional;           /* when the lock is unavailable, go on with the row lock alone */
     bool read_only;               /* a decider: dry runs only, rolls back instead of committing */
     int64_t earliest_deadline_us; /* wall clock; lowered by each batch that arms an earlier timer,
                                      committed or not; who wants to know sets it to INT64_MAX */

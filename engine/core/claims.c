@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "core/work.h"
 
 #define POLL_US    (10 * NOW_MILLISECOND)
@@ -79,12 +80,34 @@ static struct claims claims_of(struct core *core, struct member *const *members,
     return claims;
 }
 
+static int64_t shortest_ttl_us(const struct claims *claims) {
+    int64_t shortest_us = INT64_MAX;
+    for (size_t i = 0; i < claims->count; i++) {
+        const struct lock_claim *claim = &claims->items[i];
+        if (claim->granted && claim->ttl_us < shortest_us) {
+            shortest_us = claim->ttl_us;
+        }
+    }
+    return shortest_us;
+}
+
+/* The lock itself says in the log that it is not there. */
+static void go_without(const struct core *core, struct claims *claims) {
+    claims->count = 0;
+    if (core->lock_optional) {
+        claims->unlocked = true;
+        claims->fault = FAULT_INIT;
+    }
+}
+
 struct claims claims_take(struct core *core, struct member *const *members, size_t count) {
     int64_t started_us = now_monotonic_us(&core->now);
     struct claims claims = claims_of(core, members, count);
     if (claims.count > 0 && !lock_take(core->lock, claims.items, claims.count, &claims.fault)) {
-        claims.count = 0;
+        go_without(core, &claims);
     }
+    claims.held_us = started_us;
+    claims.shortest_us = shortest_ttl_us(&claims);
     claims.taken_us = now_monotonic_us(&core->now) - started_us;
     return claims;
 }
@@ -165,7 +188,7 @@ size_t claims_ready(struct core *core, const struct claims *claims, struct membe
     size_t ready_count = 0;
     for (size_t i = 0; i < count; i++) {
         struct member *member = members[i];
-        if (!has_all(claims, keys, member->attempt_count)) {
+        if (!claims->unlocked && !has_all(claims, keys, member->attempt_count)) {
             if (claims->fault.code != FAULT_NONE) {
                 refuse(core, claims, member);
             } else {
@@ -179,6 +202,19 @@ size_t claims_ready(struct core *core, const struct claims *claims, struct membe
         }
     }
     return ready_count;
+}
+
+void claims_renew(struct core *core, struct claims *claims) {
+    int64_t now_us = now_monotonic_us(&core->now);
+    if (now_us - claims->held_us <= claims->shortest_us / 3) {
+        return;
+    }
+    claims->held_us = now_us;
+    if (!lock_renew(core->lock, claims->items, claims->count)) {
+        log_line(LOG_WARNING, "lock_lost",
+                 "a lock could not be renewed while its batch ran; if somebody else took it, the "
+                 "version of the entity decides who comes first");
+    }
 }
 
 void claims_drop(struct core *core, const struct claims *claims) {

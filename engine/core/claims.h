@@ -8,9 +8,12 @@
 struct claims {
     struct lock_claim *items; /* sorted by key, unique */
     size_t count;
-    struct text *keys;  /* of every attempt, in the members' order; TEXT_NONE: wants no lock */
-    int64_t taken_us;   /* how long it took to ask */
-    struct fault fault; /* the lock could not be asked */
+    struct text *keys;   /* of every attempt, in the members' order; TEXT_NONE: wants no lock */
+    int64_t taken_us;    /* how long it took to ask */
+    int64_t held_us;     /* monotonic: when the holds were taken, or last renewed */
+    int64_t shortest_us; /* the shortest ttl among them; INT64_MAX: nothing is held */
+    bool unlocked;       /* the lock could not be asked, and everybody goes on without it */
+    struct fault fault;  /* the lock could not be asked, and who wants it is refused */
 };
 
 /* Asks for all the locks that the members want, once each. */
@@ -21,6 +24,10 @@ struct claims claims_take(struct core *core, struct member *const *members, size
  * recorded. */
 size_t claims_ready(struct core *core, const struct claims *claims, struct member *const *members,
                     size_t count, struct member **ready);
+
+/* Renews the holds if more than a third of the shortest ttl has passed. A hold that is lost is
+ * logged, and no reason to stop: the versions decide. */
+void claims_renew(struct core *core, struct claims *claims);
 
 void claims_drop(struct core *core, const struct claims *claims);
 

@@ -1,8 +1,8 @@
-/* lock.h: mutual exclusion by key, between workers and (later) between nodes.
+/* lock.h: mutual exclusion by key, between workers and between nodes.
  * A lock only saves wasted work: every write is conditional on the version that was read, so losing
  * a lock costs a retry, never an update. How to use: one lock_registry a process, one lock a
- * worker; lock_take asks for many keys at once and never waits: who was not granted asks again
- * later. */
+ * worker; lock_take asks for many keys at once and never waits for one that is held: who was not
+ * granted asks again later. */
 #ifndef STATUTE_LOCK_H
 #define STATUTE_LOCK_H
 
@@ -17,13 +17,17 @@ struct lock_claim {
     struct text key; /* in: unique within a call, sorted by the caller */
     int64_t ttl_us;  /* in: the hold ends by itself after this long */
     bool granted;    /* out */
-    uint64_t token;  /* out: proves the hold when it is dropped */
+    uint64_t token;  /* out: proves the hold when it is renewed or dropped */
 };
 
 struct lock_registry *lock_registry_new(struct now now);
 void lock_registry_free(struct lock_registry *registry);
 
-/* `url` is "local". FAULT_USAGE for any other. */
+/* Whether the last call that asked the lock's server got no answer; of any lock of the process. */
+bool lock_registry_is_down(const struct lock_registry *registry);
+
+/* `url` is "local" or "redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]"; FAULT_USAGE for any
+ * other. Nothing is asked yet: a server that is not there shows in the calls below. */
 bool lock_open(struct text url, struct lock_registry *registry, struct lock **out,
                struct fault *fault) MUST_CHECK;
 void lock_close(struct lock *lock);
@@ -32,8 +36,16 @@ void lock_close(struct lock *lock);
 bool lock_take(struct lock *lock, struct lock_claim *claims, size_t count,
                struct fault *fault) MUST_CHECK;
 
+/* Lets the granted ones last for their ttl from now. False: at least one is lost, or nobody knows.
+ */
+bool lock_renew(struct lock *lock, const struct lock_claim *claims, size_t count) MUST_CHECK;
+
 /* Lets go of the granted ones, if they are still ours; never fails: what cannot be dropped ends by
  * itself. */
 void lock_drop(struct lock *lock, const struct lock_claim *claims, size_t count);
+
+/* Whether lock_take could work now. Takes a quarter of a second at the most, but for a name that
+ * has to be looked up. */
+bool lock_ping(struct lock *lock, struct fault *fault) MUST_CHECK;
 
 #endif

@@ -1,12 +1,11 @@
 /* lock_local.c: locks inside one process: a table of held keys under one mutex.
  * An open hash table with chains on the heap: entries are few (what is in work right now), so it
  * starts small and never shrinks. A hold that expired is free for whoever asks next. */
-#include "lock/lock.h"
-
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "lock/lock_driver.h"
 
 #define BUCKET_COUNT 1024
 
@@ -18,61 +17,54 @@ struct hold {
     char key[];
 };
 
-struct lock_registry {
-    struct now now;
+struct lock_table {
     pthread_mutex_t mutex;              /* guards all below */
     struct hold *buckets[BUCKET_COUNT]; /* by map_hash of the key */
     uint64_t last_token;
 };
 
-struct lock {
-    struct lock_registry *registry;
-};
-
-struct lock_registry *lock_registry_new(struct now now) {
-    struct lock_registry *registry = calloc(1, sizeof *registry);
-    if (registry == NULL) {
+struct lock_table *lock_table_new(void) {
+    struct lock_table *table = calloc(1, sizeof *table);
+    if (table == NULL) {
         abort();
     }
-    registry->now = now;
-    pthread_mutex_init(&registry->mutex, NULL);
-    return registry;
+    pthread_mutex_init(&table->mutex, NULL);
+    return table;
 }
 
-void lock_registry_free(struct lock_registry *registry) {
+void lock_table_free(struct lock_table *table) {
     for (size_t i = 0; i < BUCKET_COUNT; i++) {
-        while (registry->buckets[i] != NULL) {
-            struct hold *hold = registry->buckets[i];
-            registry->buckets[i] = hold->next;
+        while (table->buckets[i] != NULL) {
+            struct hold *hold = table->buckets[i];
+            table->buckets[i] = hold->next;
             free(hold);
         }
     }
-    pthread_mutex_destroy(&registry->mutex);
-    free(registry);
+    pthread_mutex_destroy(&table->mutex);
+    free(table);
 }
 
-bool lock_open(struct text url, struct lock_registry *registry, struct lock **out,
-               struct fault *fault) {
-    if (!text_equal(url, TEXT("local"))) {
-        return fault_set(fault, FAULT_USAGE, "lock '%.*s' is not known; this build has: local",
-                         TEXT_ARGS(url));
+static bool open_local(struct text place, struct lock_registry *registry, struct lock **out,
+                       struct fault *fault) {
+    if (text_given(place)) {
+        return fault_set(fault, FAULT_USAGE, "the lock \"local\" takes nothing after its name");
     }
     struct lock *lock = calloc(1, sizeof *lock);
     if (lock == NULL) {
         abort();
     }
-    lock->registry = registry;
+    *lock = (struct lock){&lock_local, registry};
     *out = lock;
     return true;
 }
 
-void lock_close(struct lock *lock) {
+static void close_local(struct lock *lock) {
     free(lock);
 }
 
 /* The place that points to the key's hold, or to the NULL at the end of its chain. */
-static struct hold **place_of(struct lock_registry *registry, struct text key) {
-    struct hold **place = &registry->buckets[map_hash(key) % BUCKET_COUNT];
+static struct hold **place_of(struct lock_table *table, struct text key) {
+    struct hold **place = &table->buckets[map_hash(key) % BUCKET_COUNT];
     while (*place != NULL && !text_equal(key, (struct text){(*place)->key, (*place)->key_length})) {
         place = &(*place)->next;
     }
@@ -89,8 +81,8 @@ static struct hold *hold_new(struct text key) {
     return hold;
 }
 
-static void take_one(struct lock_registry *registry, struct lock_claim *claim, int64_t now_us) {
-    struct hold **place = place_of(registry, claim->key);
+static void take_one(struct lock_table *table, struct lock_claim *claim, int64_t now_us) {
+    struct hold **place = place_of(table, claim->key);
     claim->granted = *place == NULL || (*place)->expires_us <= now_us;
     if (!claim->granted) {
         return;
@@ -98,25 +90,46 @@ static void take_one(struct lock_registry *registry, struct lock_claim *claim, i
     if (*place == NULL) {
         *place = hold_new(claim->key);
     }
-    claim->token = ++registry->last_token;
+    claim->token = ++table->last_token;
     (*place)->token = claim->token;
     (*place)->expires_us = now_us + claim->ttl_us;
 }
 
-bool lock_take(struct lock *lock, struct lock_claim *claims, size_t count, struct fault *fault) {
+static bool take(struct lock *lock, struct lock_claim *claims, size_t count, struct fault *fault) {
     (void)fault;
-    struct lock_registry *registry = lock->registry;
-    int64_t now_us = now_monotonic_us(&registry->now);
-    pthread_mutex_lock(&registry->mutex);
+    struct lock_table *table = lock->registry->table;
+    int64_t now_us = now_monotonic_us(&lock->registry->now);
+    pthread_mutex_lock(&table->mutex);
     for (size_t i = 0; i < count; i++) {
-        take_one(registry, &claims[i], now_us);
+        take_one(table, &claims[i], now_us);
     }
-    pthread_mutex_unlock(&registry->mutex);
+    pthread_mutex_unlock(&table->mutex);
     return true;
 }
 
-static void drop_one(struct lock_registry *registry, const struct lock_claim *claim) {
-    struct hold **place = place_of(registry, claim->key);
+static bool renew_one(struct lock_table *table, const struct lock_claim *claim, int64_t now_us) {
+    struct hold *hold = *place_of(table, claim->key);
+    bool ours = hold != NULL && hold->token == claim->token && hold->expires_us > now_us;
+    if (ours) {
+        hold->expires_us = now_us + claim->ttl_us;
+    }
+    return ours;
+}
+
+static bool renew(struct lock *lock, const struct lock_claim *claims, size_t count) {
+    struct lock_table *table = lock->registry->table;
+    int64_t now_us = now_monotonic_us(&lock->registry->now);
+    bool kept = true;
+    pthread_mutex_lock(&table->mutex);
+    for (size_t i = 0; i < count; i++) {
+        kept = (!claims[i].granted || renew_one(table, &claims[i], now_us)) && kept;
+    }
+    pthread_mutex_unlock(&table->mutex);
+    return kept;
+}
+
+static void drop_one(struct lock_table *table, const struct lock_claim *claim) {
+    struct hold **place = place_of(table, claim->key);
     struct hold *hold = *place;
     if (hold != NULL && hold->token == claim->token) {
         *place = hold->next;
@@ -124,13 +137,21 @@ static void drop_one(struct lock_registry *registry, const struct lock_claim *cl
     }
 }
 
-void lock_drop(struct lock *lock, const struct lock_claim *claims, size_t count) {
-    struct lock_registry *registry = lock->registry;
-    pthread_mutex_lock(&registry->mutex);
+static void drop(struct lock *lock, const struct lock_claim *claims, size_t count) {
+    struct lock_table *table = lock->registry->table;
+    pthread_mutex_lock(&table->mutex);
     for (size_t i = 0; i < count; i++) {
         if (claims[i].granted) {
-            drop_one(registry, &claims[i]);
+            drop_one(table, &claims[i]);
         }
     }
-    pthread_mutex_unlock(&registry->mutex);
+    pthread_mutex_unlock(&table->mutex);
 }
+
+/* Memory of this process is there whenever we are. */
+static bool ping(struct lock *lock, struct fault *fault) {
+    (void)lock, (void)fault;
+    return true;
+}
+
+const struct lock_driver lock_local = {open_local, close_local, take, renew, drop, ping};

@@ -45,7 +45,6 @@ static void answer_ready(struct http_exchange *exchange, const struct readiness 
     call_ok(exchange, 200, buffer_view(&buffer));
 }
 
-/* The local lock is memory of this process: it is up whenever we are. */
 static struct readiness readiness_of(struct call *call) {
     struct readiness readiness = {"ok", "ok", "ok", FAULT_INIT};
     struct generation *generation = published_take(call->service->published);
@@ -59,6 +58,17 @@ static struct readiness readiness_of(struct call *call) {
         fault_set(&readiness.fault, FAULT_OVERLOADED, "the server is stopping");
     }
     return readiness;
+}
+
+/* A server that goes on without its lock is ready without it. */
+static void ask_lock(struct worker *worker, struct readiness *readiness) {
+    struct fault fault = FAULT_INIT;
+    if (!lock_ping(worker->lock, &fault)) {
+        readiness->lock = "down";
+        if (!worker->core.lock_optional && readiness->fault.code == FAULT_NONE) {
+            readiness->fault = fault;
+        }
+    }
 }
 
 /* On a decider: its own connection is asked, and how long this question waited is part of the
@@ -75,6 +85,7 @@ static void run_ready(struct job *job, struct worker *worker) {
         fault_set(&readiness.fault, FAULT_STORE_UNAVAILABLE,
                   "the store took more than 2 s to answer");
     }
+    ask_lock(worker, &readiness);
     answer_ready(call->exchange, &readiness);
 }
 

@@ -264,6 +264,11 @@ static void put_accept_pauses(struct page *page, const char *name) {
     put_count(page, name, page->http.accept_pauses);
 }
 
+static void put_lock_available(struct page *page, const char *name) {
+    const struct lock_registry *locks = page->service->locks;
+    put_count(page, name, locks == NULL || !lock_registry_is_down(locks));
+}
+
 static void put_generation(struct page *page, const char *name) {
     if (page->generation != NULL) {
         buffer_print(page->out, "%s{generation=\"%.*s\"} 1\n", name,
@@ -324,6 +329,7 @@ static const struct family families[] = {
     {"statute_batch_members", "histogram", "Members of each unit of work.", put_batch_members},
     {"statute_batch_duration_seconds", "histogram", "From the begin to the commit of each unit of work.", put_batch_duration},
     {"statute_mailbox_letters", "gauge", "Jobs waiting for a thread.", put_mailboxes},
+    {"statute_lock_available", "gauge", "0 while the distributed lock's server does not answer, else 1.", put_lock_available},
     {"statute_policy_generation_info", "gauge", "The generation of policies in force.", put_generation},
     {"statute_policy_reloads_total", "counter", "Loads of the policy directory after the start, by result.", put_reloads},
     {"statute_policy_machines", "gauge", "Machines in force.", put_machines},

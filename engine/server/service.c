@@ -15,6 +15,7 @@ struct service_options service_options_default(void) {
         .policies = TEXT("policies"),
         .store = TEXT("sqlite:statute.db"),
         .lock = TEXT("local"),
+        .lock_failure = LOCK_FAILURE_REFUSE,
         .auth = TEXT("keys"),
         .workers = 1,
         .deciders = 1,

@@ -13,13 +13,20 @@
 struct scheduler;
 struct bulk_runner;
 
+/* What becomes of who wants the lock while it is unavailable. */
+enum lock_failure {
+    LOCK_FAILURE_REFUSE,   /* 503 lock_unavailable */
+    LOCK_FAILURE_ROW_LOCK, /* goes on, with the store's own lock */
+};
+
 struct service_options {
-    struct text listen;   /* "127.0.0.1:8080" */
-    struct text policies; /* directory */
-    struct text store;    /* "sqlite:statute.db" */
-    struct text lock;     /* "local" */
-    struct text auth;     /* "keys" (API keys in the store) or "none" (loopback only) */
-    unsigned workers;     /* writers wanted; the store may allow fewer */
+    struct text listen;    /* "127.0.0.1:8080" */
+    struct text policies;  /* directory */
+    struct text store;     /* "sqlite:statute.db" */
+    struct text lock;      /* "local", "redis://..." */
+    unsigned lock_failure; /* enum lock_failure */
+    struct text auth;      /* "keys" (API keys in the store) or "none" (loopback only) */
+    unsigned workers;      /* writers wanted; the store may allow fewer */
     unsigned deciders;
     unsigned http_threads;
     unsigned batch_most; /* members of one batch: 256 */

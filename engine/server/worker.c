@@ -182,12 +182,17 @@ bool worker_init(struct worker *worker, struct service *service, unsigned number
     arena_init(&worker->core.arena, 64 * 1024);
     worker->core.now = service->now;
     worker->core.ids = service->ids;
+    worker->core.lock_optional = options->lock_failure == LOCK_FAILURE_ROW_LOCK;
     worker->core.read_only = !writes;
     worker->core.earliest_deadline_us = INT64_MAX;
     worker->mailbox = mailbox_new(options->queue_most);
-    return store_open(options->store, writes ? STORE_WRITER : STORE_READER, &worker->core.store,
-                      fault) &&
-           (!writes || lock_open(options->lock, service->locks, &worker->core.lock, fault));
+    if (!store_open(options->store, writes ? STORE_WRITER : STORE_READER, &worker->core.store,
+                    fault) ||
+        !lock_open(options->lock, service->locks, &worker->lock, fault)) {
+        return false;
+    }
+    worker->core.lock = writes ? worker->lock : NULL;
+    return true;
 }
 
 bool worker_start(struct worker *worker, struct fault *fault) {
@@ -210,8 +215,8 @@ void worker_stop(struct worker *worker) {
 }
 
 void worker_deinit(struct worker *worker) {
-    if (worker->core.lock != NULL) {
-        lock_close(worker->core.lock);
+    if (worker->lock != NULL) {
+        lock_close(worker->lock);
     }
     if (worker->core.store != NULL) {
         store_close(worker->core.store);

@@ -33,7 +33,8 @@ struct job {
 struct worker {
     struct service *service; /* shared, read-only but for what it guards itself */
     struct mailbox *mailbox; /* anybody posts, this thread takes */
-    struct core core;        /* store connection, lock, arena, pinned policy */
+    struct core core;        /* store connection, arena, pinned policy; a writer's `lock` is lent */
+    struct lock *lock;       /* a writer's: taken by its batches; a decider's: asked for readyz */
     unsigned number;         /* of its VM in every generation */
     bool writes;             /* a writer; else a decider */
     struct job *waiting;     /* blocked members, oldest first */
@@ -41,7 +42,7 @@ struct worker {
     bool started;
 };
 
-/* Opens the store connection; FAULT_ENVIRONMENT when that fails. */
+/* Opens the store connection (FAULT_ENVIRONMENT when that fails) and the lock. */
 bool worker_init(struct worker *worker, struct service *service, unsigned number, bool writes,
                  struct fault *fault) MUST_CHECK;
 bool worker_start(struct worker *worker, struct fault *fault) MUST_CHECK;

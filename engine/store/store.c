@@ -13,8 +13,8 @@ static const struct {
     {"postgres", &store_postgres},
 };
 
-/* The driver of "scheme:place"; `place` is what stands after the colon. */
-static const struct store_driver *driver_of(struct text url, struct text *place) {
+/* `place` is what stands after the colon. */
+static const struct store_driver *find_driver(struct text url, struct text *place) {
     for (size_t i = 0; i < sizeof drivers / sizeof drivers[0]; i++) {
         struct text scheme = text_of(drivers[i].scheme);
         if (text_starts(url, scheme) && url.length > scheme.length &&
@@ -27,16 +27,63 @@ static const struct store_driver *driver_of(struct text url, struct text *place)
     return NULL;
 }
 
+static void fail_unknown(struct text url, struct fault *fault) {
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct text shown = store_url_show(&arena, url);
+    fault_set(fault, FAULT_USAGE,
+              "\"%.*s\" names no store; \"sqlite:PATH\" and "
+              "\"postgresql://USER@HOST:PORT/DATABASE\" do",
+              TEXT_ARGS(shown));
+    arena_deinit(&arena);
+}
+
+const struct store_driver *store_driver_of(struct text url, struct text *place,
+                                           struct fault *fault) {
+    const struct store_driver *driver = find_driver(url, place);
+    if (driver == NULL) {
+        fail_unknown(url, fault);
+    }
+    return driver;
+}
+
+/* --- showing a URL --- */
+
+/* From the first colon to the last @ after "//", or of all: a password may hold any of both. */
+static struct text without_password(struct arena *arena, struct text url) {
+    struct text slashes = TEXT("://");
+    const char *start = url.bytes, *end = url.bytes + url.length;
+    const char *colon = memchr(start, ':', url.length);
+    if (colon != NULL && text_starts((struct text){colon, (size_t)(end - colon)}, slashes)) {
+        start = colon + slashes.length;
+    }
+    const char *at = memrchr(start, '@', (size_t)(end - start));
+    colon = at != NULL ? memchr(start, ':', (size_t)(at - start)) : NULL;
+    if (colon == NULL) {
+        return url;
+    }
+    return text_print(arena, "%.*s%.*s", (int)(colon - url.bytes), url.bytes, (int)(end - at), at);
+}
+
+struct text store_url_show(struct arena *arena, struct text url) {
+    if (url.length == 0 || text_starts(url, TEXT("sqlite:"))) {
+        return url;
+    }
+    struct text shown = without_password(arena, url);
+    for (size_t i = 0; i < shown.length; i++) {
+        if (shown.bytes[i] == '?' || shown.bytes[i] == '=') {
+            return text_print(arena, "%.*s...", (int)i + 1, shown.bytes);
+        }
+    }
+    return shown;
+}
+
+/* --- opening --- */
+
 bool store_open(struct text url, enum store_role role, struct store **out, struct fault *fault) {
     struct text place;
-    const struct store_driver *driver = driver_of(url, &place);
-    if (driver == NULL) {
-        return fault_set(fault, FAULT_USAGE,
-                         "\"%.*s\" names no store; \"sqlite:PATH\" and "
-                         "\"postgresql://USER@HOST:PORT/DATABASE\" do",
-                         TEXT_ARGS(url));
-    }
-    return driver->open(place, role, out, fault);
+    const struct store_driver *driver = store_driver_of(url, &place, fault);
+    return driver != NULL && driver->open(place, role, out, fault);
 }
 
 void store_close(struct store *store) {
@@ -51,7 +98,7 @@ const char *store_kind(const struct store *store) {
 
 unsigned store_writers_most(struct text url) {
     struct text place;
-    const struct store_driver *driver = driver_of(url, &place);
+    const struct store_driver *driver = find_driver(url, &place);
     return driver != NULL ? driver->writers_most : 1;
 }
 

@@ -29,6 +29,10 @@ bool store_open(struct text url, enum store_role role, struct store **out,
 void store_close(struct store *store);             /* rolls back; NULL is fine */
 const char *store_kind(const struct store *store); /* "sqlite", "postgresql" */
 
+/* The URL as it may be shown to anybody: without its password, and without its parameters, which
+ * may hold one. Whatever might be a password is left out, also of what names no store. */
+struct text store_url_show(struct arena *arena, struct text url);
+
 /* How many workers of one process may write at once: 1 for SQLite. */
 unsigned store_writers_most(struct text url);
 

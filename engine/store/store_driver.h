@@ -1,10 +1,12 @@
 /* store_driver.h: what a kind of store implements. Used by engine/store and by test stores only.
  * Every slot does what the function of store.h that bears its name says, faults included; this
  * file adds only what an implementer must know. Arguments are already checked where store.h gives
- * a range. All slots are set. */
+ * a range. All slots are set; a test store that no URL names has no `open` and nothing to inspect.
+ */
 #ifndef STATUTE_STORE_DRIVER_H
 #define STATUTE_STORE_DRIVER_H
 
+#include "store/inspect.h"
 #include "store/store.h"
 
 struct store_driver {
@@ -89,6 +91,14 @@ struct store_driver {
                         struct fault *fault) MUST_CHECK;
     bool (*list_bulks)(struct store *store, struct arena *arena, enum bulk_status status,
                        struct store_bulk **items, size_t *count, struct fault *fault) MUST_CHECK;
+
+    /* --- inspect.h: on a connection of its own, that is closed again; `place` as for open --- */
+    bool (*inspect_file)(struct text place, inspect_report *report, void *context,
+                         struct fault *fault) MUST_CHECK;
+    bool (*inspect_schema)(struct text place, int64_t *version, struct fault *fault) MUST_CHECK;
+    bool (*inspect_machines)(struct text place, struct arena *arena, struct text **names,
+                             size_t *count, struct fault *fault) MUST_CHECK;
+    struct text (*library)(struct arena *arena); /* what it is built on: "SQLite 3.40.1" */
 };
 
 /* The first member of every driver's own struct. */
@@ -98,5 +108,9 @@ struct store {
 
 extern const struct store_driver store_sqlite;
 extern const struct store_driver store_postgres;
+
+/* The driver of "kind:place"; NULL, with FAULT_USAGE, when the URL names none. */
+const struct store_driver *store_driver_of(struct text url, struct text *place,
+                                           struct fault *fault) MUST_CHECK;
 
 #endif

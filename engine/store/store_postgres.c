@@ -196,4 +196,8 @@ const struct store_driver store_postgres = {
     .save_bulk = postgres_save_bulk,
     .bulk_errors = postgres_bulk_errors,
     .list_bulks = postgres_list_bulks,
+    .inspect_file = postgres_inspect_file,
+    .inspect_schema = postgres_inspect_schema,
+    .inspect_machines = postgres_inspect_machines,
+    .library = postgres_library,
 };

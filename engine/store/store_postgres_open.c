@@ -128,7 +128,7 @@ static bool check_version(struct postgres_store *self, struct fault *fault) {
            (version == SCHEMA_VERSION ||
             fault_set(fault, FAULT_ENVIRONMENT,
                       "the store %s has schema %lld, and this program needs %lld: open it for "
-                      "writing once, with serve or migrate",
+                      "writing once, with serve or import",
                       self->wire.name, (long long)version, (long long)SCHEMA_VERSION));
 }
 

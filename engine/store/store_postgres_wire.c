@@ -77,17 +77,26 @@ static bool fail_result(const struct wire *wire, const PGresult *result, struct 
 
 /* --- connecting --- */
 
+/* A password with a bare slash would be taken for a port, which libpq quotes when it is none. */
+static bool has_ports(const PQconninfoOption *options) {
+    while (options->keyword != NULL && strcmp(options->keyword, "port") != 0) {
+        options++;
+    }
+    return options->keyword == NULL || options->val == NULL ||
+           options->val[strspn(options->val, "0123456789,")] == '\0';
+}
+
 bool wire_init(struct wire *wire, struct text url, struct fault *fault) {
     *wire = (struct wire){.name = "PostgreSQL", .now = now_system()};
     wire->url = strndup(url.bytes, url.length);
     PQconninfoOption *options = wire->url != NULL ? PQconninfoParse(wire->url, NULL) : NULL;
-    if (options == NULL) {
-        return fault_set(fault, FAULT_USAGE,
-                         "the store's URL is none of PostgreSQL's: "
-                         "postgresql://USER@HOST:PORT/DATABASE is one");
-    }
+    bool fine = options != NULL && has_ports(options);
     PQconninfoFree(options);
-    return true;
+    return fine ||
+           fault_set(
+               fault, FAULT_USAGE,
+               "the store's URL is none of PostgreSQL's: "
+               "postgresql://USER@HOST:PORT/DATABASE is one; in a password / is %%2F, @ is %%40");
 }
 
 static void forget_results(struct wire *wire) {

@@ -120,4 +120,12 @@ bool sqlite_bulk_errors(struct store *store, struct arena *arena, struct text id
 bool sqlite_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
                        struct store_bulk **items, size_t *count, struct fault *fault) MUST_CHECK;
 
+/* --- store_sqlite_inspect.c --- */
+bool sqlite_inspect_file(struct text place, inspect_report *report, void *context,
+                         struct fault *fault) MUST_CHECK;
+bool sqlite_inspect_schema(struct text place, int64_t *version, struct fault *fault) MUST_CHECK;
+bool sqlite_inspect_machines(struct text place, struct arena *arena, struct text **names,
+                             size_t *count, struct fault *fault) MUST_CHECK;
+struct text sqlite_library(struct arena *arena);
+
 #endif

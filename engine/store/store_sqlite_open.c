@@ -241,7 +241,7 @@ static bool check_version(struct sqlite_store *self, struct fault *fault) {
     return version == SCHEMA_VERSION ||
            fault_set(fault, FAULT_ENVIRONMENT,
                      "the store %s has schema %lld, and this program needs %lld: open it for "
-                     "writing once, with serve or migrate",
+                     "writing once, with serve or import",
                      self->sql.path, (long long)version, (long long)SCHEMA_VERSION);
 }
 

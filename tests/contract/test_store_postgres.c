@@ -310,7 +310,8 @@ static void a_password_is_never_told(void **state) {
     (void)state;
     static const char *const urls[] = {
         "postgresql://ann:secret@127.0.0.1:1/db", "postgresql://ann:secret@127.0.0.1:x/db",
-        "postgresql://ann:secret@[127.0.0.1/db", "postgresql://ann:secret@127.0.0.1/db?x=y"};
+        "postgresql://ann:secret@[127.0.0.1/db", "postgresql://ann:secret@127.0.0.1/db?x=y",
+        "postgresql://ann:secret/x@127.0.0.1/db"};
     for (size_t i = 0; i < COUNT_OF(urls); i++) {
         struct store *store;
         struct fault told = FAULT_INIT;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -294,6 +295,76 @@ static void a_held_lock_blocks_and_then_times_out_on_record(void **state) {
     assert_int_equal(move(world, "job", "a", "READY")->code, FAULT_NONE);
 }
 
+static void sleep_a_little(void) {
+    nanosleep(&(struct timespec){.tv_nsec = 500 * 1000 * 1000}, NULL);
+}
+
+static bool slowly_wanted(struct member *member, struct core *core, bool *wanted,
+                          struct fault *fault) {
+    (void)member, (void)core, (void)fault;
+    sleep_a_little();
+    *wanted = true;
+    return true;
+}
+
+/* By now the hold would have ended, had nobody renewed it. */
+static bool still_held(struct member *member, struct core *core, struct fault *fault) {
+    struct lock_claim claim = {.key = TEXT("state_transition:job:a"), .ttl_us = NOW_SECOND};
+    sleep_a_little();
+    *(bool *)member->context = lock_take(core->lock, &claim, 1, fault) && !claim.granted;
+    return true;
+}
+
+static void a_long_transaction_keeps_its_lock(void **state) {
+    struct world *world = *state;
+    bool held = false;
+    create(world, "job", "a", "{\"ready\":true}");
+    struct attempt attempt = world_move("job", "a", "READY");
+    attempt.lock_timeout_ms = 900;
+    struct member member = {.attempts = &attempt,
+                            .attempt_count = 1,
+                            .wanted = slowly_wanted,
+                            .extra = still_held,
+                            .context = &held};
+    struct member *members[] = {&member};
+    batch_run(&world->core, members, 1);
+    assert_int_equal(member.outcomes[0].code, FAULT_NONE);
+    assert_true(held);
+}
+
+/* Nothing listens on port 1. */
+static void use_a_lock_that_is_gone(struct world *world) {
+    struct fault fault = FAULT_INIT;
+    lock_close(world->core.lock);
+    assert_true(lock_open(TEXT("redis://127.0.0.1:1"), world->locks, &world->core.lock, &fault));
+}
+
+static void without_its_lock_a_batch_refuses_who_wants_it(void **state) {
+    struct world *world = *state;
+    create(world, "job", "a", "{\"ready\":true}");
+    use_a_lock_that_is_gone(world);
+    struct attempt attempts[] = {world_move("job", "a", "READY"), world_move("job", "a", "READY")};
+    attempts[1].lock = false;
+    struct member wants = {.attempts = &attempts[0], .attempt_count = 1};
+    struct member does_not = {.attempts = &attempts[1], .attempt_count = 1};
+    struct member *members[] = {&wants, &does_not};
+    batch_run(&world->core, members, 2);
+    assert_int_equal(wants.fault, FAULT_LOCK_UNAVAILABLE);
+    assert_int_equal(does_not.fault, FAULT_NONE);
+    assert_int_equal(does_not.outcomes[0].code, FAULT_NONE);
+    assert_int_equal(world_verify(world, "job", "a"), 2);
+}
+
+static void without_an_optional_lock_a_batch_goes_on(void **state) {
+    struct world *world = *state;
+    create(world, "job", "a", "{\"ready\":true}");
+    use_a_lock_that_is_gone(world);
+    world->core.lock_optional = true;
+    assert_int_equal(move(world, "job", "a", "READY")->code, FAULT_NONE);
+    assert_int_equal(move(world, "job", "a", "NEW")->code, FAULT_NONE);
+    assert_int_equal(world_verify(world, "job", "a"), 3);
+}
+
 static size_t due(struct world *world, int64_t at_us) {
     struct fault fault = FAULT_INIT;
     struct store_deadline *items;
@@ -348,6 +419,9 @@ int main(void) {
         CASE(a_dry_run_leaves_no_trace),
         CASE(a_repeated_key_is_answered_not_repeated),
         CASE(a_held_lock_blocks_and_then_times_out_on_record),
+        CASE(a_long_transaction_keeps_its_lock),
+        CASE(without_its_lock_a_batch_refuses_who_wants_it),
+        CASE(without_an_optional_lock_a_batch_goes_on),
         CASE(a_timer_is_armed_by_entering_and_cancelled_by_leaving),
         CASE(what_was_answered_is_there_after_a_restart),
     };

@@ -1,13 +1,20 @@
-/* The lock inside one process. */
+/* What every kind of lock keeps to: each case runs on each of them. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "lock/lock.h"
+#include "support/lock_server.h"
 
+#define SHORT_US (200 * NOW_MILLISECOND)
+#define LONG_US  (60 * NOW_SECOND)
+
+/* A fake clock for the lock that uses ours; Redis has its own, and is waited for. */
 static int64_t fake_us;
 
 static int64_t still(void *context) {
@@ -15,27 +22,45 @@ static int64_t still(void *context) {
     return fake_us;
 }
 
+static void pass(int64_t us) {
+    fake_us += us;
+    usleep((useconds_t)us);
+}
+
 struct pair {
     struct lock_registry *registry;
     struct lock *one, *two;
 };
 
-static int set_up(void **state) {
-    static struct pair pair;
+static struct pair pair;
+static struct lock_server server;
+
+static void open_pair(const char *url) {
     struct fault fault = FAULT_INIT;
     fake_us = 1000;
     pair.registry = lock_registry_new((struct now){.wall_us = still, .monotonic_us = still});
-    assert_true(lock_open(TEXT("local"), pair.registry, &pair.one, &fault));
-    assert_true(lock_open(TEXT("local"), pair.registry, &pair.two, &fault));
-    *state = &pair;
+    assert_true(lock_open(text_of(url), pair.registry, &pair.one, &fault));
+    assert_true(lock_open(text_of(url), pair.registry, &pair.two, &fault));
+}
+
+static int set_up_local(void **state) {
+    (void)state;
+    open_pair("local");
+    return 0;
+}
+
+static int set_up_redis(void **state) {
+    (void)state;
+    assert_true(lock_server_say(&server, "FLUSHALL", "+OK"));
+    open_pair(server.url);
     return 0;
 }
 
 static int tear_down(void **state) {
-    struct pair *pair = *state;
-    lock_close(pair->one);
-    lock_close(pair->two);
-    lock_registry_free(pair->registry);
+    (void)state;
+    lock_close(pair.one);
+    lock_close(pair.two);
+    lock_registry_free(pair.registry);
     return 0;
 }
 
@@ -47,65 +72,146 @@ static struct lock_claim take(struct lock *lock, const char *key, int64_t ttl_us
 }
 
 static void a_held_key_is_not_granted_twice(void **state) {
-    struct pair *pair = *state;
-    struct lock_claim first = take(pair->one, "a", 1000);
+    (void)state;
+    struct lock_claim first = take(pair.one, "a", LONG_US);
     assert_true(first.granted);
-    assert_false(take(pair->two, "a", 1000).granted);
-    assert_true(take(pair->two, "b", 1000).granted);
-    lock_drop(pair->one, &first, 1);
-    assert_true(take(pair->two, "a", 1000).granted);
+    assert_false(take(pair.two, "a", LONG_US).granted);
+    assert_true(take(pair.two, "b", LONG_US).granted);
+    lock_drop(pair.one, &first, 1);
+    assert_true(take(pair.two, "a", LONG_US).granted);
 }
 
 static void a_hold_ends_by_itself(void **state) {
-    struct pair *pair = *state;
-    take(pair->one, "a", 1000);
-    fake_us += 999;
-    assert_false(take(pair->two, "a", 1000).granted);
-    fake_us += 1;
-    assert_true(take(pair->two, "a", 1000).granted);
+    (void)state;
+    take(pair.one, "a", SHORT_US);
+    assert_false(take(pair.two, "a", LONG_US).granted);
+    pass(SHORT_US + NOW_MILLISECOND);
+    assert_true(take(pair.two, "a", LONG_US).granted);
 }
 
-static void an_expired_holder_cannot_drop_the_next_one(void **state) {
-    struct pair *pair = *state;
-    struct lock_claim old = take(pair->one, "a", 1000);
-    fake_us += 2000;
-    struct lock_claim next = take(pair->two, "a", 1000);
-    lock_drop(pair->one, &old, 1);
-    assert_false(take(pair->one, "a", 1000).granted);
-    assert_true(next.token > old.token);
+static void an_expired_holder_can_neither_drop_nor_renew_the_next_one(void **state) {
+    (void)state;
+    struct lock_claim old = take(pair.one, "a", SHORT_US);
+    pass(SHORT_US + NOW_MILLISECOND);
+    struct lock_claim next = take(pair.two, "a", LONG_US);
+    assert_true(next.granted && next.token != old.token);
+    assert_false(lock_renew(pair.one, &old, 1));
+    lock_drop(pair.one, &old, 1);
+    assert_false(take(pair.one, "a", LONG_US).granted);
+    assert_true(lock_renew(pair.two, &next, 1));
 }
 
 static void many_keys_are_granted_one_by_one(void **state) {
-    struct pair *pair = *state;
+    (void)state;
     struct fault fault = FAULT_INIT;
-    take(pair->one, "b", 1000);
-    struct lock_claim claims[] = {{.key = TEXT("a"), .ttl_us = 1000},
-                                  {.key = TEXT("b"), .ttl_us = 1000},
-                                  {.key = TEXT("c"), .ttl_us = 1000}};
-    assert_true(lock_take(pair->two, claims, 3, &fault));
+    take(pair.one, "b", LONG_US);
+    struct lock_claim claims[] = {{.key = TEXT("a"), .ttl_us = LONG_US},
+                                  {.key = TEXT("b"), .ttl_us = LONG_US},
+                                  {.key = TEXT("c"), .ttl_us = LONG_US}};
+    assert_true(lock_take(pair.two, claims, 3, &fault));
     assert_true(claims[0].granted && !claims[1].granted && claims[2].granted);
-    lock_drop(pair->two, claims, 3);
-    assert_false(take(pair->two, "b", 1000).granted);
-    assert_true(take(pair->two, "a", 1000).granted);
+    assert_true(lock_renew(pair.two, claims, 3));
+    lock_drop(pair.two, claims, 3);
+    assert_false(take(pair.two, "b", LONG_US).granted);
+    assert_true(take(pair.two, "a", LONG_US).granted);
 }
 
-static void an_unknown_kind_of_lock_is_refused(void **state) {
-    struct pair *pair = *state;
+static void a_renewed_hold_outlives_its_ttl(void **state) {
+    (void)state;
+    struct lock_claim claim = take(pair.one, "a", SHORT_US * 3);
+    for (int i = 0; i < 4; i++) {
+        pass(SHORT_US);
+        assert_true(lock_renew(pair.one, &claim, 1));
+    }
+    assert_false(take(pair.two, "a", LONG_US).granted);
+    pass(SHORT_US * 3 + NOW_MILLISECOND);
+    assert_false(lock_renew(pair.one, &claim, 1));
+    assert_true(take(pair.two, "a", LONG_US).granted);
+}
+
+static void a_key_may_be_any_bytes(void **state) {
+    (void)state;
     struct fault fault = FAULT_INIT;
-    struct lock *lock;
-    assert_false(lock_open(TEXT("etcd://x"), pair->registry, &lock, &fault));
-    assert_int_equal(fault.code, FAULT_USAGE);
+    struct lock_claim claims[] = {{.key = TEXT("\0 %s\r\n'\""), .ttl_us = LONG_US},
+                                  {.key = TEXT("\0 %s\r\n'\"x"), .ttl_us = LONG_US}};
+    assert_true(lock_take(pair.one, claims, 2, &fault));
+    assert_true(claims[0].granted && claims[1].granted);
+    lock_drop(pair.one, claims, 1);
+    assert_true(lock_take(pair.two, claims, 2, &fault));
+    assert_true(claims[0].granted && !claims[1].granted);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+static void a_lock_that_works_answers_a_ping(void **state) {
+    (void)state;
+    struct fault fault = FAULT_INIT;
+    assert_true(lock_ping(pair.one, &fault));
+    assert_false(lock_registry_is_down(pair.registry));
+}
+
+static void nothing_is_renewed_or_dropped_of_nothing(void **state) {
+    (void)state;
+    struct lock_claim claim = {.key = TEXT("a"), .ttl_us = LONG_US};
+    assert_true(lock_renew(pair.one, &claim, 1));
+    lock_drop(pair.one, &claim, 1);
+    lock_drop(pair.one, NULL, 0);
+}
+
+static void a_url_that_names_no_lock_is_refused(void **state) {
+    (void)state;
+    static const char *const urls[] = {"",
+                                       "etcd://x",
+                                       "local:x",
+                                       "redis",
+                                       "redis:",
+                                       "redis://",
+                                       "redis://:6379",
+                                       "redis://:secret@",
+                                       "redis://secret@host",
+                                       "redis://:secret%4@host",
+                                       "redis://:secret%00@host",
+                                       "redis://:secret@host:0",
+                                       "redis://:secret@host:65536",
+                                       "redis://:secret@host:port",
+                                       "redis://:secret@host:6379/one",
+                                       "rediss://:secret@host:6379"};
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        struct fault fault = FAULT_INIT;
+        struct lock *lock;
+        assert_false(lock_open(text_of(urls[i]), pair.registry, &lock, &fault));
+        assert_int_equal(fault.code, FAULT_USAGE);
+        assert_null(strstr(fault.message, "secret"));
+    }
+}
+
+static int start_server(void **state) {
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    lock_server_open(&server, NULL);
+    return 0;
+}
+
+static int stop_server(void **state) {
+    (void)state;
+    lock_server_close(&server);
+    return 0;
+}
+
+#define CASE(name)                                                                                 \
+    {#name " (local)", name, set_up_local, tear_down, NULL}, {                                     \
+#name " (redis)", name, set_up_redis, tear_down, NULL                                      \
+    }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(a_held_key_is_not_granted_twice),
         CASE(a_hold_ends_by_itself),
-        CASE(an_expired_holder_cannot_drop_the_next_one),
+        CASE(an_expired_holder_can_neither_drop_nor_renew_the_next_one),
         CASE(many_keys_are_granted_one_by_one),
-        CASE(an_unknown_kind_of_lock_is_refused),
+        CASE(a_renewed_hold_outlives_its_ttl),
+        CASE(a_key_may_be_any_bytes),
+        CASE(a_lock_that_works_answers_a_ping),
+        CASE(nothing_is_renewed_or_dropped_of_nothing),
+        CASE(a_url_that_names_no_lock_is_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, start_server, stop_server);
 }
