@@ -24,6 +24,8 @@ static struct text action_of(enum attempt_kind kind) {
         return TEXT("update");
     case ATTEMPT_TRANSITION:
         return TEXT("transition");
+    case ATTEMPT_NOTICE:
+        return TEXT("notice");
     }
     return TEXT_NONE;
 }

@@ -258,11 +258,13 @@ static bool run_in_transaction(struct work *work, struct member *const *members,
     return (read_only || work_write(work, fault)) && run_extras(work, members, count, fault);
 }
 
+/* `alone`: the members ran together before, and something was wrong with one of them. */
 static bool run_once(struct core *core, struct member *const *members, size_t count,
-                     struct claims *claims, int64_t retries, struct fault *fault) {
+                     struct claims *claims, int64_t retries, bool alone, struct fault *fault) {
     struct work work;
     work_init(&work, core);
     work.retries = retries;
+    work.careful = alone;
     enum store_access access = core->read_only ? STORE_READ : STORE_WRITE;
     if (!store_begin(core->store, access, strongest(core, members, count), fault)) {
         return false;
@@ -292,7 +294,7 @@ static void run_alone(struct core *core, struct member *member, struct claims *c
     for (int64_t try = 0; try < ALONE_TRIES; try++) {
         forget_run(member);
         fault = FAULT_INIT;
-        if (run_once(core, &member, 1, claims, try, &fault)) {
+        if (run_once(core, &member, 1, claims, try, true, &fault)) {
             return;
         }
         if (fault.code != FAULT_STORE_CONFLICT) {
@@ -308,10 +310,12 @@ static void run_alone(struct core *core, struct member *member, struct claims *c
 static void run_together(struct core *core, struct member *const *members, size_t count,
                          struct claims *claims) {
     struct fault fault = FAULT_INIT;
-    if (run_once(core, members, count, claims, 0, &fault)) {
+    if (run_once(core, members, count, claims, 0, false, &fault)) {
         return;
     }
-    if (fault.code == FAULT_OUTCOME_UNKNOWN || (count == 1 && fault.code != FAULT_STORE_CONFLICT)) {
+    bool worth_again =
+        count > 1 || fault.code == FAULT_STORE_CONFLICT || fault.code == FAULT_VALIDATION_FAILED;
+    if (fault.code == FAULT_OUTCOME_UNKNOWN || !worth_again) {
         for (size_t i = 0; i < count; i++) {
             fail_member(core, members[i], &fault);
         }

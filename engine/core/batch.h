@@ -93,6 +93,14 @@ struct member {
 
 void batch_run(struct core *core, struct member *const *members, size_t count);
 
+/* Makes entities that have just been read what the rows of an application's own table say. What the
+ * store lists and counts by is what the engine saw last. */
+bool core_refresh(struct core *core, struct arena *arena, struct entity *entities, size_t count,
+                  struct fault *fault) MUST_CHECK;
+/* store_read in the open transaction, refreshed. */
+bool core_read(struct core *core, struct arena *arena, const struct store_key *keys, size_t count,
+               struct entity *out, struct fault *fault) MUST_CHECK;
+
 /* ctx:find and ctx:count outside of a batch, in the transaction that is open on core->store. */
 struct policy_reads batch_reads(struct core *core);
 

@@ -14,6 +14,7 @@
 
 #include "core/audit.h"
 #include "core/outbox.h"
+#include "core/rows.h"
 
 static void refuse(struct outcome *out, enum fault_code code, struct text message) {
     out->code = code;
@@ -52,13 +53,14 @@ static bool is_out_of_question(struct work *work, const struct attempt *attempt,
 
 static bool judge(struct work *work, const struct attempt *attempt, const struct slot *slot,
                   struct outcome *out, struct fault *fault) {
-    if (is_out_of_question(work, attempt, &slot->current, out)) {
+    const struct entity *entity = work_present(work, slot);
+    if (is_out_of_question(work, attempt, entity, out)) {
         return true;
     }
     struct policy_reads reads = work_reads(work);
     struct decision *decision = ARENA_NEW(&work->core->arena, struct decision);
-    if (!policy_decide(work->core->policy, &work->core->arena, attempt, &slot->current,
-                       work->now_us, &reads, decision, fault)) {
+    if (!policy_decide(work->core->policy, &work->core->arena, attempt, entity, work->now_us,
+                       &reads, decision, fault)) {
         return false;
     }
     out->decision = decision;
@@ -84,6 +86,8 @@ static void apply(struct work *work, struct slot *slot, const struct attempt *at
     entity->data_json = TEXT_NONE;
     entity->version++;
     slot->body_changed = true;
+    slot->row_due = true;
+    slot->gone = false;
     if (decision->timers_changed) {
         slot->disarm = true;
         slot->timers = decision->timers;
@@ -94,7 +98,7 @@ static void apply(struct work *work, struct slot *slot, const struct attempt *at
 static void describe(struct work *work, const struct slot *slot, struct outcome *out) {
     out->version = slot->current.version;
     out->entity = NULL;
-    if (slot->current.exists) {
+    if (slot->current.exists && !slot->gone) {
         struct entity *copy = ARENA_NEW(&work->core->arena, struct entity);
         *copy = slot->current;
         out->entity = copy;
@@ -236,7 +240,7 @@ static bool carry_out(struct work *work, const struct attempt *attempt, unsigned
     if (!work_slot(work, attempt->machine, attempt->id, &slot, fault)) {
         return false;
     }
-    out->from = slot->current.exists ? slot->current.state : TEXT_NONE;
+    out->from = slot->current.exists && !slot->gone ? slot->current.state : TEXT_NONE;
     out->to = attempt->kind == ATTEMPT_UPDATE ? out->from : attempt->to;
     out->version = slot->current.version;
     if (!judge(work, attempt, slot, out, fault)) {
@@ -249,6 +253,12 @@ static bool carry_out(struct work *work, const struct attempt *attempt, unsigned
     out->changed = out->decision->changed;
     if (out->changed) {
         apply(work, slot, attempt, out->decision);
+        if (work->careful && slot->view.table != NULL && !rows_try(work, slot, out, fault)) {
+            return false;
+        }
+    }
+    if (out->code != FAULT_NONE) {
+        return true;
     }
     record(work, slot, attempt, out);
     outbox_append(work, attempt, out);

@@ -10,7 +10,7 @@ static bool find(void *context, struct arena *arena, struct text machine, struct
     if (!work_slot(context, machine, id, &slot, fault)) {
         return false;
     }
-    *out = slot->current.exists ? &slot->current : NULL;
+    *out = slot->current.exists && !slot->gone ? &slot->current : NULL;
     return true;
 }
 

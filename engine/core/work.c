@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "core/rows.h"
+
 const struct machine *core_machine(const struct core *core, const struct attempt *attempt) {
     return generation_machine(core->policy.generation, attempt->machine);
 }
@@ -51,12 +53,38 @@ static struct text key_of(struct arena *arena, struct text machine, struct text 
     return (struct text){bytes, machine.length + 1 + id.length};
 }
 
-static struct slot *slot_add(struct work *work, struct text key, const struct entity *entity) {
-    struct slot *slot = ARENA_NEW(&work->core->arena, struct slot);
-    slot->key = key;
-    slot->original = slot->current = *entity;
-    map_set(&work->slots, key, slot);
-    return slot;
+/* Makes slots of entities that have just been read; what their rows say is laid over them. */
+static bool slots_add(struct work *work, const struct text *keys, struct entity *entities,
+                      size_t count, struct fault *fault) {
+    struct arena *arena = &work->core->arena;
+    struct slot *slots = ARENA_ARRAY(arena, struct slot, count);
+    struct row_view *views = ARENA_ARRAY(arena, struct row_view, count);
+    for (size_t i = 0; i < count; i++) {
+        slots[i] = (struct slot){.key = keys[i], .original = entities[i]};
+    }
+    if (!rows_overlay(work->core, arena, entities, views, count, fault)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        slots[i].current = entities[i];
+        slots[i].view = views[i];
+        slots[i].gone = views[i].gone;
+        map_set(&work->slots, keys[i], &slots[i]);
+        if (views[i].noticed) {
+            rows_note(work, &slots[i]);
+        }
+    }
+    return true;
+}
+
+const struct entity *work_present(struct work *work, const struct slot *slot) {
+    if (!slot->gone) {
+        return &slot->current;
+    }
+    struct entity *absent = ARENA_NEW(&work->core->arena, struct entity);
+    *absent = slot->current;
+    absent->exists = false;
+    return absent;
 }
 
 /* --- reading --- */
@@ -98,18 +126,15 @@ bool work_read(struct work *work, struct member *const *members, size_t count,
     size_t most = core_attempts(members, count);
     struct wanted *wanted = ARENA_ARRAY(arena, struct wanted, most);
     size_t distinct = wanted_of(work, members, count, wanted);
-    struct store_key *keys = ARENA_ARRAY(arena, struct store_key, distinct);
+    struct store_key *names = ARENA_ARRAY(arena, struct store_key, distinct);
+    struct text *keys = ARENA_ARRAY(arena, struct text, distinct);
     struct entity *entities = ARENA_ARRAY(arena, struct entity, distinct);
     for (size_t i = 0; i < distinct; i++) {
-        keys[i] = wanted[i].entity;
+        names[i] = wanted[i].entity;
+        keys[i] = wanted[i].key;
     }
-    if (!store_read(work->core->store, arena, keys, distinct, entities, fault)) {
-        return false;
-    }
-    for (size_t i = 0; i < distinct; i++) {
-        slot_add(work, wanted[i].key, &entities[i]);
-    }
-    return true;
+    return store_read(work->core->store, arena, names, distinct, entities, fault) &&
+           slots_add(work, keys, entities, distinct, fault);
 }
 
 bool work_slot(struct work *work, struct text machine, struct text id, struct slot **out,
@@ -121,10 +146,11 @@ bool work_slot(struct work *work, struct text machine, struct text id, struct sl
     }
     struct entity entity;
     struct store_key wanted = {machine, id};
-    if (!store_read(work->core->store, &work->core->arena, &wanted, 1, &entity, fault)) {
+    if (!store_read(work->core->store, &work->core->arena, &wanted, 1, &entity, fault) ||
+        !slots_add(work, &key, &entity, 1, fault)) {
         return false;
     }
-    *out = slot_add(work, key, &entity);
+    *out = map_find(&work->slots, key);
     return true;
 }
 
@@ -227,5 +253,5 @@ bool work_write(struct work *work, struct fault *fault) {
         .answers = work->answers.items,
         .answer_count = work->answers.count,
     };
-    return store_write(work->core->store, &batch, fault);
+    return store_write(work->core->store, &batch, fault) && rows_write(work, fault);
 }

@@ -6,6 +6,15 @@
 
 #include "base/map.h"
 #include "core/batch.h"
+#include "store/store_table.h"
+
+/* What an application's row says of an entity; all zeros without a table of its own. */
+struct row_view {
+    const struct app_table *table;
+    struct store_row row;
+    bool noticed; /* it is not what the engine knew: the entity has followed */
+    bool gone;    /* it was there, and is not any more */
+};
 
 /* One entity of the batch. */
 struct slot {
@@ -13,6 +22,9 @@ struct slot {
     struct entity original; /* as it is in the store */
     struct entity current;  /* after the attempts so far */
     bool body_changed;
+    struct row_view view;       /* as read */
+    bool gone;                  /* its row was deleted: `current` is what was known of it last */
+    bool row_due;               /* the row is to be written */
     bool disarm;                /* its deadlines in the store go */
     const struct timer *timers; /* armed by the state it entered in this batch */
     size_t timer_count;
@@ -34,6 +46,7 @@ struct work {
     struct list undo;    /* struct undo: older states of slots, newest last */
     int64_t now_us;      /* wall clock of the whole batch: ctx.now */
     size_t effects;      /* follow and create done for the current root attempt */
+    bool careful;        /* ask an application's table about each row before it is written */
     int64_t retries;     /* how often the batch was run again */
 };
 
@@ -67,6 +80,9 @@ bool work_read(struct work *work, struct member *const *members, size_t count,
 /* The slot of an entity, read from the store if the batch has not touched it yet. */
 bool work_slot(struct work *work, struct text machine, struct text id, struct slot **out,
                struct fault *fault) MUST_CHECK;
+
+/* The entity as attempts and policies see it: not there when its row is gone. */
+const struct entity *work_present(struct work *work, const struct slot *slot);
 
 struct mark work_mark(const struct work *work);
 void work_back(struct work *work, struct mark mark);

@@ -5,7 +5,12 @@
 
 #include "base/js.h"
 
-enum attempt_kind { ATTEMPT_CREATE, ATTEMPT_UPDATE, ATTEMPT_TRANSITION };
+enum attempt_kind {
+    ATTEMPT_CREATE,
+    ATTEMPT_UPDATE,
+    ATTEMPT_TRANSITION,
+    ATTEMPT_NOTICE, /* nobody asked: what somebody else did to an application's row (core/rows.c) */
+};
 
 enum isolation {
     ISOLATION_DEFAULT,

@@ -163,6 +163,8 @@ bool way_resolve(struct turn *turn) {
         return true;
     case ATTEMPT_TRANSITION:
         return resolve_transition(turn);
+    case ATTEMPT_NOTICE:
+        break; /* is not decided about */
     }
     return false;
 }

@@ -54,6 +54,7 @@ void declare_file(struct loader *loader, const struct policy_file *file);
 void declare_check_machine(struct check *check, struct machine *out);
 void declare_check_states(struct check *check, int table, struct machine *out);
 void declare_check_fields(struct check *check, int table, struct machine *out);
+void declare_check_table(struct check *check, int table, struct machine *out); /* after fields */
 void declare_check_roles(struct check *check, struct roles *out);
 void declare_check_pii(struct check *check, struct pii *out);
 void declare_check_access(struct check *check);

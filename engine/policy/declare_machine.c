@@ -20,6 +20,7 @@ static const struct key_rule machine_keys[] = {
     {"isolation", KIND_TEXT, "'read committed', 'repeatable read' or 'serializable'"},
     {"lock", KIND_TABLE, "a table such as { timeout = '10s', wait = '5s' }"},
     {"retries", KIND_INTEGER, "an integer"},
+    {"table", KIND_TABLE, "a table such as { name = 'jobs', id = 'id', state = 'status' }"},
 };
 
 static const struct key_rule lock_keys[] = {
@@ -111,6 +112,7 @@ void declare_check_machine(struct check *check, struct machine *out) {
     read_lock(check, table, out);
     read_retries(check, table, out);
     declare_check_fields(check, table, out);
+    declare_check_table(check, table, out);
     declare_check_states(check, table, out);
     read_initial(check, table, out);
 }

@@ -167,6 +167,8 @@ const struct js *machine_json(struct arena *arena, const struct machine *machine
     add(&members, TEXT("isolation"), js_string(arena, isolation_name(machine->isolation)));
     add(&members, TEXT("lock"), lock_json(arena, machine));
     add(&members, TEXT("retries"), js_integer(arena, machine->retries));
+    add(&members, TEXT("table"),
+        text_or_none(arena, machine->table != NULL ? machine->table->name : TEXT_NONE));
     add(&members, TEXT("file"), text_or_none(arena, machine->file));
     add(&members, TEXT("line"), js_integer(arena, machine->line));
     return object_of(arena, &members);

@@ -4,6 +4,7 @@
 #define STATUTE_MACHINE_H
 
 #include "base/js.h"
+#include "model/app_table.h"
 #include "model/attempt.h"
 
 enum field_type {
@@ -79,9 +80,10 @@ struct machine {
     size_t state_count;
     bool has_prepare, has_validate, has_warn;
     enum isolation isolation;
-    int64_t lock_timeout_ms; /* 10 s */
-    int64_t lock_wait_ms;    /* 5 s */
-    int64_t retries;         /* 3 */
+    int64_t lock_timeout_ms;       /* 10 s */
+    int64_t lock_wait_ms;          /* 5 s */
+    int64_t retries;               /* 3 */
+    const struct app_table *table; /* an application's own; NULL: state and data are the store's */
 };
 
 const struct state *machine_state(const struct machine *machine, struct text name); /* NULL: none */

@@ -11,6 +11,7 @@
 #include "model/decision.h"
 #include "model/entity.h"
 #include "policy/machine.h"
+#include "store/store.h"
 
 struct policy_limits {
     int64_t instructions; /* a call: 1,000,000 */
@@ -47,6 +48,11 @@ struct generation_options {
  * read. The new generation has one reference. */
 bool generation_load(const struct generation_options *options, struct generation **out,
                      struct problem_list *problems, struct fault *fault) MUST_CHECK;
+/* Whether the store has every table that a machine names (`table = {...}`); FAULT_POLICY_INVALID:
+ * `problems` says which it has not. */
+bool generation_check_tables(const struct generation *generation, struct store *store,
+                             struct problem_list *problems, struct fault *fault) MUST_CHECK;
+bool generation_has_tables(const struct generation *generation);
 struct generation *generation_ref(struct generation *generation);
 void generation_unref(struct generation *generation); /* any thread; frees the VMs with the last */
 

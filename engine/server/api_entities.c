@@ -87,7 +87,7 @@ static bool read_one(struct worker *worker, struct call *call, struct entity *en
     if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    bool read = store_read(store, &call->exchange->arena, &key, 1, entity, fault);
+    bool read = core_read(&worker->core, &call->exchange->arena, &key, 1, entity, fault);
     store_rollback(store);
     return read &&
            (entity->exists || fault_set(fault, FAULT_ENTITY_NOT_FOUND, "%.*s '%.*s' does not exist",
@@ -151,9 +151,16 @@ static bool list(struct worker *worker, struct call *call, const struct listing 
         return false;
     }
     bool listed = store_list(store, &call->exchange->arena, call->parameters[0], &listing->where,
-                             &listing->page, items, count, next, fault);
+                             &listing->page, items, count, next, fault) &&
+                  core_refresh(&worker->core, &call->exchange->arena, *items, *count, fault);
     store_rollback(store);
     return listed;
+}
+
+/* Somebody else may have changed or deleted the row since the store last saw it. */
+static bool is_listed(const struct listing *listing, const struct entity *entity) {
+    return entity->exists &&
+           (!text_given(listing->state) || text_equal(entity->state, listing->state));
 }
 
 static void run_list(struct job *job, struct worker *worker) {
@@ -176,7 +183,9 @@ static void run_list(struct job *job, struct worker *worker) {
     js_key(&writer, TEXT("items"));
     js_open(&writer, '[');
     for (size_t i = 0; i < count; i++) {
-        answer_entity(&writer, &items[i]);
+        if (is_listed(&listing, &items[i])) {
+            answer_entity(&writer, &items[i]);
+        }
     }
     js_close(&writer, ']');
     js_key(&writer, TEXT("next_cursor"));

@@ -134,8 +134,7 @@ static bool read_ways(struct worker *worker, struct call *call, struct entity *e
     struct store_key key = {call->parameters[0], call->parameters[1]};
     struct policy_reads reads = batch_reads(core);
     const struct actor *actor;
-    if (!read_actor(call, &actor, fault) ||
-        !store_read(core->store, arena, &key, 1, entity, fault)) {
+    if (!read_actor(call, &actor, fault) || !core_read(core, arena, &key, 1, entity, fault)) {
         return false;
     }
     if (!entity->exists) {

@@ -185,12 +185,31 @@ static void as_problem(struct loaded *loaded) {
     loaded->fault.code = FAULT_POLICY_INVALID;
 }
 
+/* On a connection of its own, since reloads are rare. */
+static bool check_tables(struct reload *reload, const struct generation *made,
+                         struct problem_list *problems, struct fault *fault) {
+    struct store *store;
+    if (!generation_has_tables(made)) {
+        return true;
+    }
+    if (!store_open(reload->service->options.store, STORE_READER, &store, fault)) {
+        return false;
+    }
+    bool fine = generation_check_tables(made, store, problems, fault);
+    store_close(store);
+    return fine;
+}
+
 static struct loaded load(struct reload *reload, struct arena *arena) {
     struct generation_options options = options_of(reload->service);
     struct loaded loaded = {.problems = {.arena = arena},
                             .generation = published_take(reload->service->published)};
     struct generation *made;
     loaded.fine = generation_load(&options, &made, &loaded.problems, &loaded.fault);
+    if (loaded.fine && !check_tables(reload, made, &loaded.problems, &loaded.fault)) {
+        generation_unref(made);
+        loaded.fine = false;
+    }
     if (loaded.fine) {
         publish_if_new(reload, made, &loaded);
     } else {

@@ -66,6 +66,15 @@ static bool open_workers(struct service *service, struct fault *fault) {
     return true;
 }
 
+static bool check_tables(struct service *service, struct problem_list *problems,
+                         struct fault *fault) {
+    struct generation *generation = published_take(service->published);
+    bool fine =
+        generation_check_tables(generation, service->writers[0].core.store, problems, fault);
+    generation_unref(generation);
+    return fine;
+}
+
 /* The store keeps the files of every generation that ever decided. */
 static bool keep_policies(struct service *service, struct fault *fault) {
     struct generation *generation = published_take(service->published);
@@ -99,6 +108,7 @@ static bool open_parts(struct service *service, struct problem_list *problems,
     const struct service_options *options = &service->options;
     return reload_open(service, &service->reload, fault) &&
            open_policies(service, problems, fault) && open_workers(service, fault) &&
+           check_tables(service, problems, fault) &&
            auth_open(options->auth, options->listen, options->store, service->now, &service->auth,
                      fault) &&
            keep_policies(service, fault) && open_http(service, fault);

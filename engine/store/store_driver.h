@@ -8,6 +8,7 @@
 
 #include "store/inspect.h"
 #include "store/store.h"
+#include "store/store_table.h"
 
 struct store_driver {
     const char *kind; /* "sqlite", "postgresql": what store_kind answers */
@@ -39,6 +40,17 @@ struct store_driver {
                   struct fault *fault) MUST_CHECK;
     bool (*settle)(struct store *store, struct text audit_uuid, bool *committed,
                    struct fault *fault) MUST_CHECK;
+
+    /* --- an application's own table; never one of the store's --- */
+    bool (*check_table)(struct store *store, const struct app_table *table,
+                        struct fault *fault) MUST_CHECK;
+    bool (*read_rows)(struct store *store, struct arena *arena, const struct app_table *table,
+                      struct store_row *rows, size_t count, struct fault *fault) MUST_CHECK;
+    bool (*write_rows)(struct store *store, const struct app_table *table,
+                       const struct store_row_write *rows, size_t count,
+                       struct fault *fault) MUST_CHECK;
+    bool (*try_row)(struct store *store, const struct app_table *table,
+                    const struct store_row_write *row, struct fault *fault) MUST_CHECK;
 
     /* --- queries; `page->limit` is 1..1000 --- */
     bool (*list)(struct store *store, struct arena *arena, struct text machine,

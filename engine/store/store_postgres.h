@@ -62,6 +62,17 @@ bool postgres_write(struct store *store, const struct store_batch *batch,
 bool postgres_settle(struct store *store, struct text audit_uuid, bool *committed,
                      struct fault *fault) MUST_CHECK;
 
+/* --- store_postgres_rows.c --- */
+bool postgres_check_table(struct store *store, const struct app_table *table,
+                          struct fault *fault) MUST_CHECK;
+bool postgres_read_rows(struct store *store, struct arena *arena, const struct app_table *table,
+                        struct store_row *rows, size_t count, struct fault *fault) MUST_CHECK;
+bool postgres_write_rows(struct store *store, const struct app_table *table,
+                         const struct store_row_write *rows, size_t count,
+                         struct fault *fault) MUST_CHECK;
+bool postgres_try_row(struct store *store, const struct app_table *table,
+                      const struct store_row_write *row, struct fault *fault) MUST_CHECK;
+
 /* --- store_postgres_list.c --- */
 bool postgres_list(struct store *store, struct arena *arena, struct text machine,
                    const struct store_where *where, const struct store_page *page,

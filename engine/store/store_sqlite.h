@@ -56,6 +56,17 @@ bool sqlite_write(struct store *store, const struct store_batch *batch,
 bool sqlite_settle(struct store *store, struct text audit_uuid, bool *committed,
                    struct fault *fault) MUST_CHECK;
 
+/* --- store_sqlite_rows.c --- */
+bool sqlite_check_table(struct store *store, const struct app_table *table,
+                        struct fault *fault) MUST_CHECK;
+bool sqlite_read_rows(struct store *store, struct arena *arena, const struct app_table *table,
+                      struct store_row *rows, size_t count, struct fault *fault) MUST_CHECK;
+bool sqlite_write_rows(struct store *store, const struct app_table *table,
+                       const struct store_row_write *rows, size_t count,
+                       struct fault *fault) MUST_CHECK;
+bool sqlite_try_row(struct store *store, const struct app_table *table,
+                    const struct store_row_write *row, struct fault *fault) MUST_CHECK;
+
 /* --- store_sqlite_list.c --- */
 bool sqlite_list(struct store *store, struct arena *arena, struct text machine,
                  const struct store_where *where, const struct store_page *page,

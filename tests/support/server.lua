@@ -80,6 +80,34 @@ function server.drop_store(url)
   if name then administer(('DROP DATABASE IF EXISTS "%s" WITH (FORCE)'):format(name)) end
 end
 
+local function sql_program(url)
+  local path = url:match("^sqlite:(.*)")
+  return path and { "sqlite3", "-bail", "-cmd", ".timeout 5000", path }
+    or { "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1", url }
+end
+
+-- Runs SQL beside the servers, as the application whose database it is. Returns the lines of the answer, columns
+-- separated by "|".
+function server.sql(url, statements)
+  local status, out, err = server.run(sql_program(url), statements)
+  assert(status == 0, err)
+  local lines = {}
+  for line in out:gmatch("[^\n]+") do lines[#lines + 1] = line end
+  return lines
+end
+
+-- The same at the side of the test, each statement in a transaction of its own; the function returned waits for the end.
+function server.sql_beside(url, statements)
+  local directory = policies.temporary()
+  policies.write_file(directory .. "/in", statements)
+  local pipe = assert(io.popen(("timeout 120 %s <%s/in 2>&1"):format(quoted(sql_program(url)), directory)))
+  return function()
+    local said = pipe:read("a")
+    assert(pipe:close(), said)
+    policies.remove(directory)
+  end
+end
+
 -- All that the store has written, as bytes to search.
 function server.stored(url)
   local path = url:match("^sqlite:(.*)")

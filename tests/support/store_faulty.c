@@ -118,6 +118,35 @@ static bool faulty_settle(struct store *store, struct text audit_uuid, bool *com
                  inner_of(store)->driver->settle(inner_of(store), audit_uuid, committed, fault));
 }
 
+static bool faulty_check_table(struct store *store, const struct app_table *table,
+                               struct fault *fault) {
+    return strike(store, "check_table", fault) &&
+           ended(store, inner_of(store)->driver->check_table(inner_of(store), table, fault));
+}
+
+static bool faulty_read_rows(struct store *store, struct arena *arena,
+                             const struct app_table *table, struct store_row *rows, size_t count,
+                             struct fault *fault) {
+    return strike(store, "read_rows", fault) &&
+           ended(store, inner_of(store)->driver->read_rows(inner_of(store), arena, table, rows,
+                                                           count, fault));
+}
+
+static bool faulty_write_rows(struct store *store, const struct app_table *table,
+                              const struct store_row_write *rows, size_t count,
+                              struct fault *fault) {
+    return strike(store, "write_rows", fault) &&
+           ended(store,
+                 inner_of(store)->driver->write_rows(inner_of(store), table, rows, count, fault));
+}
+
+/* A row that the table refuses is no fault of the transaction. */
+static bool faulty_try_row(struct store *store, const struct app_table *table,
+                           const struct store_row_write *row, struct fault *fault) {
+    return strike(store, "try_row", fault) &&
+           inner_of(store)->driver->try_row(inner_of(store), table, row, fault);
+}
+
 static bool faulty_list(struct store *store, struct arena *arena, struct text machine,
                         const struct store_where *where, const struct store_page *page,
                         struct entity **items, size_t *count, struct text *next,
@@ -260,6 +289,10 @@ static const struct store_driver driver = {
     .read = faulty_read,
     .write = faulty_write,
     .settle = faulty_settle,
+    .check_table = faulty_check_table,
+    .read_rows = faulty_read_rows,
+    .write_rows = faulty_write_rows,
+    .try_row = faulty_try_row,
     .list = faulty_list,
     .count = faulty_count,
     .list_ids = faulty_list_ids,

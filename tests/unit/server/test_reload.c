@@ -4,6 +4,7 @@
 #include "unit/server/loaded.h"
 
 #include "server/service.h"
+#include "store/store_table.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -105,6 +106,23 @@ void store_rollback(struct store *store) {
     (void)store;
 }
 
+bool store_open(struct text url, enum store_role role, struct store **out, struct fault *fault) {
+    (void)url;
+    (void)role;
+    *out = NULL;
+    return fault_set(fault, FAULT_STORE_UNAVAILABLE, "no store in this test");
+}
+
+void store_close(struct store *store) {
+    (void)store;
+}
+
+bool store_check_table(struct store *store, const struct app_table *table, struct fault *fault) {
+    (void)store;
+    (void)table;
+    return fault_set(fault, FAULT_STORE_UNAVAILABLE, "no store in this test");
+}
+
 /* --- waiting --- */
 
 static void sleep_ms(long milliseconds) {
@@ -198,6 +216,17 @@ static void a_bad_file_changes_nothing_and_is_told_with_its_line(void **state) {
     assert_true(has_doc(fixture, "one"));
 }
 
+/* Whether the database has the table cannot be asked, so the policies in force stay. */
+static void a_table_is_looked_for_before_its_machine_is_published(void **state) {
+    struct fixture *fixture = *state;
+    tree_write(&fixture->tree, "job.lua",
+               "return machine \"job\" { initial = \"A\", states = { A = {} },\n"
+               "  table = { name = \"job\", id = \"id\", state = \"state\" } }\n");
+    ask(fixture);
+    assert_int_equal(answered.status, 422);
+    assert_true(has_doc(fixture, "one"));
+}
+
 static void a_lost_directory_changes_nothing_and_its_return_is_noticed(void **state) {
     struct fixture *fixture = *state;
     tree_remove(&fixture->tree, "");
@@ -280,6 +309,7 @@ int main(void) {
         TEST(a_post_is_answered_with_what_is_in_force),
         TEST(a_post_sees_a_change_made_just_before),
         TEST(a_bad_file_changes_nothing_and_is_told_with_its_line),
+        TEST(a_table_is_looked_for_before_its_machine_is_published),
         TEST(a_lost_directory_changes_nothing_and_its_return_is_noticed),
         TEST(an_idle_thread_does_not_load),
         TEST(a_burst_of_changes_is_one_load),
