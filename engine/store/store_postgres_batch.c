@@ -8,44 +8,26 @@
 
 #include <stdio.h>
 
+/* The statements of every batch are functions of schema/postgres_004.sql. */
 static const char INSERT_ENTITIES[] =
-    "INSERT INTO entity (machine, id, state, version, fence, audit_sequence, audit_hash, "
-    "created_us, updated_us, data) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], "
-    "$4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[], $8::bigint[], $9::bigint[], "
-    "$10::text[])";
-/* A row without an entity has version 0, and gets its time of creation. */
+    "SELECT statute_insert_entities($1::text[], $2::text[], $3::text[], $4::bigint[], "
+    "$5::bigint[], $6::bigint[], $7::bytea[], $8::bigint[], $9::bigint[], $10::text[])";
 static const char UPDATE_ENTITIES[] =
-    "UPDATE entity e SET state = u.state, version = u.version, fence = u.fence, "
-    "audit_sequence = u.audit_sequence, audit_hash = u.audit_hash, "
-    "created_us = CASE WHEN e.version = 0 THEN u.created_us ELSE e.created_us END, "
-    "updated_us = u.updated_us, data = u.data "
-    "FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], "
-    "$6::bigint[], $7::bytea[], $8::bigint[], $9::bigint[], $10::text[]) "
-    "u(number, version_read, state, version, fence, audit_sequence, audit_hash, created_us, "
-    "updated_us, data) WHERE e.number = u.number AND e.version = u.version_read";
+    "SELECT statute_update_entities($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], "
+    "$5::bigint[], $6::bigint[], $7::bytea[], $8::bigint[], $9::bigint[], $10::text[])";
 static const char MOVE_HEADS[] =
-    "UPDATE entity e SET audit_sequence = u.audit_sequence, audit_hash = u.audit_hash "
-    "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[]) "
-    "u(number, version_read, audit_sequence, audit_hash) "
-    "WHERE e.number = u.number AND e.version = u.version_read";
-
+    "SELECT statute_move_heads($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[])";
+static const char ADD_RECORDS[] =
+    "SELECT statute_add_records($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], "
+    "$6::boolean[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bytea[], "
+    "$13::bytea[], $14::text[])";
+static const char ADD_EVENTS[] = "SELECT statute_add_events($1::text[], $2::text[], $3::text[], "
+                                 "$4::text[], $5::bigint[], $6::text[])";
 /* The number of an entity that the same batch inserts is looked up by its key. */
 #define NUMBER_OF_ROW                                                                              \
     "coalesce(u.entity, (SELECT number FROM entity e WHERE e.machine = u.machine AND e.id = "      \
     "u.id))"
 
-static const char ADD_RECORDS[] =
-    "INSERT INTO audit (entity, sequence, timestamp_us, success, uuid, from_state, to_state, "
-    "actor, reason, previous_hash, hash, json) SELECT " NUMBER_OF_ROW
-    ", u.sequence, u.timestamp_us, u.success, u.uuid::uuid, u.from_state, u.to_state, u.actor, "
-    "u.reason, u.previous_hash, u.hash, u.json "
-    "FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::boolean[], "
-    "$7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[], "
-    "$14::text[]) u(entity, machine, id, sequence, timestamp_us, success, uuid, from_state, "
-    "to_state, actor, reason, previous_hash, hash, json)";
-static const char ADD_EVENTS[] =
-    "INSERT INTO outbox (id, type, machine, entity_id, timestamp_us, json) SELECT * FROM "
-    "unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[])";
 static const char DISARM[] = "DELETE FROM deadline WHERE entity = ANY($1::bigint[])";
 static const char FIRED[] =
     "DELETE FROM deadline d USING unnest($1::bigint[], $2::bigint[], $3::text[]) "
@@ -62,16 +44,9 @@ static const char ARM[] =
     "ORDER BY number, due_us, to_state, n DESC "
     "ON CONFLICT (entity, due_us, to_state) DO UPDATE SET reason = excluded.reason, "
     "comments = excluded.comments, entity_version = excluded.entity_version";
-/* An answer that is there already has expired; or another transaction has just given it, after
- * this one looked for it, and then it stays. */
 static const char KEEP_ANSWERS[] =
-    "INSERT INTO answer (scope, key, body_hash, status, created_us, headers, body) "
-    "SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[], "
-    "$6::text[], $7::text[]) u(scope, key, body_hash, status, created_us, headers, body) "
-    "ORDER BY u.scope, u.key "
-    "ON CONFLICT (scope, key) DO UPDATE SET body_hash = excluded.body_hash, "
-    "status = excluded.status, created_us = excluded.created_us, headers = excluded.headers, "
-    "body = excluded.body WHERE answer.created_us < $8::bigint";
+    "SELECT statute_keep_answers($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[], "
+    "$6::text[], $7::text[], $8::bigint)";
 static const char NAME_TRANSACTION[] = "SELECT pg_current_xact_id()::text";
 
 /* --- entities --- */
@@ -452,10 +427,11 @@ static void queue_rest(struct postgres_store *self, const struct store_batch *ba
 static bool check_tally(const struct postgres_store *self, const struct tally *tally,
                         struct fault *fault) {
     for (size_t i = 0; i < tally->statements; i++) {
-        if (wire_changed(&self->wire, i) != tally->rows[i]) {
+        size_t rows = (size_t)cell_integer(wire_result(&self->wire, i), 0, 0);
+        if (rows != tally->rows[i]) {
             return fault_set(fault, FAULT_STORE_CONFLICT,
                              "%s: %zu of %zu rows were changed by somebody else", self->wire.name,
-                             tally->rows[i] - wire_changed(&self->wire, i), tally->rows[i]);
+                             tally->rows[i] - rows, tally->rows[i]);
         }
     }
     return true;

@@ -5,11 +5,9 @@
  * write goes to them by number and knows the ends of their chains. */
 #include "store/store_postgres_entity.h"
 
-#define READ_ENTITIES                                                                              \
-    "SELECT " ENTITY_COLUMNS "e.data FROM unnest($1::text[], $2::text[]) k(machine, id) "          \
-    "JOIN entity e ON e.machine = k.machine AND e.id = k.id ORDER BY e.machine, e.id"
-static const char READ[] = READ_ENTITIES;
-static const char READ_AND_LOCK[] = READ_ENTITIES " FOR UPDATE OF e";
+/* Functions of schema/postgres_004.sql; their columns are ENTITY_COLUMNS and the data. */
+static const char READ[] = "SELECT * FROM statute_read($1::text[], $2::text[])";
+static const char READ_AND_LOCK[] = "SELECT * FROM statute_read_and_lock($1::text[], $2::text[])";
 
 /* --- keys --- */
 

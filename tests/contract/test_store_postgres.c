@@ -262,7 +262,9 @@ static void eight_writers_may_migrate_at_once(void **state) {
     run_workers(fixture, open_and_close, 8);
     fixture->store = open_store(fixture, STORE_WRITER);
     begin(fixture->store, STORE_READ);
-    check_text(ask(fixture, fixture->store, "SELECT count(*)::text FROM schema_version"), "1");
+    check_text(
+        ask(fixture, fixture->store, "SELECT count(DISTINCT applied_us)::text FROM schema_version"),
+        "1");
     store_rollback(fixture->store);
 }
 
