@@ -14,9 +14,10 @@
  *  9. A batch that fails as a whole is run again one member at a time, so a poisoned request fails
  *     alone.
  *
- *   claim locks ─ run_together ─ok─────────────────────────── drop locks
- *                   │ fault, many members                        │
- *                   └─ run_alone each ─ok / conflict: again / fault┘
+ *   claim locks ─ run_together ─ok──────────────────────────────────── drop locks
+ *                   │ fault, many members                                  │
+ *                   └─ run_alone each ─ok / conflict: again at once / fault ┤
+ *                                         still failing: blocked, later ────┘
  */
 #include "core/batch.h"
 
@@ -96,7 +97,8 @@ static void prepare(struct work *work, struct member *member, const struct claim
     member->attempted = 0;
     for (size_t i = 0; i < member->attempt_count; i++) {
         member->outcomes[i].lock_us = claims->taken_us + waited_us;
-        member->outcomes[i].retries = work->retries + member->lock_attempts;
+        member->outcomes[i].retries =
+            work->retries + member->lock_attempts + member->store_attempts;
     }
 }
 
@@ -289,22 +291,51 @@ static void forget_run(struct member *member) {
     }
 }
 
-static void run_alone(struct core *core, struct member *member, struct claims *claims) {
-    struct fault fault = FAULT_INIT;
+/* A race that was lost again and again, or a store that is not there at this moment: nothing has
+ * happened, and in a moment it may be otherwise. Never an outcome that is unknown. */
+static void give_up(struct core *core, struct member *member, struct fault *fault) {
+    bool passes = fault->code == FAULT_STORE_CONFLICT || fault->code == FAULT_STORE_UNAVAILABLE;
+    if (passes && core->runs_again && member->store_attempts < claims_retries(core, member)) {
+        claims_back_off(core, member, ++member->store_attempts);
+        return;
+    }
+    if (fault->code == FAULT_STORE_CONFLICT) {
+        fault->code = FAULT_STORE_UNAVAILABLE;
+    }
+    fail_member(core, member, fault);
+}
+
+/* False, with the fault, when it was not run. */
+static bool run_alone(struct core *core, struct member *member, struct claims *claims,
+                      struct fault *fault) {
     for (int64_t try = 0; try < ALONE_TRIES; try++) {
         forget_run(member);
-        fault = FAULT_INIT;
-        if (run_once(core, &member, 1, claims, try, true, &fault)) {
-            return;
+        *fault = FAULT_INIT;
+        if (run_once(core, &member, 1, claims, try, true, fault)) {
+            return true;
         }
-        if (fault.code != FAULT_STORE_CONFLICT) {
+        if (fault->code != FAULT_STORE_CONFLICT) {
             break;
         }
     }
-    if (fault.code == FAULT_STORE_CONFLICT) {
-        fault.code = FAULT_STORE_UNAVAILABLE;
+    return false;
+}
+
+/* Once the store is gone, looking for it again for each member would only cost them time. */
+static void run_each_alone(struct core *core, struct member *const *members, size_t count,
+                           struct claims *claims) {
+    struct fault fault = FAULT_INIT, ignored = FAULT_INIT;
+    bool gone = false;
+    for (size_t i = 0; i < count; i++) {
+        if (gone) {
+            struct fault copy = fault;
+            give_up(core, members[i], &copy);
+        } else if (!run_alone(core, members[i], claims, &fault)) {
+            gone = fault.code == FAULT_STORE_UNAVAILABLE && !store_ping(core->store, &ignored);
+            struct fault copy = fault;
+            give_up(core, members[i], &copy);
+        }
     }
-    fail_member(core, member, &fault);
 }
 
 static void run_together(struct core *core, struct member *const *members, size_t count,
@@ -315,14 +346,13 @@ static void run_together(struct core *core, struct member *const *members, size_
     }
     bool worth_again =
         count > 1 || fault.code == FAULT_STORE_CONFLICT || fault.code == FAULT_VALIDATION_FAILED;
-    if (fault.code == FAULT_OUTCOME_UNKNOWN || !worth_again) {
-        for (size_t i = 0; i < count; i++) {
-            fail_member(core, members[i], &fault);
-        }
+    if (worth_again && fault.code != FAULT_OUTCOME_UNKNOWN) {
+        run_each_alone(core, members, count, claims);
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        run_alone(core, members[i], claims);
+        forget_run(members[i]);
+        give_up(core, members[i], &fault);
     }
 }
 

@@ -19,6 +19,8 @@ struct core {
     struct id_source ids;
     struct policy policy;         /* pinned for the batch by the caller */
     bool lock_optional;           /* when the lock is unavailable, go on with the row lock alone */
+    bool runs_again;              /* the caller runs blocked members again at retry_at_us: a passing
+                                     fault of the store is waited out, not answered */
     bool read_only;               /* a decider: dry runs only, rolls back instead of committing */
     int64_t earliest_deadline_us; /* wall clock; lowered by each batch that arms an earlier timer,
                                      committed or not; who wants to know sets it to INT64_MAX */
@@ -77,9 +79,10 @@ struct member {
     void *context;                      /* of render and extra */
     int64_t waiting_since_us; /* monotonic; when the lock was first asked for; 0: not yet */
     int64_t lock_attempts;    /* how often a wait for the lock ran out and began again */
+    int64_t store_attempts;   /* how often a passing fault of the store was waited out */
     /* out */
-    bool blocked; /* nothing happened (a lock was not free, or the batch had used up its time): run
-                     it again at retry_at_us */
+    bool blocked; /* nothing happened (a lock was not free, the store had a passing fault, or the
+                     batch had used up its time): run it again at retry_at_us */
     int64_t retry_at_us; /* monotonic */
     size_t attempted;    /* MEMBER_EACH may stop early; the rest is for a later batch */
     bool unwanted;       /* `wanted` said no: nothing was attempted */

@@ -130,25 +130,30 @@ static bool has_all(const struct claims *claims, const struct text *keys, size_t
     return true;
 }
 
-/* How long one wait for the lock lasts, and how often it is begun again. */
-static void lock_patience(const struct core *core, const struct attempt *attempt, int64_t *wait_us,
-                          int64_t *retries) {
+/* How long one wait for the lock lasts. */
+static int64_t patience_us(const struct core *core, const struct attempt *attempt) {
     const struct machine *machine = core_machine(core, attempt);
-    *wait_us = attempt->blocking_timeout_ms >= 0 ? attempt->blocking_timeout_ms
-               : machine != NULL                 ? machine->lock_wait_ms
-                                                 : 5000;
-    *wait_us *= NOW_MILLISECOND;
-    *retries = attempt->max_retries >= 0 ? attempt->max_retries
-               : machine != NULL         ? machine->retries
-                                         : 3;
+    int64_t wait_ms = attempt->blocking_timeout_ms >= 0 ? attempt->blocking_timeout_ms
+                      : machine != NULL                 ? machine->lock_wait_ms
+                                                        : 5000;
+    return wait_ms * NOW_MILLISECOND;
 }
 
-/* 100, 200, 300 ms... with up to a quarter of jitter. */
-static int64_t backoff_us(struct core *core, int64_t attempt) {
+int64_t claims_retries(const struct core *core, const struct member *member) {
+    const struct attempt *attempt = &member->attempts[0];
+    const struct machine *machine = core_machine(core, attempt);
+    return attempt->max_retries >= 0 ? attempt->max_retries
+           : machine != NULL         ? machine->retries
+                                     : 3;
+}
+
+void claims_back_off(struct core *core, struct member *member, int64_t attempt) {
     uint16_t noise;
+    int64_t pause_us = BACKOFF_US * attempt;
     core->ids.random(core->ids.context, (unsigned char *)&noise, sizeof noise);
-    int64_t whole = BACKOFF_US * attempt;
-    return whole + whole / 4 * noise / UINT16_MAX;
+    member->blocked = true;
+    member->retry_at_us =
+        now_monotonic_us(&core->now) + pause_us + pause_us / 4 * noise / UINT16_MAX;
 }
 
 static void time_out(struct member *member) {
@@ -159,18 +164,15 @@ static void time_out(struct member *member) {
 /* Not granted: wait on, wait again after a pause, or give up. */
 static void wait_or_give_up(struct core *core, struct member *member) {
     int64_t now_us = now_monotonic_us(&core->now);
-    int64_t wait_us, retries;
-    lock_patience(core, &member->attempts[0], &wait_us, &retries);
+    int64_t wait_us = patience_us(core, &member->attempts[0]);
     if (member->waiting_since_us == 0) {
         member->waiting_since_us = now_us;
     }
     if (now_us - member->waiting_since_us < wait_us) {
         member->blocked = true;
         member->retry_at_us = now_us + POLL_US;
-    } else if (member->lock_attempts < retries) {
-        member->lock_attempts++;
-        member->blocked = true;
-        member->retry_at_us = now_us + backoff_us(core, member->lock_attempts);
+    } else if (member->lock_attempts < claims_retries(core, member)) {
+        claims_back_off(core, member, ++member->lock_attempts);
         member->waiting_since_us = member->retry_at_us;
     } else {
         time_out(member);

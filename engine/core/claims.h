@@ -29,6 +29,13 @@ size_t claims_ready(struct core *core, const struct claims *claims, struct membe
  * logged, and no reason to stop: the versions decide. */
 void claims_renew(struct core *core, struct claims *claims);
 
+/* How often a member asks for more than one try: its own max_retries, or its machine's. */
+int64_t claims_retries(const struct core *core, const struct member *member);
+
+/* Blocks the member until it may try for the `attempt`-th time again: 100, 200, 300 ms... with up
+ * to a quarter of jitter. */
+void claims_back_off(struct core *core, struct member *member, int64_t attempt);
+
 void claims_drop(struct core *core, const struct claims *claims);
 
 #endif

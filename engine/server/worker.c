@@ -184,6 +184,7 @@ bool worker_init(struct worker *worker, struct service *service, unsigned number
     worker->core.ids = service->ids;
     worker->core.lock_optional = options->lock_failure == LOCK_FAILURE_ROW_LOCK;
     worker->core.read_only = !writes;
+    worker->core.runs_again = writes;
     worker->core.earliest_deadline_us = INT64_MAX;
     worker->mailbox = mailbox_new(options->queue_most);
     if (!store_open(options->store, writes ? STORE_WRITER : STORE_READER, &worker->core.store,

@@ -147,6 +147,63 @@ static void one_failure_is_survived_by_every_member(void **state) {
     world_close(&trial.world);
 }
 
+/* Where somebody runs blocked members again, a store that is not there is waited for: 100, 200, 300
+ * ms and up to a quarter more. */
+static void a_passing_fault_is_waited_out_with_growing_pauses(void **state) {
+    struct trial trial;
+    (void)state;
+    open_trial(&trial);
+    struct core *core = &trial.world.core;
+    struct attempt attempt = world_move("job", "a", "MADE");
+    attempt.max_retries = -1;
+    struct member member = {.attempts = &attempt, .attempt_count = 1};
+    struct member *pointers[] = {&member};
+    core->runs_again = true;
+    for (int64_t i = 1; i <= 3; i++) {
+        trial.plan = (struct faulty){.fail_at = 1, .way = FAULTY_UNAVAILABLE};
+        int64_t before_us = now_monotonic_us(&core->now);
+        batch_run(core, pointers, 1);
+        int64_t pause_us = member.retry_at_us - before_us;
+        assert_true(member.blocked);
+        assert_int_equal(member.fault, FAULT_NONE);
+        assert_in_range(pause_us, i * 100 * NOW_MILLISECOND,
+                        i * 125 * NOW_MILLISECOND + NOW_SECOND / 10);
+        assert_nothing_is_held(&trial, "a");
+    }
+    struct member last = member;
+    pointers[0] = &last;
+    trial.plan = (struct faulty){.fail_at = 1, .way = FAULTY_UNAVAILABLE};
+    batch_run(core, pointers, 1);
+    assert_false(last.blocked);
+    assert_int_equal(last.fault, FAULT_STORE_UNAVAILABLE);
+    assert_false(is_moved(&trial, "a", "pa"));
+
+    pointers[0] = &member;
+    trial.plan = (struct faulty){0};
+    batch_run(core, pointers, 1);
+    assert_int_equal(member.outcomes[0].code, FAULT_NONE);
+    assert_int_equal(member.outcomes[0].retries, 3);
+    assert_true(is_moved(&trial, "a", "pa"));
+    world_close(&trial.world);
+}
+
+/* max_retries = 0 asks for one try only. */
+static void who_wants_no_retries_is_answered_at_once(void **state) {
+    struct trial trial;
+    (void)state;
+    open_trial(&trial);
+    struct attempt attempt = world_move("job", "a", "MADE");
+    attempt.max_retries = 0;
+    struct member member = {.attempts = &attempt, .attempt_count = 1};
+    struct member *pointers[] = {&member};
+    trial.world.core.runs_again = true;
+    trial.plan = (struct faulty){.fail_at = 1, .way = FAULTY_UNAVAILABLE};
+    batch_run(&trial.world.core, pointers, 1);
+    assert_false(member.blocked);
+    assert_int_equal(member.fault, FAULT_STORE_UNAVAILABLE);
+    world_close(&trial.world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_unavailable_store_fails_without_a_trace),
@@ -154,6 +211,8 @@ int main(void) {
         cmocka_unit_test(a_commit_whose_answer_was_lost_is_settled_by_looking),
         cmocka_unit_test(a_commit_that_was_never_sent_is_done_once),
         cmocka_unit_test(one_failure_is_survived_by_every_member),
+        cmocka_unit_test(a_passing_fault_is_waited_out_with_growing_pauses),
+        cmocka_unit_test(who_wants_no_retries_is_answered_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
