@@ -3,6 +3,7 @@
  * a batch as the core makes it has read all. From then on `seen` says what the rows will be once
  * the plan has been carried out, which is what a second batch of the same transaction goes by. */
 #include "store/store_postgres_plan.h"
+#include "store/store_conflict.h"
 
 #include <stdlib.h>
 
@@ -44,12 +45,8 @@ static bool link_records(struct postgres_store *self, const struct store_batch *
     for (size_t i = 0; i < batch->record_count; i++) {
         const struct store_record *record = &batch->records[i];
         struct seen *seen = postgres_seen(self, record->machine, record->entity_id);
-        if (record->sequence != seen->audit_sequence + 1 ||
-            memcmp(record->previous_hash, seen->audit_hash, DIGEST_BYTES) != 0) {
-            return fault_set(fault, FAULT_STORE_CONFLICT,
-                             "record %lld of %.*s %.*s does not continue its chain at %lld",
-                             (long long)record->sequence, TEXT_ARGS(record->machine),
-                             TEXT_ARGS(record->entity_id), (long long)seen->audit_sequence);
+        if (!conflict_unless_next(record, seen->audit_sequence, seen->audit_hash, fault)) {
+            return false;
         }
         seen->audit_sequence = record->sequence;
         memcpy(seen->audit_hash, record->hash, DIGEST_BYTES);
@@ -63,8 +60,7 @@ static bool plan_entity(struct plan *plan, struct seen *seen,
     const struct entity *entity = write->entity;
     bool inserts = write->version_read == 0;
     if (inserts ? seen->exists : seen->version != write->version_read) {
-        return fault_set(fault, FAULT_STORE_CONFLICT, "%.*s %.*s was changed by somebody else",
-                         TEXT_ARGS(seen->machine), TEXT_ARGS(seen->id));
+        return conflict_changed(seen->machine, seen->id, fault);
     }
     add_change(seen->number == 0                ? &plan->inserts
                : inserts || write->body_changed ? &plan->updates

@@ -4,6 +4,8 @@
  * chains in memory; then entities are written with the new heads, which gives new ones a number;
  * then what carries that number. A fault on the way leaves it all to rollback. */
 #include "store/store_sqlite_entity.h"
+
+#include "store/store_conflict.h"
 #include "store/store_sqlite_facts.h"
 
 static const char LAST_POSITION[] = "SELECT max(position) FROM audit";
@@ -35,15 +37,9 @@ static bool read_last(struct sqlite_store *self, const char *text, int64_t *last
 static bool link_record(struct sqlite_store *self, const struct store_record *record,
                         int64_t position, struct link *link, struct fault *fault) {
     struct seen *seen;
-    if (!sqlite_seen(self, record->machine, record->entity_id, &seen, fault)) {
+    if (!sqlite_seen(self, record->machine, record->entity_id, &seen, fault) ||
+        !conflict_unless_next(record, seen->audit_sequence, seen->audit_hash, fault)) {
         return false;
-    }
-    if (record->sequence != seen->audit_sequence + 1 ||
-        memcmp(record->previous_hash, seen->audit_hash, DIGEST_BYTES) != 0) {
-        return fault_set(fault, FAULT_STORE_CONFLICT,
-                         "record %lld of %.*s %.*s does not continue its chain at %lld",
-                         (long long)record->sequence, TEXT_ARGS(record->machine),
-                         TEXT_ARGS(record->entity_id), (long long)seen->audit_sequence);
     }
     *link = (struct link){seen, seen->audit_position};
     seen->audit_sequence = record->sequence;

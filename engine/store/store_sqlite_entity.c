@@ -6,6 +6,8 @@
  * column of kinds, changes. */
 #include "store/store_sqlite_entity.h"
 
+#include "store/store_conflict.h"
+
 #define KINDS_PER_BLOCK 2000
 
 static const char READ_ENTITY[] =
@@ -213,8 +215,7 @@ static bool set_kind(struct sqlite_store *self, struct seen *seen, int64_t kind,
 /* --- writing --- */
 
 static bool conflict(const struct seen *seen, struct fault *fault) {
-    return fault_set(fault, FAULT_STORE_CONFLICT, "%.*s %.*s was changed by somebody else",
-                     TEXT_ARGS(seen->machine->name), TEXT_ARGS(seen->id));
+    return conflict_changed(seen->machine->name, seen->id, fault);
 }
 
 /* Runs an update that must hit its one row. */
