@@ -26,6 +26,7 @@ static const struct fault_row fault_rows[FAULT_CODE_COUNT] = {
     [FAULT_INVALID_TRANSITION] = {409, EXIT_NO, "invalid_transition", "Invalid transition"},
     [FAULT_ALREADY_EXISTS] = {409, EXIT_NO, "already_exists", "Already exists"},
     [FAULT_REQUEST_IN_FLIGHT] = {409, EXIT_NO, "request_in_flight", "Request in flight"},
+    [FAULT_LOCK_LOST] = {409, EXIT_NO, "lock_lost", "Lock lost"},
     [FAULT_BATCH_ABORTED] = {409, EXIT_NO, "batch_aborted", "Batch aborted"},
     [FAULT_VERSION_CONFLICT] = {412, EXIT_NO, "version_conflict", "Version conflict"},
     [FAULT_PAYLOAD_TOO_LARGE] = {413, EXIT_NO, "payload_too_large", "Payload too large"},

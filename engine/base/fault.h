@@ -19,6 +19,7 @@ enum fault_code {
     FAULT_INVALID_TRANSITION, /* 409 invalid_transition */
     FAULT_ALREADY_EXISTS,     /* 409 already_exists */
     FAULT_REQUEST_IN_FLIGHT,  /* 409 request_in_flight */
+    FAULT_LOCK_LOST,          /* 409 lock_lost: the fencing token does not hold the key */
     FAULT_BATCH_ABORTED,      /* 409 batch_aborted: a member of an atomic batch failed */
     FAULT_VERSION_CONFLICT,   /* 412 version_conflict */
     FAULT_PAYLOAD_TOO_LARGE,  /* 413 payload_too_large */

@@ -9,14 +9,16 @@ static const struct {
 } drivers[] = {
     {"local", &lock_local},
     {"redis", &lock_redis},
+    {"store", &lock_store},
 };
 
-struct lock_registry *lock_registry_new(struct now now) {
+struct lock_registry *lock_registry_new(struct now now, struct text store) {
     struct lock_registry *registry = calloc(1, sizeof *registry);
     if (registry == NULL) {
         abort();
     }
     registry->now = now;
+    registry->store = store;
     registry->table = lock_table_new();
     return registry;
 }
@@ -50,7 +52,7 @@ bool lock_open(struct text url, struct lock_registry *registry, struct lock **ou
         }
     }
     return fault_set(fault, FAULT_USAGE,
-                     "\"%.*s\" names no lock; \"local\" and "
+                     "\"%.*s\" names no lock; \"local\", \"store\" and "
                      "\"redis://:PASSWORD@HOST:PORT/DATABASE\" do",
                      TEXT_ARGS(kind));
 }

@@ -20,14 +20,15 @@ struct lock_claim {
     uint64_t token;  /* out: proves the hold when it is renewed or dropped */
 };
 
-struct lock_registry *lock_registry_new(struct now now);
+/* `store` is the URL of the store, for locks that are in it; lent. TEXT_NONE: there is none. */
+struct lock_registry *lock_registry_new(struct now now, struct text store);
 void lock_registry_free(struct lock_registry *registry);
 
 /* Whether the last call that asked the lock's server got no answer; of any lock of the process. */
 bool lock_registry_is_down(const struct lock_registry *registry);
 
-/* `url` is "local" or "redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]"; FAULT_USAGE for any
- * other. Nothing is asked yet: a server that is not there shows in the calls below. */
+/* `url` is "local", "store", or "redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]"; FAULT_USAGE for
+ * any other. Nothing is asked yet: a server that is not there shows in the calls below. */
 bool lock_open(struct text url, struct lock_registry *registry, struct lock **out,
                struct fault *fault) MUST_CHECK;
 void lock_close(struct lock *lock);
@@ -36,8 +37,8 @@ void lock_close(struct lock *lock);
 bool lock_take(struct lock *lock, struct lock_claim *claims, size_t count,
                struct fault *fault) MUST_CHECK;
 
-/* Lets the granted ones last for their ttl from now. False: at least one is lost, or nobody knows.
- */
+/* Lets the granted ones last for their ttl from now. False: at least one is lost, or nobody knows:
+ * then lock_ping fails too, right after. */
 bool lock_renew(struct lock *lock, const struct lock_claim *claims, size_t count) MUST_CHECK;
 
 /* Lets go of the granted ones, if they are still ours; never fails: what cannot be dropped ends by
@@ -45,7 +46,7 @@ bool lock_renew(struct lock *lock, const struct lock_claim *claims, size_t count
 void lock_drop(struct lock *lock, const struct lock_claim *claims, size_t count);
 
 /* Whether lock_take could work now. Takes a quarter of a second at the most, but for a name that
- * has to be looked up. */
+ * has to be looked up, and a connection that has to be made to the store: three seconds. */
 bool lock_ping(struct lock *lock, struct fault *fault) MUST_CHECK;
 
 #endif

@@ -28,12 +28,14 @@ struct lock {
 
 struct lock_registry {
     struct now now;
+    struct text store;        /* its URL, for lock_store.c */
     struct lock_table *table; /* of lock_local.c; guards itself */
-    _Atomic bool down;        /* the server of lock_redis.c did not answer */
+    _Atomic bool down;        /* the server of lock_redis.c or lock_store.c did not answer */
 };
 
 extern const struct lock_driver lock_local;
 extern const struct lock_driver lock_redis;
+extern const struct lock_driver lock_store;
 
 struct lock_table *lock_table_new(void);
 void lock_table_free(struct lock_table *table);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/digest.h"
 #include "base/map.h"
 #include "lock/lock_driver.h"
 
@@ -20,7 +21,7 @@ struct hold {
 struct lock_table {
     pthread_mutex_t mutex;              /* guards all below */
     struct hold *buckets[BUCKET_COUNT]; /* by map_hash of the key */
-    uint64_t last_token;
+    uint64_t last_token; /* begins anywhere: what is written down outlives the process */
 };
 
 struct lock_table *lock_table_new(void) {
@@ -29,6 +30,7 @@ struct lock_table *lock_table_new(void) {
         abort();
     }
     pthread_mutex_init(&table->mutex, NULL);
+    digest_random((unsigned char *)&table->last_token, sizeof table->last_token);
     return table;
 }
 
@@ -90,7 +92,10 @@ static void take_one(struct lock_table *table, struct lock_claim *claim, int64_t
     if (*place == NULL) {
         *place = hold_new(claim->key);
     }
-    claim->token = ++table->last_token;
+    if (++table->last_token == 0) {
+        table->last_token++;
+    }
+    claim->token = table->last_token;
     (*place)->token = claim->token;
     (*place)->expires_us = now_us + claim->ttl_us;
 }

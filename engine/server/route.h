@@ -65,6 +65,7 @@ route_handler api_batch_create, api_batch_list, api_batch_read, api_batch_pause,
     api_batch_cancel;                                                  /* api_batches.c */
 route_handler api_machine_list, api_machine_read, api_machine_diagram; /* api_machines.c */
 route_handler api_policy_list, api_policy_reload;                      /* api_policies.c */
+route_handler api_lock_acquire, api_lock_renew, api_lock_release;      /* api_locks.c */
 route_handler api_token_create, api_token_list, api_token_revoke;      /* api_tokens.c */
 route_handler api_sanitize;                                            /* api_sanitize.c */
 route_handler api_time_normalize, api_time_denormalize, api_time_offset, api_time_parse,

@@ -131,7 +131,7 @@ bool service_open(const struct service_options *options, struct service **out,
     service->writer_count = writers_of(options);
     service->decider_count = options->deciders;
     service->published = published_new();
-    service->locks = lock_registry_new(service->now);
+    service->locks = lock_registry_new(service->now, service->options.store);
     service->metrics = metrics_new();
     service->scheduler = scheduler_new(service);
     service->bulk = bulk_runner_new(service);

@@ -23,7 +23,7 @@ struct service_options {
     struct text listen;    /* "127.0.0.1:8080" */
     struct text policies;  /* directory */
     struct text store;     /* "sqlite:statute.db" */
-    struct text lock;      /* "local", "redis://..." */
+    struct text lock;      /* "local", "store", "redis://..." */
     unsigned lock_failure; /* enum lock_failure */
     struct text auth;      /* "keys" (API keys in the store) or "none" (loopback only) */
     unsigned workers;      /* writers wanted; the store may allow fewer */

@@ -1,17 +1,18 @@
 /* worker.c: the loop of a thread that decides.
  *
- *   sleep until a letter comes or a blocked member may try again
+ *   sleep until a letter comes or somebody who waits may try again
  *   pin the generation in force
- *   blocked members whose time has come, then letters, oldest first, up to batch_most:
+ *   those who wait and whose time has come, then letters, oldest first, up to batch_most:
  *     members collect into one batch_run; ordinary jobs run by themselves
  *   answer, tell the scheduler of the earliest timer armed, empty the arena, unpin
  *
- * Nothing waits inside a batch: a member whose lock is not free goes to the waiting list. */
+ * Nothing waits inside a batch: a member whose lock is not free goes to the waiting list. So does
+ * an ordinary job that cannot be answered yet (worker_wait). */
 #include "server/worker.h"
 
 #include <stdlib.h>
 
-#include "base/log.h"
+#include "server/route.h"
 #include "server/scheduler.h"
 #include "server/service.h"
 
@@ -24,19 +25,21 @@ struct round {
 
 /* --- the waiting list --- */
 
-static void wait_on(struct worker *worker, struct job *job) {
-    struct job **end = &worker->waiting;
-    while (*end != NULL) {
-        end = &(*end)->next_waiting;
+/* Behind all that were posted before it, however often it has waited. */
+void worker_wait(struct worker *worker, struct job *job, int64_t at_us) {
+    struct job **place = &worker->waiting;
+    while (*place != NULL && (*place)->posted_us <= job->posted_us) {
+        place = &(*place)->next_waiting;
     }
-    job->next_waiting = NULL;
-    *end = job;
+    job->retry_at_us = at_us;
+    job->next_waiting = *place;
+    *place = job;
 }
 
 static int64_t next_retry_us(const struct worker *worker) {
     int64_t earliest = INT64_MAX;
     for (const struct job *job = worker->waiting; job != NULL; job = job->next_waiting) {
-        earliest = job->member.retry_at_us < earliest ? job->member.retry_at_us : earliest;
+        earliest = job->retry_at_us < earliest ? job->retry_at_us : earliest;
     }
     return earliest;
 }
@@ -45,7 +48,7 @@ static int64_t next_retry_us(const struct worker *worker) {
 static struct job *next_ready(struct worker *worker, int64_t now_us) {
     for (struct job **place = &worker->waiting; *place != NULL; place = &(*place)->next_waiting) {
         struct job *job = *place;
-        if (job->member.retry_at_us <= now_us) {
+        if (job->retry_at_us <= now_us) {
             *place = job->next_waiting;
             return job;
         }
@@ -65,7 +68,7 @@ static void finish(struct round *round) {
     for (size_t i = 0; i < round->count; i++) {
         struct job *job = round->jobs[i];
         if (job->member.blocked) {
-            wait_on(round->worker, job);
+            worker_wait(round->worker, job, job->member.retry_at_us);
         } else {
             job->done(job, round->worker);
         }
@@ -103,7 +106,7 @@ static void run_round(struct worker *worker, struct letter *letters) {
     int64_t now_us = now_monotonic_us(&worker->core.now);
     struct job *ready;
     while (round.count < most && (ready = next_ready(worker, now_us)) != NULL) {
-        add(&round, ready);
+        take(&round, ready);
     }
     while (letters != NULL) {
         struct job *job = (struct job *)letters;
@@ -132,7 +135,7 @@ static void unpin(struct worker *worker) {
     worker->core.policy.generation = NULL;
 }
 
-/* How long to sleep: for ever, or until a blocked member may try again. */
+/* How long to sleep: for ever, or until somebody who waits may try again. */
 static int64_t sleep_us(const struct worker *worker) {
     int64_t retry_us = next_retry_us(worker);
     if (retry_us == INT64_MAX) {
@@ -142,14 +145,24 @@ static int64_t sleep_us(const struct worker *worker) {
     return left_us > 0 ? left_us : 0;
 }
 
+static void give_up(struct worker *worker, struct job *job) {
+    struct fault fault = FAULT_INIT;
+    fault_set(&fault, FAULT_OVERLOADED, "the server is stopping; nothing was done; try again");
+    if (job->run != NULL) {
+        call_fail(job->exchange, &fault, TEXT("\"outcome\":\"not_executed\""));
+        return;
+    }
+    job->member.blocked = false;
+    job->member.fault = fault.code;
+    job->member.fault_message = text_copy(&worker->core.arena, text_of(fault.message));
+    job->done(job, worker);
+}
+
 /* A stopping server does not wait for locks. */
 static void give_up_waiting(struct worker *worker) {
     struct job *job;
     while ((job = next_ready(worker, INT64_MAX)) != NULL) {
-        job->member.blocked = false;
-        job->member.fault = FAULT_OVERLOADED;
-        job->member.fault_message = TEXT("the server is stopping; nothing was done; try again");
-        job->done(job, worker);
+        give_up(worker, job);
     }
 }
 

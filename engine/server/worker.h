@@ -25,6 +25,7 @@ struct job {
     job_run *done; /* after the batch: answers, and frees what is the job's own */
     struct member member;
     int64_t posted_us;        /* monotonic */
+    int64_t retry_at_us;      /* monotonic; while it waits: when to run it again */
     struct job *next_waiting; /* private to the worker */
     void *context;            /* of run and done */
 };
@@ -37,10 +38,14 @@ struct worker {
     struct lock *lock;       /* a writer's: taken by its batches; a decider's: asked for readyz */
     unsigned number;         /* of its VM in every generation */
     bool writes;             /* a writer; else a decider */
-    struct job *waiting;     /* blocked members, oldest first */
+    struct job *waiting;     /* blocked members, and jobs of worker_wait; oldest first */
     pthread_t thread;
     bool started;
 };
+
+/* From an ordinary job that has an exchange and is running: instead of an answer, to be run again
+ * at this monotonic time, which is to come. A server that stops answers it in its place. */
+void worker_wait(struct worker *worker, struct job *job, int64_t at_us);
 
 /* Opens the store connection (FAULT_ENVIRONMENT when that fails) and the lock. */
 bool worker_init(struct worker *worker, struct service *service, unsigned number, bool writes,

@@ -8,7 +8,24 @@
 
 #include "store/inspect.h"
 #include "store/store.h"
+#include "store/store_lock.h"
 #include "store/store_table.h"
+
+/* The locks of store_lock.h; *lock has what is given set. A change that finds nothing to change is
+ * no fault: it leaves `held` false. */
+struct store_lock_driver {
+    /* Given: proof. On success: the token, expires_us and held. */
+    bool (*grant)(struct store *store, struct text key, int64_t ttl_us, struct store_lock *lock,
+                  struct fault *fault) MUST_CHECK;
+    bool (*find)(struct store *store, struct text key, struct store_lock *lock,
+                 struct fault *fault) MUST_CHECK;
+    /* Given: token and proof. On success: expires_us and held. */
+    bool (*renew)(struct store *store, struct text key, int64_t ttl_us, struct store_lock *lock,
+                  struct fault *fault) MUST_CHECK;
+    /* Given: the token. On success: held, as it was before. */
+    bool (*release)(struct store *store, struct text key, struct store_lock *lock,
+                    struct fault *fault) MUST_CHECK;
+};
 
 struct store_driver {
     const char *kind; /* "sqlite", "postgresql": what store_kind answers */
@@ -103,6 +120,8 @@ struct store_driver {
                         struct fault *fault) MUST_CHECK;
     bool (*list_bulks)(struct store *store, struct arena *arena, enum bulk_status status,
                        struct store_bulk **items, size_t *count, struct fault *fault) MUST_CHECK;
+
+    const struct store_lock_driver *locks;
 
     /* --- inspect.h: on a connection of its own, that is closed again; `place` as for open --- */
     bool (*inspect_file)(struct text place, inspect_report *report, void *context,

@@ -125,6 +125,9 @@ bool postgres_bulk_errors(struct store *store, struct arena *arena, struct text 
 bool postgres_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
                          struct store_bulk **items, size_t *count, struct fault *fault) MUST_CHECK;
 
+/* --- store_postgres_lock.c --- */
+extern const struct store_lock_driver postgres_locks;
+
 /* --- store_postgres_inspect.c --- */
 bool postgres_inspect_file(struct text place, inspect_report *report, void *context,
                            struct fault *fault) MUST_CHECK;

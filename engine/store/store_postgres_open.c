@@ -8,14 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-extern const struct text schema_postgres_001;
-extern const struct text schema_postgres_004;
+extern const struct text schema_postgres_001, schema_postgres_003, schema_postgres_004;
 
 /* In order; what is embedded ends with a NUL. */
 static const struct migration {
     int64_t version;
     const struct text *sql;
-} migrations[] = {{1, &schema_postgres_001}, {4, &schema_postgres_004}};
+} migrations[] = {{1, &schema_postgres_001}, {3, &schema_postgres_003}, {4, &schema_postgres_004}};
 
 #define SCHEMA_VERSION (migrations[sizeof migrations / sizeof migrations[0] - 1].version)
 

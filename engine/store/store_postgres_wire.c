@@ -1,5 +1,5 @@
 /* store_postgres_wire.c: in pipeline mode the connection never blocks in libpq, so that a server
- * that has fallen silent costs SILENCE_US and no more: statement_timeout ends what the server does,
+ * that has fallen silent costs silence_us and no more: statement_timeout ends what the server does,
  * and this what the network does. While statements are sent, answers are read, so that both sides'
  * buffers can be full without either waiting for the other. Connecting is bounded by
  * connect_timeout, and what runs before the pipeline (the schema) by keepalives.
@@ -87,7 +87,7 @@ static bool has_ports(const PQconninfoOption *options) {
 }
 
 bool wire_init(struct wire *wire, struct text url, struct fault *fault) {
-    *wire = (struct wire){.name = "PostgreSQL", .now = now_system()};
+    *wire = (struct wire){.name = "PostgreSQL", .now = now_system(), .silence_us = SILENCE_US};
     wire->url = strndup(url.bytes, url.length);
     PQconninfoOption *options = wire->url != NULL ? PQconninfoParse(wire->url, NULL) : NULL;
     bool fine = options != NULL && has_ports(options);
@@ -170,7 +170,7 @@ bool wire_execute(struct wire *wire, const char *sql, PGresult **out, struct fau
 /* Until the socket is ready for one of the events; false when it stays silent for too long. */
 static bool await(struct wire *wire, short events) {
     struct pollfd socket = {.fd = PQsocket(wire->connection), .events = events};
-    int64_t until_us = now_monotonic_us(&wire->now) + SILENCE_US;
+    int64_t until_us = now_monotonic_us(&wire->now) + wire->silence_us;
     for (;;) {
         int64_t left_us = until_us - now_monotonic_us(&wire->now);
         if (socket.fd < 0 || left_us <= 0) {

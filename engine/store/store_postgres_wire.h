@@ -23,8 +23,9 @@ struct wire {
     PGconn *connection; /* owned; NULL: none */
     char name[256];     /* "PostgreSQL at host:port/database", for messages; no password */
     struct now now;
-    unsigned unread; /* round trips that nobody waited for */
-    bool broken;     /* a statement could not be queued, or an answer was lost */
+    int64_t silence_us; /* how long the server may say nothing; 30 s unless set after wire_init */
+    unsigned unread;    /* round trips that nobody waited for */
+    bool broken;        /* a statement could not be queued, or an answer was lost */
     size_t queued;
     size_t first;        /* the statements before it were queued by wire_lead's caller */
     size_t result_count; /* of the latest wire_run */

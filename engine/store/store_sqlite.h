@@ -131,6 +131,9 @@ bool sqlite_bulk_errors(struct store *store, struct arena *arena, struct text id
 bool sqlite_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
                        struct store_bulk **items, size_t *count, struct fault *fault) MUST_CHECK;
 
+/* --- store_sqlite_lock.c --- */
+extern const struct store_lock_driver sqlite_locks;
+
 /* --- store_sqlite_inspect.c --- */
 bool sqlite_inspect_file(struct text place, inspect_report *report, void *context,
                          struct fault *fault) MUST_CHECK;

@@ -15,13 +15,13 @@
 
 #define APPLICATION_ID 0x53544154 /* as in schema/sqlite_001.sql */
 
-extern const struct text schema_sqlite_001;
+extern const struct text schema_sqlite_001, schema_sqlite_003;
 
 /* In order; what is embedded ends with a NUL. */
 static const struct migration {
     int64_t version;
     const struct text *sql;
-} migrations[] = {{1, &schema_sqlite_001}};
+} migrations[] = {{1, &schema_sqlite_001}, {3, &schema_sqlite_003}};
 
 #define SCHEMA_VERSION (migrations[sizeof migrations / sizeof migrations[0] - 1].version)
 

@@ -121,9 +121,9 @@ static void a_reader_of_an_older_schema_is_told_to_migrate(void **state) {
     struct fixture *fixture = *state;
     struct store *store;
     store_close(fixture->store);
-    run_sql(fixture, "store.db", "UPDATE schema_version SET version = 0;");
+    run_sql(fixture, "store.db", "UPDATE schema_version SET version = version - 100;");
     FAILS(FAULT_ENVIRONMENT, store_open(fixture->url, STORE_READER, &store, &fault));
-    run_sql(fixture, "store.db", "UPDATE schema_version SET version = 1;");
+    run_sql(fixture, "store.db", "UPDATE schema_version SET version = version + 100;");
     fixture->store = open_store(fixture, STORE_WRITER);
 }
 

@@ -278,6 +278,35 @@ static bool faulty_list_bulks(struct store *store, struct arena *arena, enum bul
                                                             count, fault));
 }
 
+static bool faulty_grant(struct store *store, struct text key, int64_t ttl_us,
+                         struct store_lock *lock, struct fault *fault) {
+    return strike(store, "grant", fault) &&
+           ended(store,
+                 inner_of(store)->driver->locks->grant(inner_of(store), key, ttl_us, lock, fault));
+}
+
+static bool faulty_find(struct store *store, struct text key, struct store_lock *lock,
+                        struct fault *fault) {
+    return strike(store, "find", fault) &&
+           ended(store, inner_of(store)->driver->locks->find(inner_of(store), key, lock, fault));
+}
+
+static bool faulty_renew(struct store *store, struct text key, int64_t ttl_us,
+                         struct store_lock *lock, struct fault *fault) {
+    return strike(store, "renew", fault) &&
+           ended(store,
+                 inner_of(store)->driver->locks->renew(inner_of(store), key, ttl_us, lock, fault));
+}
+
+static bool faulty_release(struct store *store, struct text key, struct store_lock *lock,
+                           struct fault *fault) {
+    return strike(store, "release", fault) &&
+           ended(store, inner_of(store)->driver->locks->release(inner_of(store), key, lock, fault));
+}
+
+static const struct store_lock_driver locks = {faulty_grant, faulty_find, faulty_renew,
+                                               faulty_release};
+
 static const struct store_driver driver = {
     .kind = "faulty",
     .close = faulty_close,
@@ -311,6 +340,7 @@ static const struct store_driver driver = {
     .save_bulk = faulty_save_bulk,
     .bulk_errors = faulty_bulk_errors,
     .list_bulks = faulty_list_bulks,
+    .locks = &locks,
 };
 
 struct store *store_faulty_new(struct store *inner, struct faulty *plan) {

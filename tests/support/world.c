@@ -73,7 +73,7 @@ void world_open(struct world *world, const char *policy) {
     world->core.now =
         (struct now){.wall_us = wall, .monotonic_us = now_system().monotonic_us, .context = world};
     world->core.ids = (struct id_source){counting, world};
-    world->locks = lock_registry_new(now_system());
+    world->locks = lock_registry_new(now_system(), TEXT_NONE);
     assert_true(lock_open(TEXT("local"), world->locks, &world->core.lock, &fault));
     write_policy(world, policy);
     load_policy(world);

@@ -56,7 +56,7 @@ describe("statute serve", function()
     assert.equal(3, status)
     assert.truthy(err:find("bad.db", 1, true), err)
     statute:stop(true)
-    server.run { "sqlite3", statute.directory .. "/x.db", "UPDATE schema_version SET version = 9999" }
+    server.run { "sqlite3", statute.directory .. "/x.db", "INSERT INTO schema_version VALUES (9999, 0)" }
     status, err = another { store = statute.store }
     assert.equal(3, status)
     assert.truthy(err:find("9999", 1, true), err)

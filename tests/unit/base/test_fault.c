@@ -102,6 +102,7 @@ static void statuses_names_and_exits_are_those_of_the_contract(void **state) {
         {FAULT_BAD_REQUEST, 400, "bad_request", 1},
         {FAULT_PERMISSION_DENIED, 403, "permission_denied", 1},
         {FAULT_INVALID_TRANSITION, 409, "invalid_transition", 1},
+        {FAULT_LOCK_LOST, 409, "lock_lost", 1},
         {FAULT_VERSION_CONFLICT, 412, "version_conflict", 1},
         {FAULT_GUARD_REJECTED, 422, "guard_rejected", 1},
         {FAULT_IDEMPOTENCY_REUSED, 422, "idempotency_key_reused", 1},

@@ -10,11 +10,12 @@
 
 #include "lock/lock.h"
 #include "support/lock_server.h"
+#include "support/store_fixture.h"
 
 #define SHORT_US (200 * NOW_MILLISECOND)
 #define LONG_US  (60 * NOW_SECOND)
 
-/* A fake clock for the lock that uses ours; Redis has its own, and is waited for. */
+/* A fake clock for the lock that uses ours; servers have their own, and are waited for. */
 static int64_t fake_us;
 
 static int64_t still(void *context) {
@@ -34,25 +35,40 @@ struct pair {
 
 static struct pair pair;
 static struct lock_server server;
+static void *fixture; /* a store, for the lock that is in it */
 
-static void open_pair(const char *url) {
+static void open_pair(const char *url, struct text store) {
     struct fault fault = FAULT_INIT;
     fake_us = 1000;
-    pair.registry = lock_registry_new((struct now){.wall_us = still, .monotonic_us = still});
+    pair.registry = lock_registry_new((struct now){.wall_us = still, .monotonic_us = still}, store);
     assert_true(lock_open(text_of(url), pair.registry, &pair.one, &fault));
     assert_true(lock_open(text_of(url), pair.registry, &pair.two, &fault));
 }
 
 static int set_up_local(void **state) {
     (void)state;
-    open_pair("local");
+    open_pair("local", TEXT_NONE);
     return 0;
 }
 
 static int set_up_redis(void **state) {
     (void)state;
     assert_true(lock_server_say(&server, "FLUSHALL", "+OK"));
-    open_pair(server.url);
+    open_pair(server.url, TEXT_NONE);
+    return 0;
+}
+
+static int set_up_store(void **state) {
+    (void)state;
+    subject_at_hand = subject_postgres;
+    open_fixture(&fixture);
+    open_pair("store", ((struct fixture *)fixture)->url);
+    return 0;
+}
+
+static int set_up_sqlite(void **state) {
+    (void)state;
+    open_pair("store", TEXT("sqlite:none.db"));
     return 0;
 }
 
@@ -61,6 +77,10 @@ static int tear_down(void **state) {
     lock_close(pair.one);
     lock_close(pair.two);
     lock_registry_free(pair.registry);
+    if (fixture != NULL) {
+        close_fixture(&fixture);
+        fixture = NULL;
+    }
     return 0;
 }
 
@@ -161,6 +181,7 @@ static void a_url_that_names_no_lock_is_refused(void **state) {
     static const char *const urls[] = {"",
                                        "etcd://x",
                                        "local:x",
+                                       "store:x",
                                        "redis",
                                        "redis:",
                                        "redis://",
@@ -197,8 +218,10 @@ static int stop_server(void **state) {
 }
 
 #define CASE(name)                                                                                 \
-    {#name " (local)", name, set_up_local, tear_down, NULL}, {                                     \
-#name " (redis)", name, set_up_redis, tear_down, NULL                                      \
+    {#name " (local)", name, set_up_local, tear_down, NULL},                                       \
+        {#name " (redis)", name, set_up_redis, tear_down, NULL},                                   \
+        {#name " (store)", name, set_up_store, tear_down, NULL}, {                                 \
+#name " (store of one process)", name, set_up_sqlite, tear_down, NULL                      \
     }
 
 int main(void) {

@@ -28,7 +28,7 @@ static int set_up(void **state) {
     struct fault fault = FAULT_INIT;
     scene.now = now_system();
     lock_server_open(&scene.server, NULL);
-    scene.registry = lock_registry_new(scene.now);
+    scene.registry = lock_registry_new(scene.now, TEXT_NONE);
     assert_true(lock_open(text_of(scene.server.url), scene.registry, &scene.lock, &fault));
     assert_true(lock_open(text_of(scene.server.url), scene.registry, &scene.other, &fault));
     *state = &scene;
