@@ -38,7 +38,7 @@ static bool is_kept(int status) {
     return status < 500 && status != 423 && status != 429 && status != 408;
 }
 
-static bool replay(struct member *member, const struct store_answer *kept) {
+static void replay(struct member *member, const struct store_answer *kept) {
     if (memcmp(kept->body_hash, member->body_hash, DIGEST_BYTES) != 0) {
         member->fault = FAULT_IDEMPOTENCY_REUSED;
         member->fault_message =
@@ -47,7 +47,6 @@ static bool replay(struct member *member, const struct store_answer *kept) {
         member->replayed = true;
         member->answer = *kept;
     }
-    return true;
 }
 
 static const struct store_answer *answer_in_batch(const struct work *work,
@@ -62,15 +61,36 @@ static const struct store_answer *answer_in_batch(const struct work *work,
     return NULL;
 }
 
-/* Sets `replayed`, or the fault of a key that was used otherwise, when the key is known. */
-static bool look_for_answer(struct work *work, struct member *member, struct fault *fault) {
-    const struct store_answer *kept = answer_in_batch(work, member);
-    if (kept == NULL &&
-        !store_find_answer(work->core->store, &work->core->arena, member->idempotency_scope,
-                           member->idempotency_key, work->now_us - ANSWER_KEPT_US, &kept, fault)) {
+/* All members' keys in one call. */
+static bool read_answers(struct work *work, struct member *const *members, size_t count,
+                         struct fault *fault) {
+    struct arena *arena = &work->core->arena;
+    struct store_answer_key *keys = ARENA_ARRAY(arena, struct store_answer_key, count);
+    const struct store_answer **kept = ARENA_ARRAY(arena, const struct store_answer *, count);
+    size_t keyed = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (text_given(members[i]->idempotency_key)) {
+            keys[keyed++] = (struct store_answer_key){members[i]->idempotency_scope,
+                                                      members[i]->idempotency_key};
+        }
+    }
+    if (!store_find_answers(work->core->store, arena, keys, keyed, work->now_us - ANSWER_KEPT_US,
+                            kept, fault)) {
         return false;
     }
-    return kept == NULL || replay(member, kept);
+    for (size_t i = count; i > 0; i--) {
+        members[i - 1]->kept = text_given(members[i - 1]->idempotency_key) ? kept[--keyed] : NULL;
+    }
+    return true;
+}
+
+/* Sets `replayed`, or the fault of a key that was used otherwise, when the key is known. */
+static void look_for_answer(const struct work *work, struct member *member) {
+    const struct store_answer *in_batch = answer_in_batch(work, member);
+    const struct store_answer *kept = in_batch != NULL ? in_batch : member->kept;
+    if (kept != NULL) {
+        replay(member, kept);
+    }
 }
 
 static void keep_answer(struct work *work, struct member *member) {
@@ -149,8 +169,8 @@ static bool run_attempts(struct work *work, struct member *member, int64_t start
 
 static bool run_member(struct work *work, struct member *member, int64_t started_us,
                        struct fault *fault) {
-    if (text_given(member->idempotency_key) && !look_for_answer(work, member, fault)) {
-        return false;
+    if (text_given(member->idempotency_key)) {
+        look_for_answer(work, member);
     }
     if (member->replayed || member->fault == FAULT_IDEMPOTENCY_REUSED) {
         return true;
@@ -252,7 +272,7 @@ static bool finish(struct work *work, struct fault *fault) {
 static bool run_in_transaction(struct work *work, struct member *const *members, size_t count,
                                struct claims *claims, struct fault *fault) {
     bool read_only = work->core->read_only;
-    if (!work_read(work, members, count, fault) ||
+    if (!work_read(work, members, count, fault) || !read_answers(work, members, count, fault) ||
         !run_members(work, members, count, claims, fault)) {
         return false;
     }

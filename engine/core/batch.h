@@ -77,6 +77,7 @@ struct member {
     member_extra *extra;                /* may be NULL */
     const struct store_deadline *fired; /* the timer that this attempt is; NULL: none */
     void *context;                      /* of render and extra */
+    const struct store_answer *kept;    /* private: what the store has for its key; NULL: nothing */
     int64_t waiting_since_us; /* monotonic; when the lock was first asked for; 0: not yet */
     int64_t lock_attempts;    /* how often a wait for the lock ran out and began again */
     int64_t store_attempts;   /* how often a passing fault of the store was waited out */

@@ -175,9 +175,11 @@ bool store_search_records(struct store *store, struct arena *arena,
 
 /* --- answers, deadlines, policies --- */
 
-bool store_find_answer(struct store *store, struct arena *arena, struct text scope, struct text key,
-                       int64_t oldest_us, const struct store_answer **out, struct fault *fault) {
-    return store->driver->find_answer(store, arena, scope, key, oldest_us, out, fault);
+bool store_find_answers(struct store *store, struct arena *arena,
+                        const struct store_answer_key *keys, size_t count, int64_t oldest_us,
+                        const struct store_answer **out, struct fault *fault) {
+    return count == 0 ||
+           store->driver->find_answers(store, arena, keys, count, oldest_us, out, fault);
 }
 
 bool store_expire_answers(struct store *store, int64_t oldest_us, int64_t most,

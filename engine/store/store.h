@@ -83,10 +83,12 @@ bool store_search_records(struct store *store, struct arena *arena,
                           struct store_record **items, size_t *count, struct text *next,
                           struct fault *fault) MUST_CHECK;
 
-/* A stored answer for (scope, key) not older than `oldest_us`; *out NULL when there is none. */
-bool store_find_answer(struct store *store, struct arena *arena, struct text scope, struct text key,
-                       int64_t oldest_us, const struct store_answer **out,
-                       struct fault *fault) MUST_CHECK;
+/* out[i] is the stored answer to keys[i] that is not older than `oldest_us`; NULL when there is
+ * none.
+ */
+bool store_find_answers(struct store *store, struct arena *arena,
+                        const struct store_answer_key *keys, size_t count, int64_t oldest_us,
+                        const struct store_answer **out, struct fault *fault) MUST_CHECK;
 
 bool store_due(struct store *store, struct arena *arena, int64_t now_us, int64_t limit,
                struct store_deadline **items, size_t *count, struct fault *fault) MUST_CHECK;

@@ -47,6 +47,10 @@ struct store_deadline {
     int64_t entity_version; /* that armed it: it fires only if the entity has not left the state */
 };
 
+struct store_answer_key {
+    struct text scope, key;
+};
+
 /* The first answer to a request with an idempotency key. */
 struct store_answer {
     struct text scope; /* caller, method and target */

@@ -85,9 +85,9 @@ struct store_driver {
                            struct fault *fault) MUST_CHECK;
 
     /* --- answers, deadlines, policies --- */
-    bool (*find_answer)(struct store *store, struct arena *arena, struct text scope,
-                        struct text key, int64_t oldest_us, const struct store_answer **out,
-                        struct fault *fault) MUST_CHECK;
+    bool (*find_answers)(struct store *store, struct arena *arena,
+                         const struct store_answer_key *keys, size_t count, int64_t oldest_us,
+                         const struct store_answer **out, struct fault *fault) MUST_CHECK;
     bool (*expire_answers)(struct store *store, int64_t oldest_us, int64_t most,
                            struct fault *fault) MUST_CHECK;
     bool (*due)(struct store *store, struct arena *arena, int64_t now_us, int64_t limit,

@@ -91,9 +91,9 @@ bool postgres_search_records(struct store *store, struct arena *arena,
                              struct fault *fault) MUST_CHECK;
 
 /* --- store_postgres_kept.c --- */
-bool postgres_find_answer(struct store *store, struct arena *arena, struct text scope,
-                          struct text key, int64_t oldest_us, const struct store_answer **out,
-                          struct fault *fault) MUST_CHECK;
+bool postgres_find_answers(struct store *store, struct arena *arena,
+                           const struct store_answer_key *keys, size_t count, int64_t oldest_us,
+                           const struct store_answer **out, struct fault *fault) MUST_CHECK;
 bool postgres_expire_answers(struct store *store, int64_t oldest_us, int64_t most,
                              struct fault *fault) MUST_CHECK;
 bool postgres_due(struct store *store, struct arena *arena, int64_t now_us, int64_t limit,

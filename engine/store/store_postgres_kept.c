@@ -1,8 +1,10 @@
 /* store_postgres_kept.c: answers, deadlines, sources of generations, and API keys. */
 #include "store/store_postgres.h"
 
-static const char FIND_ANSWER[] = "SELECT body_hash, status, created_us, headers, body FROM answer "
-                                  "WHERE scope = $1 AND key = $2 AND created_us >= $3::bigint";
+static const char FIND_ANSWERS[] =
+    "SELECT k.n, a.body_hash, a.status, a.created_us, a.headers, a.body FROM unnest($1::text[], "
+    "$2::text[]) WITH ORDINALITY k(scope, key, n) JOIN answer a ON a.scope = k.scope AND "
+    "a.key = k.key WHERE a.created_us >= $3::bigint";
 /* Several nodes may expire at once: each takes what no other has in hand. */
 static const char EXPIRE_ANSWERS[] =
     "DELETE FROM answer WHERE ctid = ANY(ARRAY(SELECT ctid FROM answer WHERE created_us < "
@@ -31,39 +33,59 @@ static bool change(struct postgres_store *self, const char *sql, const struct va
 
 /* --- answers --- */
 
-static const struct store_answer *answer_of_row(struct arena *arena, const PGresult *rows,
-                                                struct text scope, struct text key) {
+static const struct store_answer *answer_of_row(struct arena *arena, const PGresult *rows, int row,
+                                                const struct store_answer_key *key) {
     struct store_answer *answer = ARENA_NEW(arena, struct store_answer);
-    answer->scope = text_copy(arena, scope);
-    answer->key = text_copy(arena, key);
-    cell_bytes(rows, 0, 0, answer->body_hash, DIGEST_BYTES);
-    answer->status = (int)cell_integer(rows, 0, 1);
-    answer->created_us = cell_integer(rows, 0, 2);
-    answer->headers = cell_text(arena, rows, 0, 3);
-    answer->body = cell_text(arena, rows, 0, 4);
+    answer->scope = text_copy(arena, key->scope);
+    answer->key = text_copy(arena, key->key);
+    cell_bytes(rows, row, 1, answer->body_hash, DIGEST_BYTES);
+    answer->status = (int)cell_integer(rows, row, 2);
+    answer->created_us = cell_integer(rows, row, 3);
+    answer->headers = cell_text(arena, rows, row, 4);
+    answer->body = cell_text(arena, rows, row, 5);
     return answer;
 }
 
-bool postgres_find_answer(struct store *store, struct arena *arena, struct text scope,
-                          struct text key, int64_t oldest_us, const struct store_answer **out,
-                          struct fault *fault) {
-    struct postgres_store *self = postgres_of(store);
+static bool find_answers(struct postgres_store *self, struct arena *arena,
+                         const struct store_answer_key *keys, size_t count, int64_t oldest_us,
+                         const struct store_answer **out, struct fault *fault) {
     struct values values;
+    struct array scopes, names;
+    array_init_texts(&scopes, &self->scratch);
+    array_init_texts(&names, &self->scratch);
+    for (size_t i = 0; i < count; i++) {
+        array_add_text(&scopes, keys[i].scope);
+        array_add_text(&names, keys[i].key);
+        out[i] = NULL;
+    }
+    values_init(&values, &self->scratch);
+    values_add_array(&values, &scopes);
+    values_add_array(&values, &names);
+    values_add_integer(&values, oldest_us);
+    if (!postgres_run(self, FIND_ANSWERS, &values, fault)) {
+        return false;
+    }
+    const PGresult *rows = wire_result(&self->wire, 0);
+    for (int row = 0; row < PQntuples(rows); row++) {
+        int64_t number = cell_integer(rows, row, 0) - 1;
+        out[number] = answer_of_row(arena, rows, row, &keys[number]);
+    }
+    return true;
+}
+
+bool postgres_find_answers(struct store *store, struct arena *arena,
+                           const struct store_answer_key *keys, size_t count, int64_t oldest_us,
+                           const struct store_answer **out, struct fault *fault) {
+    struct postgres_store *self = postgres_of(store);
     bool own;
     if (!postgres_enter(self, STORE_READ, &own, fault)) {
         return false;
     }
-    values_init(&values, &self->scratch);
-    values_add_text(&values, scope);
-    values_add_text(&values, key);
-    values_add_integer(&values, oldest_us);
-    bool found = postgres_run(self, FIND_ANSWER, &values, fault);
-    const PGresult *rows = found ? wire_result(&self->wire, 0) : NULL;
-    *out = PQntuples(rows) > 0 ? answer_of_row(arena, rows, scope, key) : NULL;
     if (oldest_us < self->answers_from_us) {
         self->answers_from_us = oldest_us;
     }
-    return postgres_leave(self, own, found, fault);
+    return postgres_leave(self, own, find_answers(self, arena, keys, count, oldest_us, out, fault),
+                          fault);
 }
 
 bool postgres_expire_answers(struct store *store, int64_t oldest_us, int64_t most,

@@ -87,9 +87,9 @@ bool sqlite_search_records(struct store *store, struct arena *arena,
 /* --- store_sqlite_answer.c --- */
 bool sqlite_write_answer(struct sqlite_store *self, const struct store_answer *answer,
                          struct fault *fault) MUST_CHECK;
-bool sqlite_find_answer(struct store *store, struct arena *arena, struct text scope,
-                        struct text key, int64_t oldest_us, const struct store_answer **out,
-                        struct fault *fault) MUST_CHECK;
+bool sqlite_find_answers(struct store *store, struct arena *arena,
+                         const struct store_answer_key *keys, size_t count, int64_t oldest_us,
+                         const struct store_answer **out, struct fault *fault) MUST_CHECK;
 bool sqlite_expire_answers(struct store *store, int64_t oldest_us, int64_t most,
                            struct fault *fault) MUST_CHECK;
 

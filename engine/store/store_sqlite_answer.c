@@ -42,23 +42,33 @@ static const struct store_answer *answer_of_row(struct arena *arena, sqlite3_stm
     return answer;
 }
 
-bool sqlite_find_answer(struct store *store, struct arena *arena, struct text scope,
-                        struct text key, int64_t oldest_us, const struct store_answer **out,
-                        struct fault *fault) {
-    struct sqlite_store *self = sqlite_of(store);
+static bool find_answer(struct sqlite_store *self, struct arena *arena,
+                        const struct store_answer_key *key, int64_t oldest_us,
+                        const struct store_answer **out, struct fault *fault) {
     bool row;
     sqlite3_stmt *statement = sql_use(&self->sql, FIND_ANSWER, fault);
     if (statement == NULL) {
         return false;
     }
-    sql_put_text(statement, 1, scope);
-    sql_put_text(statement, 2, key);
+    sql_put_text(statement, 1, key->scope);
+    sql_put_text(statement, 2, key->key);
     sql_put_integer(statement, 3, oldest_us);
     if (!sql_next(&self->sql, statement, &row, fault)) {
         return false;
     }
-    *out = row ? answer_of_row(arena, statement, scope, key) : NULL;
+    *out = row ? answer_of_row(arena, statement, key->scope, key->key) : NULL;
     sql_stop(statement);
+    return true;
+}
+
+bool sqlite_find_answers(struct store *store, struct arena *arena,
+                         const struct store_answer_key *keys, size_t count, int64_t oldest_us,
+                         const struct store_answer **out, struct fault *fault) {
+    for (size_t i = 0; i < count; i++) {
+        if (!find_answer(sqlite_of(store), arena, &keys[i], oldest_us, &out[i], fault)) {
+            return false;
+        }
+    }
     return true;
 }
 

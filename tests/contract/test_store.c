@@ -273,8 +273,9 @@ static void rollback_leaves_nothing(void **state) {
     FINE(store_next_due(fixture->store, &count, &fault));
     assert_true(count == INT64_MAX);
     const struct store_answer *found = &answer;
-    FINE(store_find_answer(fixture->store, &fixture->arena, TEXT("s"), TEXT("k"), 0, &found,
-                           &fault));
+    FINE(store_find_answers(fixture->store, &fixture->arena,
+                            &(struct store_answer_key){TEXT("s"), TEXT("k")}, 1, 0, &found,
+                            &fault));
     assert_null(found);
 }
 

@@ -24,8 +24,8 @@ static void keep(struct fixture *fixture, struct store_answer answer) {
 
 static const struct store_answer *find(struct fixture *fixture, const char *key, int64_t oldest) {
     const struct store_answer *found = NULL;
-    FINE(store_find_answer(fixture->store, &fixture->arena, answer_for(key, 0).scope, text_of(key),
-                           oldest, &found, &fault));
+    struct store_answer_key wanted = {answer_for(key, 0).scope, text_of(key)};
+    FINE(store_find_answers(fixture->store, &fixture->arena, &wanted, 1, oldest, &found, &fault));
     return found;
 }
 
@@ -44,9 +44,28 @@ static void an_answer_is_found_by_scope_and_key(void **state) {
     assert_true(text_equal(found->body, kept.body));
     assert_int_equal(found->created_us, DAY);
     assert_null(find(fixture, "k2", 0));
-    FINE(store_find_answer(fixture->store, &fixture->arena, TEXT("bob"), TEXT("k1"), 0, &found,
-                           &fault));
+    struct store_answer_key of_bob = {TEXT("bob"), TEXT("k1")};
+    FINE(store_find_answers(fixture->store, &fixture->arena, &of_bob, 1, 0, &found, &fault));
     assert_null(found);
+}
+
+static void many_answers_are_found_in_one_call(void **state) {
+    struct fixture *fixture = *state;
+    struct text scope = answer_for("", 0).scope;
+    struct store_answer_key keys[] = {{scope, TEXT("c")}, {scope, TEXT("none")},
+                                      {scope, TEXT("a")}, {TEXT("bob"), TEXT("a")},
+                                      {scope, TEXT("c")}, {scope, TEXT("old")}};
+    const struct store_answer *found[COUNT_OF(keys)];
+    keep(fixture, answer_for("a", DAY));
+    keep(fixture, answer_for("c", DAY));
+    keep(fixture, answer_for("old", DAY - 1));
+    FINE(store_find_answers(fixture->store, &fixture->arena, keys, COUNT_OF(keys), DAY, found,
+                            &fault));
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        bool there = i == 0 || i == 2 || i == 4;
+        assert_int_equal(found[i] != NULL, there);
+        assert_true(!there || text_equal(found[i]->key, keys[i].key));
+    }
 }
 
 static void an_answer_without_headers_or_body_is_kept(void **state) {
@@ -433,6 +452,7 @@ static void bulks_are_listed_by_status(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(an_answer_is_found_by_scope_and_key),
+        TEST(many_answers_are_found_in_one_call),
         TEST(an_answer_without_headers_or_body_is_kept),
         TEST(answers_expire),
         TEST(only_so_many_answers_expire_at_once),

@@ -155,7 +155,9 @@ static void an_answer_that_another_gave_meanwhile_conflicts(void **state) {
     struct store_batch batch = {.answers = &answer, .answer_count = 1};
     const struct store_answer *found;
     begin(other, STORE_WRITE);
-    FINE(store_find_answer(other, &fixture->arena, TEXT("s"), TEXT("k"), DAY - 9, &found, &fault));
+    FINE(store_find_answers(other, &fixture->arena,
+                            &(struct store_answer_key){TEXT("s"), TEXT("k")}, 1, DAY - 9, &found,
+                            &fault));
     assert_null(found);
     begin(fixture->store, STORE_WRITE);
     FINE(store_write(fixture->store, &batch, &fault));

@@ -180,12 +180,13 @@ static bool faulty_search_records(struct store *store, struct arena *arena,
                                                                 page, items, count, next, fault));
 }
 
-static bool faulty_find_answer(struct store *store, struct arena *arena, struct text scope,
-                               struct text key, int64_t oldest_us, const struct store_answer **out,
-                               struct fault *fault) {
-    return strike(store, "find_answer", fault) &&
-           ended(store, inner_of(store)->driver->find_answer(inner_of(store), arena, scope, key,
-                                                             oldest_us, out, fault));
+static bool faulty_find_answers(struct store *store, struct arena *arena,
+                                const struct store_answer_key *keys, size_t count,
+                                int64_t oldest_us, const struct store_answer **out,
+                                struct fault *fault) {
+    return strike(store, "find_answers", fault) &&
+           ended(store, inner_of(store)->driver->find_answers(inner_of(store), arena, keys, count,
+                                                              oldest_us, out, fault));
 }
 
 static bool faulty_expire_answers(struct store *store, int64_t oldest_us, int64_t most,
@@ -326,7 +327,7 @@ static const struct store_driver driver = {
     .count = faulty_count,
     .list_ids = faulty_list_ids,
     .search_records = faulty_search_records,
-    .find_answer = faulty_find_answer,
+    .find_answers = faulty_find_answers,
     .expire_answers = faulty_expire_answers,
     .due = faulty_due,
     .next_due = faulty_next_due,
