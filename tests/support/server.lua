@@ -117,11 +117,23 @@ function server.stored(url)
   return dump
 end
 
+-- The distributed lock of every server: "local", "store", the URL of a Redis, or "redis" for one of the test run's own.
+-- Each store has a database of it, since two stores may have entities of the same name.
+local LOCK, own_redis, lock_count = os.getenv("STATUTE_TEST_LOCK"), nil, 0
+
+function server.new_lock()
+  if not LOCK or LOCK == "" or LOCK == "local" then return nil end
+  if LOCK == "store" then return LOCK end
+  if LOCK == "redis" then own_redis = own_redis or require("tests.support.redis").start() end
+  lock_count = lock_count + 1
+  return ("%s/%d"):format(own_redis and own_redis.url or LOCK, lock_count % 16)
+end
+
 -- How many servers the specs of races run on one store: more than one only where several may write.
 server.nodes = tonumber(os.getenv("STATUTE_TEST_NODES") or 1)
 
 -- options: policies (directory or table), directory (to go on with), auth ("none"; false: leave out), arguments (list),
--- nodes (servers in all on this store; `ports` lists them).
+-- store and lock (URLs, in place of fresh ones), nodes (servers in all on this store; `ports` and `nodes` list them).
 function server.start(options)
   options = options or {}
   local self = setmetatable({ options = options }, Server)
@@ -132,12 +144,13 @@ function server.start(options)
     self.policy_directory = options.policies or "policies"
   end
   self.store = options.store or server.new_store(self.directory)
+  self.lock = options.lock or server.new_lock()
   self:launch()
-  self.others, self.ports = {}, { self.port }
+  self.others, self.ports, self.nodes = {}, { self.port }, { self }
   for i = 2, options.nodes or 1 do
-    self.others[i - 1] = server.start { policies = self.policy_directory, store = self.store, auth = options.auth,
-                                        arguments = options.arguments }
-    self.ports[i] = self.others[i - 1].port
+    self.others[i - 1] = server.start { policies = self.policy_directory, store = self.store, lock = self.lock,
+                                        auth = options.auth, arguments = options.arguments }
+    self.ports[i], self.nodes[i] = self.others[i - 1].port, self.others[i - 1]
   end
   return self
 end
@@ -145,6 +158,7 @@ end
 function Server:launch()
   local arguments = { server.program, "serve", "--listen", "127.0.0.1:0", "--policies", self.policy_directory,
                       "--store", self.store }
+  if self.lock then table.move({ "--lock", self.lock }, 1, 2, #arguments + 1, arguments) end
   if self.options.auth ~= false then
     table.move({ "--auth", self.options.auth or "none" }, 1, 2, #arguments + 1, arguments)
   end
