@@ -20,3 +20,4 @@ files["tests"] = { std = "lua54+busted" }
 files["tests/support/decide.lua"] = { globals = { "decide" } }
 files["scripts/migrations"] = { read_globals = { "migration", "time" } }
 files["scripts/bench.lua"] = { globals = { "setup", "init", "request", "response", "done" }, read_globals = { "wrk" } } -- wrk's hooks
+files["examples/deployment/load.lua"] = { globals = { "setup", "request", "response", "done", "by_status" }, read_globals = { "wrk", "id", "run" } }

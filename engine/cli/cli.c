@@ -8,10 +8,10 @@
 #include "policy/config.h"
 
 static const struct command *const commands[] = {
-    &command_serve,        &command_check,      &command_eval,         &command_graph,
-    &command_token_create, &command_token_list, &command_token_revoke, &command_import,
-    &command_export,       &command_audit_list, &command_audit_export, &command_audit_verify,
-    &command_verify,       &command_version,
+    &command_serve,        &command_check,      &command_eval,           &command_graph,
+    &command_token_create, &command_token_list, &command_token_revoke,   &command_import,
+    &command_export,       &command_audit_list, &command_audit_export,   &command_audit_verify,
+    &command_verify,       &command_version,    &command_migrate_status, &command_migrate_up,
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 

@@ -40,5 +40,6 @@ extern const struct command command_token_create, command_token_list, command_to
 extern const struct command command_import, command_export;
 extern const struct command command_audit_verify, command_audit_list, command_audit_export;
 extern const struct command command_verify, command_version;
+extern const struct command command_migrate_status, command_migrate_up;
 
 #endif

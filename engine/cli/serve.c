@@ -32,8 +32,8 @@ static const struct option rows[] = {
     {"lock", OPTION_TEXT, SERVICE(lock), "URL", 0, 0, "the distributed lock: local; store: in the PostgreSQL store, for several servers on it without Redis (of SQLite the same as local: one process has all writers); or redis://:PASSWORD@HOST:PORT/DATABASE; a password is better in STATUTE_LOCK"},
     {"lock-failure", OPTION_CHOICE, SERVICE(lock_failure), "refuse|row-lock", 0, 0, "while the lock's server is unavailable: refuse what wants the lock (503 lock_unavailable), or go on with the store's row lock alone"},
     {"auth", OPTION_TEXT, SERVICE(auth), "keys|none", 0, 0, "keys: API keys, see 'statute token create'; none: everybody may do everything, on a loopback address only"},
-    {"workers", OPTION_UNSIGNED, SERVICE(workers), "N", 1, 64, "threads that write; of SQLite one is used"},
-    {"deciders", OPTION_UNSIGNED, SERVICE(deciders), "N", 1, 64, "threads that only read: look-ups, lists, dry runs"},
+    {"workers", OPTION_UNSIGNED, SERVICE(workers), "N", 1, 64, "threads that write, each with a connection to the store; of SQLite one is used"},
+    {"deciders", OPTION_UNSIGNED, SERVICE(deciders), "N", 1, 64, "threads that only read, each with a connection to the store: look-ups, lists, dry runs"},
     {"http-threads", OPTION_UNSIGNED, SERVICE(http_threads), "N", 1, 64, "threads that speak HTTP"},
     {"pii-key", OPTION_SECRET, SERVICE(pii_key), "SECRET", 0, 0, "keys the hashes of personal data; better set as STATUTE_PII_KEY, since others can see a command line"},
     {"log-format", OPTION_CHOICE, AT(log_format), "text|json", 0, 0, "one line per happening, on standard error"},
@@ -50,7 +50,8 @@ static const struct option rows[] = {
     {"write-timeout", OPTION_DURATION, SERVICE(http.write_timeout_us), "TIME", 10 * MILLISECOND, HOUR, "for the client to take an answer; then the connection is closed"},
     {"queue-limit", OPTION_COUNT, SERVICE(queue_most), "N", 1, 10000000, "requests that wait for one worker; more are 503 overloaded"},
     {"batch-limit", OPTION_UNSIGNED, SERVICE(batch_most), "N", 1, 10000, "requests in one transaction"},
-    {"drain-timeout", OPTION_DURATION, SERVICE(drain_us), "TIME", 0, HOUR, "for requests in flight after SIGTERM"},
+    {"drain-delay", OPTION_DURATION, SERVICE(drain_delay_us), "TIME", 0, HOUR, "after SIGTERM, before the door is closed: /readyz says no and all else goes on, so that a load balancer notices"},
+    {"drain-timeout", OPTION_DURATION, SERVICE(drain_us), "TIME", 0, HOUR, "then, for requests in flight"},
     {NULL, OPTION_HEADING, 0, NULL, 0, 0, "Limits of one call of a policy; over it: 500 policy_error"},
     {"policy-instructions", OPTION_INTEGER, SERVICE(policy.instructions), "N", 1000, 1000000000, "Lua instructions"},
     {"policy-time", OPTION_DURATION, SERVICE(policy.wall_us), "TIME", MILLISECOND, HOUR, "wall clock"},
@@ -91,7 +92,10 @@ static void wait_for_end(struct service *service, const sigset_t *signals) {
         log_line(LOG_INFO, "hangup", "SIGHUP: loading the policies again");
         reload_request(service->reload);
     }
-    log_line(LOG_INFO, "stopping", "no new requests; those in flight may take up to %lld ms",
+    log_line(LOG_INFO, "stopping",
+             "not ready from now on; no new requests in %lld ms; those in flight may then take up "
+             "to %lld ms",
+             (long long)(service->options.drain_delay_us / NOW_MILLISECOND),
              (long long)(service->options.drain_us / NOW_MILLISECOND));
 }
 
@@ -176,6 +180,7 @@ static bool run(struct invocation *invocation, struct fault *fault) {
         warn(service, invocation->arena);
         wait_for_end(service, &signals);
         unblock_signals();
+        service_drain(service);
     }
     service_stop(service);
     service_close(service);

@@ -3,6 +3,7 @@
 #include "server/service.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/map.h"
 #include "server/bulk_runner.h"
@@ -161,6 +162,14 @@ bool service_start(struct service *service, struct fault *fault) {
            auth_start(service->auth, fault) && reload_start(service->reload, fault) &&
            scheduler_start(service->scheduler, fault) && bulk_runner_start(service->bulk, fault) &&
            http_start(service->http, fault);
+}
+
+void service_drain(struct service *service) {
+    int64_t delay_us = service->options.drain_delay_us;
+    struct timespec delay = {.tv_sec = delay_us / NOW_SECOND,
+                             .tv_nsec = delay_us % NOW_SECOND * 1000};
+    service->stopping = true;
+    nanosleep(&delay, NULL);
 }
 
 /* Whoever posts stops before who is posted to. */

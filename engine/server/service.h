@@ -1,5 +1,6 @@
 /* service.h: a running statute: threads, sockets, policies and store, put together.
- * How to use: service_open, service_start, wait for a signal, service_stop, service_close. */
+ * How to use: service_open, service_start, wait for a signal, service_drain, service_stop,
+ * service_close. */
 #ifndef STATUTE_SERVICE_H
 #define STATUTE_SERVICE_H
 
@@ -29,9 +30,10 @@ struct service_options {
     unsigned workers;      /* writers wanted; the store may allow fewer */
     unsigned deciders;
     unsigned http_threads;
-    unsigned batch_most; /* members of one batch: 256 */
-    size_t queue_most;   /* letters in a mailbox before 503 overloaded: 10,000 */
-    int64_t drain_us;    /* how long requests in flight may take after SIGTERM: 10 s */
+    unsigned batch_most;    /* members of one batch: 256 */
+    size_t queue_most;      /* letters in a mailbox before 503 overloaded: 10,000 */
+    int64_t drain_delay_us; /* how long service_drain goes on taking requests: 0 */
+    int64_t drain_us;       /* how long requests in flight may take after that: 10 s */
     struct http_limits http;
     struct policy_limits policy;
     struct text pii_key; /* secret of pii `hash` */
@@ -62,6 +64,9 @@ struct service {
 bool service_open(const struct service_options *options, struct service **out,
                   struct problem_list *problems, struct fault *fault) MUST_CHECK;
 bool service_start(struct service *service, struct fault *fault) MUST_CHECK;
+/* From here on /readyz says no. Returns after drain_delay_us, while all else went on, so that a
+ * load balancer has seen it and sends nothing more when service_stop closes the door. */
+void service_drain(struct service *service);
 void service_stop(struct service *service);
 void service_close(struct service *service);
 

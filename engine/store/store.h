@@ -21,9 +21,9 @@ enum store_access { STORE_READ, STORE_WRITE };  /* of a transaction; a reader's 
 /* `url` is "sqlite:PATH", or "postgresql://..." (also "postgres://...") as libpq has it;
  * FAULT_USAGE for any other. Opening a writer creates and migrates the schema. A file that a reader
  * does not find, a server or database that cannot be reached, one that is no store, whose schema is
- * newer than this program, or that another writer has open is a FAULT_ENVIRONMENT that says so: of
- * a SQLite file there is one writer, in one process; readers, of any process, are as many as you
- * like, and so are writers of a PostgreSQL database. */
+ * too new for this program (migrate.h), or that another writer has open is a FAULT_ENVIRONMENT that
+ * says so: of a SQLite file there is one writer, in one process; readers, of any process, are as
+ * many as you like, and so are writers of a PostgreSQL database. */
 bool store_open(struct text url, enum store_role role, struct store **out,
                 struct fault *fault) MUST_CHECK;
 void store_close(struct store *store);             /* rolls back; NULL is fine */

@@ -7,25 +7,10 @@
 #define STATUTE_STORE_DRIVER_H
 
 #include "store/inspect.h"
+#include "store/migration.h"
 #include "store/store.h"
-#include "store/store_lock.h"
+#include "store/store_lock_driver.h"
 #include "store/store_table.h"
-
-/* The locks of store_lock.h; *lock has what is given set. A change that finds nothing to change is
- * no fault: it leaves `held` false. */
-struct store_lock_driver {
-    /* Given: proof. On success: the token, expires_us and held. */
-    bool (*grant)(struct store *store, struct text key, int64_t ttl_us, struct store_lock *lock,
-                  struct fault *fault) MUST_CHECK;
-    bool (*find)(struct store *store, struct text key, struct store_lock *lock,
-                 struct fault *fault) MUST_CHECK;
-    /* Given: token and proof. On success: expires_us and held. */
-    bool (*renew)(struct store *store, struct text key, int64_t ttl_us, struct store_lock *lock,
-                  struct fault *fault) MUST_CHECK;
-    /* Given: the token. On success: held, as it was before. */
-    bool (*release)(struct store *store, struct text key, struct store_lock *lock,
-                    struct fault *fault) MUST_CHECK;
-};
 
 struct store_driver {
     const char *kind; /* "sqlite", "postgresql": what store_kind answers */
@@ -127,9 +112,17 @@ struct store_driver {
     bool (*inspect_file)(struct text place, inspect_report *report, void *context,
                          struct fault *fault) MUST_CHECK;
     bool (*inspect_schema)(struct text place, int64_t *version, struct fault *fault) MUST_CHECK;
+    /* migrate.c says what is reported; nothing of an empty store. */
+    bool (*inspect_versions)(struct text place, inspect_report *report, void *context,
+                             struct fault *fault) MUST_CHECK;
     bool (*inspect_machines)(struct text place, struct arena *arena, struct text **names,
                              size_t *count, struct fault *fault) MUST_CHECK;
     struct text (*library)(struct arena *arena); /* what it is built on: "SQLite 3.40.1" */
+
+    /* --- migrate.h --- */
+    const struct migration *(*migrations)(size_t *count); /* all that are known, in order */
+    bool (*migrate)(struct text place, migrate_report *report, void *context,
+                    struct fault *fault) MUST_CHECK;
 };
 
 /* The first member of every driver's own struct. */

@@ -203,6 +203,9 @@ const struct store_driver store_postgres = {
     .locks = &postgres_locks,
     .inspect_file = postgres_inspect_file,
     .inspect_schema = postgres_inspect_schema,
+    .inspect_versions = postgres_inspect_versions,
     .inspect_machines = postgres_inspect_machines,
     .library = postgres_library,
+    .migrations = postgres_migrations,
+    .migrate = postgres_migrate,
 };

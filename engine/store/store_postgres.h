@@ -24,6 +24,8 @@ struct postgres_store {
     int64_t answers_from_us;  /* it looked for answers that are as old; INT64_MAX: for none */
     char xid[XID_MOST];       /* of the latest transaction that wrote a batch; "": none */
     struct arena scratch;     /* of one call */
+    migrate_report *migrated; /* told while opening */
+    void *migrated_context;
 };
 
 static inline struct postgres_store *postgres_of(struct store *store) {
@@ -33,6 +35,9 @@ static inline struct postgres_store *postgres_of(struct store *store) {
 /* --- store_postgres_open.c --- */
 bool postgres_open(struct text place, enum store_role role, struct store **out,
                    struct fault *fault) MUST_CHECK;
+const struct migration *postgres_migrations(size_t *count);
+bool postgres_migrate(struct text place, migrate_report *report, void *context,
+                      struct fault *fault) MUST_CHECK;
 void postgres_close(struct store *store);
 
 /* --- store_postgres.c: transactions --- */
@@ -132,6 +137,8 @@ extern const struct store_lock_driver postgres_locks;
 bool postgres_inspect_file(struct text place, inspect_report *report, void *context,
                            struct fault *fault) MUST_CHECK;
 bool postgres_inspect_schema(struct text place, int64_t *version, struct fault *fault) MUST_CHECK;
+bool postgres_inspect_versions(struct text place, inspect_report *report, void *context,
+                               struct fault *fault) MUST_CHECK;
 bool postgres_inspect_machines(struct text place, struct arena *arena, struct text **names,
                                size_t *count, struct fault *fault) MUST_CHECK;
 struct text postgres_library(struct arena *arena);

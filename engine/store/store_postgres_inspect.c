@@ -24,6 +24,15 @@ static const char *const checks[] = {
 
 static const char BEGIN[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 static const char READ_SCHEMA[] = "SELECT coalesce(max(version), 0) FROM schema_version";
+/* 0 for a database without tables of ours, and also without any that would be in our way. */
+static const char COUNT_TABLES[] =
+    "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = current_schema() "
+    "AND tablename IN ('schema_version', 'entity')";
+/* By way of JSON, since version 1 has no column oldest_program. */
+static const char LIST_VERSIONS[] =
+    "SELECT version || ' ' || applied_us || ' ' || "
+    "coalesce(to_jsonb(s) ->> 'oldest_program', version::text) FROM schema_version s "
+    "ORDER BY version";
 static const char LIST_MACHINES[] = "SELECT DISTINCT machine FROM entity ORDER BY machine";
 
 static bool open_wire(struct wire *wire, struct text place, struct fault *fault) {
@@ -76,6 +85,17 @@ bool postgres_inspect_schema(struct text place, int64_t *version, struct fault *
     *version = 0;
     bool fine = open_wire(&wire, place, fault) &&
                 report_rows(&wire, READ_SCHEMA, keep_integer, version, fault);
+    wire_deinit(&wire);
+    return fine;
+}
+
+bool postgres_inspect_versions(struct text place, inspect_report *report, void *context,
+                               struct fault *fault) {
+    struct wire wire;
+    int64_t tables = 0;
+    bool fine = open_wire(&wire, place, fault) &&
+                report_rows(&wire, COUNT_TABLES, keep_integer, &tables, fault) &&
+                (tables == 0 || report_rows(&wire, LIST_VERSIONS, report, context, fault));
     wire_deinit(&wire);
     return fine;
 }

@@ -162,6 +162,9 @@ const struct store_driver store_sqlite = {
     .locks = &sqlite_locks,
     .inspect_file = sqlite_inspect_file,
     .inspect_schema = sqlite_inspect_schema,
+    .inspect_versions = sqlite_inspect_versions,
     .inspect_machines = sqlite_inspect_machines,
     .library = sqlite_library,
+    .migrations = sqlite_migrations,
+    .migrate = sqlite_migrate,
 };

@@ -35,6 +35,9 @@ static inline struct sqlite_store *sqlite_of(struct store *store) {
 /* --- store_sqlite_open.c --- */
 bool sqlite_open(struct text place, enum store_role role, struct store **out,
                  struct fault *fault) MUST_CHECK;
+const struct migration *sqlite_migrations(size_t *count);
+bool sqlite_migrate(struct text place, migrate_report *report, void *context,
+                    struct fault *fault) MUST_CHECK;
 void sqlite_close(struct store *store);
 
 /* --- store_sqlite.c: transactions --- */
@@ -138,6 +141,8 @@ extern const struct store_lock_driver sqlite_locks;
 bool sqlite_inspect_file(struct text place, inspect_report *report, void *context,
                          struct fault *fault) MUST_CHECK;
 bool sqlite_inspect_schema(struct text place, int64_t *version, struct fault *fault) MUST_CHECK;
+bool sqlite_inspect_versions(struct text place, inspect_report *report, void *context,
+                             struct fault *fault) MUST_CHECK;
 bool sqlite_inspect_machines(struct text place, struct arena *arena, struct text **names,
                              size_t *count, struct fault *fault) MUST_CHECK;
 struct text sqlite_library(struct arena *arena);

@@ -89,6 +89,27 @@ bool sqlite_inspect_schema(struct text place, int64_t *version, struct fault *fa
     return query(place, sql, 1, keep_integer, version, fault);
 }
 
+/* 0: an empty file; 2: as version 1 made it, or the table is missing; more: with oldest_program. */
+static const char COUNT_COLUMNS[] =
+    "SELECT CASE (SELECT count(*) FROM sqlite_schema) WHEN 0 THEN 0 ELSE "
+    "max(2, (SELECT count(*) FROM pragma_table_info('schema_version'))) END";
+static const char LIST_FIRST_VERSIONS[] =
+    "SELECT version || ' ' || applied_us || ' ' || version FROM schema_version ORDER BY version";
+static const char LIST_VERSIONS[] =
+    "SELECT version || ' ' || applied_us || ' ' || coalesce(oldest_program, version) "
+    "FROM schema_version ORDER BY version";
+
+bool sqlite_inspect_versions(struct text place, inspect_report *report, void *context,
+                             struct fault *fault) {
+    const char *look = COUNT_COLUMNS;
+    int64_t columns = 0;
+    if (!query(place, &look, 1, keep_integer, &columns, fault)) {
+        return false;
+    }
+    const char *list = columns > 2 ? LIST_VERSIONS : LIST_FIRST_VERSIONS;
+    return columns == 0 || query(place, &list, 1, report, context, fault);
+}
+
 struct machines {
     struct arena *arena;
     struct text *items;

@@ -15,21 +15,27 @@
 
 #define APPLICATION_ID 0x53544154 /* as in schema/sqlite_001.sql */
 
-extern const struct text schema_sqlite_001, schema_sqlite_003;
+extern const struct text schema_sqlite_001, schema_sqlite_002, schema_sqlite_003;
 
-/* In order; what is embedded ends with a NUL. */
-static const struct migration {
-    int64_t version;
-    const struct text *sql;
-} migrations[] = {{1, &schema_sqlite_001}, {3, &schema_sqlite_003}};
+/* version, oldest_program, SQL, summary. A version 1 program asks no schema how old it may be. */
+static const struct migration migrations[] = {
+    {1, 1, &schema_sqlite_001, "entities, audit, deadlines, outbox, answers, bulks, keys"},
+    {2, 2, &schema_sqlite_002, "how old a program may be and still use the store"},
+    {3, 2, &schema_sqlite_003, "locks for applications"},
+};
 
-#define SCHEMA_VERSION (migrations[sizeof migrations / sizeof migrations[0] - 1].version)
+#define MIGRATION_COUNT (sizeof migrations / sizeof migrations[0])
+#define READABLE        1
+#define SCHEMA_VERSION  (migrations[MIGRATION_COUNT - 1].version)
 
 static const char READ_APPLICATION[] = "PRAGMA application_id";
 static const char COUNT_TABLES[] = "SELECT count(*) FROM sqlite_schema";
 static const char READ_VERSION[] = "SELECT max(version) FROM schema_version";
+static const char READ_OLDEST[] =
+    "SELECT max(coalesce(oldest_program, version)) FROM schema_version";
 static const char ADD_VERSION[] =
     "INSERT INTO schema_version (version, applied_us) VALUES (?1, unixepoch() * 1000000)";
+static const char SET_OLDEST[] = "UPDATE schema_version SET oldest_program = ?2 WHERE version = ?1";
 static const char BEGIN_WRITE[] = "BEGIN IMMEDIATE";
 static const char COMMIT[] = "COMMIT";
 static const char USE_LOG[] = "PRAGMA journal_mode = WAL";
@@ -178,14 +184,23 @@ static bool read_version(struct sqlite_store *self, int64_t *version, struct fau
     return tables == 0 || ask(self, READ_VERSION, version, fault);
 }
 
-static bool refuse_newer(struct sqlite_store *self, int64_t version, struct fault *fault) {
-    if (version <= SCHEMA_VERSION) {
-        return true;
+/* A schema that is newer than ours has the column: version 2 made it. */
+static bool check_newer(struct sqlite_store *self, int64_t version, struct fault *fault) {
+    int64_t oldest;
+    return version <= SCHEMA_VERSION ||
+           (ask(self, READ_OLDEST, &oldest, fault) &&
+            migration_may_use(self->sql.path, version, oldest, SCHEMA_VERSION, fault));
+}
+
+static bool set_oldest(struct sqlite_store *self, const struct migration *migration,
+                       struct fault *fault) {
+    sqlite3_stmt *statement = sql_use(&self->sql, SET_OLDEST, fault);
+    if (statement == NULL) {
+        return false;
     }
-    return fault_set(fault, FAULT_ENVIRONMENT,
-                     "the store %s has schema %lld, newer than the %lld that this program knows; "
-                     "use the newer program",
-                     self->sql.path, (long long)version, (long long)SCHEMA_VERSION);
+    sql_put_integer(statement, 1, migration->version);
+    sql_put_integer(statement, 2, migration->oldest_program);
+    return sql_run(&self->sql, statement, fault);
 }
 
 static bool apply(struct sqlite_store *self, const struct migration *migration,
@@ -198,11 +213,12 @@ static bool apply(struct sqlite_store *self, const struct migration *migration,
         return false;
     }
     sql_put_integer(statement, 1, migration->version);
-    return sql_run(&self->sql, statement, fault);
+    return sql_run(&self->sql, statement, fault) &&
+           (migration->version < MIGRATION_OLDEST || set_oldest(self, migration, fault));
 }
 
 static bool apply_newer(struct sqlite_store *self, int64_t version, struct fault *fault) {
-    for (size_t i = 0; i < sizeof migrations / sizeof migrations[0]; i++) {
+    for (size_t i = 0; i < MIGRATION_COUNT; i++) {
         if (migrations[i].version > version && !apply(self, &migrations[i], fault)) {
             return fault_within(fault, "migrating to schema %lld",
                                 (long long)migrations[i].version);
@@ -211,12 +227,12 @@ static bool apply_newer(struct sqlite_store *self, int64_t version, struct fault
     return true;
 }
 
-/* A migration that fails is undone by closing the connection, which rolls it back. */
-static bool migrate(struct sqlite_store *self, struct fault *fault) {
-    int64_t version;
-    return read_version(self, &version, fault) && refuse_newer(self, version, fault) &&
-           (version == SCHEMA_VERSION ||
-            (sql_do(&self->sql, BEGIN_WRITE, fault) && apply_newer(self, version, fault) &&
+/* All that is pending in one transaction: nobody else has the file. One that fails is undone by
+ * closing the connection, which rolls it back. `before` is the version that was found. */
+static bool migrate(struct sqlite_store *self, int64_t *before, struct fault *fault) {
+    return read_version(self, before, fault) && check_newer(self, *before, fault) &&
+           (*before >= SCHEMA_VERSION ||
+            (sql_do(&self->sql, BEGIN_WRITE, fault) && apply_newer(self, *before, fault) &&
              sql_do(&self->sql, COMMIT, fault)));
 }
 
@@ -235,14 +251,8 @@ static bool use_log(struct sqlite_store *self, struct fault *fault) {
 
 static bool check_version(struct sqlite_store *self, struct fault *fault) {
     int64_t version;
-    if (!read_version(self, &version, fault) || !refuse_newer(self, version, fault)) {
-        return false;
-    }
-    return version == SCHEMA_VERSION ||
-           fault_set(fault, FAULT_ENVIRONMENT,
-                     "the store %s has schema %lld, and this program needs %lld: open it for "
-                     "writing once, with serve or import",
-                     self->sql.path, (long long)version, (long long)SCHEMA_VERSION);
+    return read_version(self, &version, fault) && check_newer(self, version, fault) &&
+           migration_may_read(self->sql.path, version, READABLE, SCHEMA_VERSION, fault);
 }
 
 /* --- open and close --- */
@@ -254,9 +264,9 @@ static bool check_writable(struct sqlite_store *self, struct fault *fault) {
                      self->sql.path);
 }
 
-static bool open_writer(struct sqlite_store *self, struct fault *fault) {
+static bool open_writer(struct sqlite_store *self, int64_t *before, struct fault *fault) {
     if (!take_lock(self, fault) || !open_database(self, fault) || !check_writable(self, fault) ||
-        !migrate(self, fault) || !use_log(self, fault)) {
+        !migrate(self, before, fault) || !use_log(self, fault)) {
         return false;
     }
     sqlite_watch_log(self);
@@ -281,7 +291,9 @@ static struct sqlite_store *store_new(enum store_role role) {
     return self;
 }
 
-bool sqlite_open(struct text place, enum store_role role, struct store **out, struct fault *fault) {
+/* `before`: the version of the schema that a writer found. */
+static bool open_as(struct text place, enum store_role role, struct store **out, int64_t *before,
+                    struct fault *fault) {
     char path[PATH_MAX];
     if (!is_path(place)) {
         return fault_set(fault, FAULT_USAGE, "\"sqlite:\" wants the path of a file");
@@ -293,11 +305,36 @@ bool sqlite_open(struct text place, enum store_role role, struct store **out, st
     }
     bool writer = role == STORE_WRITER;
     if (!find_file(self, path, fault) ||
-        !(writer ? open_writer(self, fault) : open_reader(self, fault))) {
+        !(writer ? open_writer(self, before, fault) : open_reader(self, fault))) {
         sqlite_close(&self->store);
         return false;
     }
     *out = &self->store;
+    return true;
+}
+
+bool sqlite_open(struct text place, enum store_role role, struct store **out, struct fault *fault) {
+    int64_t before;
+    return open_as(place, role, out, &before, fault);
+}
+
+const struct migration *sqlite_migrations(size_t *count) {
+    *count = MIGRATION_COUNT;
+    return migrations;
+}
+
+bool sqlite_migrate(struct text place, migrate_report *report, void *context, struct fault *fault) {
+    struct store *store;
+    int64_t before;
+    if (!open_as(place, STORE_WRITER, &store, &before, fault)) {
+        return false;
+    }
+    store_close(store);
+    for (size_t i = 0; i < MIGRATION_COUNT; i++) {
+        if (migrations[i].version > before) {
+            report(context, migrations[i].version);
+        }
+    }
     return true;
 }
 

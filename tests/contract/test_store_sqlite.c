@@ -108,7 +108,8 @@ static void a_schema_newer_than_the_program_is_refused(void **state) {
     struct fault told = FAULT_INIT;
     struct store *store;
     store_close(fixture->store);
-    run_sql(fixture, "store.db", "INSERT INTO schema_version VALUES (999, 0);");
+    run_sql(fixture, "store.db",
+            "INSERT INTO schema_version (version, applied_us) VALUES (999, 0);");
     FAILS(FAULT_ENVIRONMENT, store_open(fixture->url, STORE_WRITER, &store, &fault));
     FAILS(FAULT_ENVIRONMENT, store_open(fixture->url, STORE_READER, &store, &fault));
     assert_false(store_open(fixture->url, STORE_WRITER, &store, &told));
@@ -121,9 +122,9 @@ static void a_reader_of_an_older_schema_is_told_to_migrate(void **state) {
     struct fixture *fixture = *state;
     struct store *store;
     store_close(fixture->store);
-    run_sql(fixture, "store.db", "UPDATE schema_version SET version = version - 100;");
+    run_sql(fixture, "store.db", "UPDATE schema_version SET version = -version;");
     FAILS(FAULT_ENVIRONMENT, store_open(fixture->url, STORE_READER, &store, &fault));
-    run_sql(fixture, "store.db", "UPDATE schema_version SET version = version + 100;");
+    run_sql(fixture, "store.db", "UPDATE schema_version SET version = -version;");
     fixture->store = open_store(fixture, STORE_WRITER);
 }
 

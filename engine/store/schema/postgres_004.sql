@@ -9,21 +9,7 @@
 -- A function is never changed once it is released: nodes of two versions may be running. A new one
 -- gets a new name.
 
-CREATE FUNCTION statute_read(machines text[], ids text[])
-RETURNS TABLE (number bigint, machine text, id text, state text, version bigint, fence bigint,
-    audit_sequence bigint, audit_hash bytea, created_us bigint, updated_us bigint, data text)
-LANGUAGE plpgsql STABLE
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off
-SET enable_mergejoin = off AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY SELECT e.number, e.machine, e.id, e.state, e.version, e.fence, e.audit_sequence,
-        e.audit_hash, e.created_us, e.updated_us, e.data
-    FROM unnest(machines, ids) k(machine, id)
-    JOIN entity e ON e.machine = k.machine AND e.id = k.id ORDER BY e.machine, e.id;
-END $$;
-
-CREATE FUNCTION statute_read_and_lock(machines text[], ids text[])
+CREATE OR REPLACE FUNCTION statute_read_and_lock(machines text[], ids text[])
 RETURNS TABLE (number bigint, machine text, id text, state text, version bigint, fence bigint,
     audit_sequence bigint, audit_hash bytea, created_us bigint, updated_us bigint, data text)
 LANGUAGE plpgsql
@@ -39,7 +25,7 @@ END $$;
 
 -- The functions that write answer how many rows they wrote.
 
-CREATE FUNCTION statute_insert_entities(machines text[], ids text[], states text[],
+CREATE OR REPLACE FUNCTION statute_insert_entities(machines text[], ids text[], states text[],
     versions bigint[], fences bigint[], sequences bigint[], hashes bytea[], created bigint[],
     updated bigint[], datas text[])
 RETURNS bigint LANGUAGE plpgsql
@@ -55,7 +41,7 @@ BEGIN
 END $$;
 
 -- A row without an entity has version 0, and gets its time of creation.
-CREATE FUNCTION statute_update_entities(numbers bigint[], versions_read bigint[], states text[],
+CREATE OR REPLACE FUNCTION statute_update_entities(numbers bigint[], versions_read bigint[], states text[],
     versions bigint[], fences bigint[], sequences bigint[], hashes bytea[], created bigint[],
     updated bigint[], datas text[])
 RETURNS bigint LANGUAGE plpgsql
@@ -76,7 +62,7 @@ BEGIN
     RETURN changed;
 END $$;
 
-CREATE FUNCTION statute_move_heads(numbers bigint[], versions_read bigint[], sequences bigint[],
+CREATE OR REPLACE FUNCTION statute_move_heads(numbers bigint[], versions_read bigint[], sequences bigint[],
     hashes bytea[])
 RETURNS bigint LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off
@@ -93,7 +79,7 @@ BEGIN
 END $$;
 
 -- The number of an entity that the same batch inserts is null here, and looked up by its key.
-CREATE FUNCTION statute_add_records(entities bigint[], machines text[], ids text[],
+CREATE OR REPLACE FUNCTION statute_add_records(entities bigint[], machines text[], ids text[],
     sequences bigint[], times bigint[], successes boolean[], uuids text[], from_states text[],
     to_states text[], actors text[], reasons text[], previous_hashes bytea[], hashes bytea[],
     jsons text[])
@@ -116,7 +102,7 @@ BEGIN
     RETURN changed;
 END $$;
 
-CREATE FUNCTION statute_add_events(ids text[], types text[], machines text[], entities text[],
+CREATE OR REPLACE FUNCTION statute_add_events(ids text[], types text[], machines text[], entities text[],
     times bigint[], jsons text[])
 RETURNS bigint LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan AS $$
@@ -130,7 +116,7 @@ END $$;
 
 -- An answer that is there already has expired; or another transaction has just given it, after this
 -- one looked for it, and then it stays, and is not counted.
-CREATE FUNCTION statute_keep_answers(scopes text[], keys text[], body_hashes bytea[],
+CREATE OR REPLACE FUNCTION statute_keep_answers(scopes text[], keys text[], body_hashes bytea[],
     statuses bigint[], created bigint[], header_texts text[], bodies text[], expired_us bigint)
 RETURNS bigint LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan AS $$

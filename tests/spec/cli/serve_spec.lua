@@ -1,4 +1,5 @@
 -- The server as a process: how it starts, stops, and behaves when something around it fails.
+local eventually = require "tests.support.eventually"
 local http     = require "tests.support.http"
 local policies = require "tests.support.policies"
 local server   = require "tests.support.server"
@@ -56,7 +57,7 @@ describe("statute serve", function()
     assert.equal(3, status)
     assert.truthy(err:find("bad.db", 1, true), err)
     statute:stop(true)
-    server.run { "sqlite3", statute.directory .. "/x.db", "INSERT INTO schema_version VALUES (9999, 0)" }
+    server.run { "sqlite3", statute.directory .. "/x.db", "INSERT INTO schema_version (version, applied_us) VALUES (9999, 0)" }
     status, err = another { store = statute.store }
     assert.equal(3, status)
     assert.truthy(err:find("9999", 1, true), err)
@@ -93,6 +94,17 @@ describe("statute serve", function()
     local kind, code = statute:wait()
     assert.equal("exit 0", kind .. " " .. code)
     assert.is_true(socket.gettime() - started < 2 * server.patience)
+    policies.remove(statute.directory)
+  end)
+
+  it("is not ready from SIGTERM on, but takes requests for the drain delay", function()
+    start("--drain-delay", 2 * server.patience .. "s")
+    statute:signal("TERM")
+    eventually(function() return statute.client:get("/readyz").status == 503 end, 15, "it is no longer ready")
+    statute:create("lamp", "late")
+    http.expect(http.connect(statute.port):get("/v1/entities/lamp/late"), 200)
+    local kind, code = statute:wait(60)
+    assert.equal("exit 0", kind .. " " .. code)
     policies.remove(statute.directory)
   end)
 

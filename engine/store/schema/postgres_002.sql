@@ -1,0 +1,9 @@
+-- The schema of a PostgreSQL store, version 2: how old a program may be and still use it.
+--
+-- oldest_program: whoever knows this version of the schema, or a later one, may go on with the store
+-- when the row's version is applied, though it is newer than what the program knows; so nodes can be
+-- upgraded one after another. NULL: only who knows the row's version itself. What counts is the
+-- largest number of all rows.
+
+ALTER TABLE schema_version ADD COLUMN IF NOT EXISTS oldest_program bigint;
+UPDATE schema_version SET oldest_program = version;
