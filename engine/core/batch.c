@@ -312,8 +312,10 @@ static void forget_run(struct member *member) {
 }
 
 /* A race that was lost again and again, or a store that is not there at this moment: nothing has
- * happened, and in a moment it may be otherwise. Never an outcome that is unknown. */
+ * happened, and in a moment it may be otherwise. Never an outcome that is unknown. What a member
+ * was told in the run that failed does not outlive the arena, so it is forgotten first. */
 static void give_up(struct core *core, struct member *member, struct fault *fault) {
+    forget_run(member);
     bool passes = fault->code == FAULT_STORE_CONFLICT || fault->code == FAULT_STORE_UNAVAILABLE;
     if (passes && core->runs_again && member->store_attempts < claims_retries(core, member)) {
         claims_back_off(core, member, ++member->store_attempts);
@@ -371,7 +373,6 @@ static void run_together(struct core *core, struct member *const *members, size_
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        forget_run(members[i]);
         give_up(core, members[i], &fault);
     }
 }

@@ -47,7 +47,7 @@ Client.__index = Client
 function Client:connect()
   local sock = assert(socket.tcp())
   sock:settimeout(1)
-  if not sock:connect("127.0.0.1", self.node.port) then
+  if not sock:connect(self.node.host, self.node.port) then
     sock:close()
     return false
   end
@@ -100,6 +100,7 @@ function Client:call(run, request)
     { __index = request })
   local method = METHODS[call.action]
   local headers = { ["X-Request-Id"] = call.request_id, ["Idempotency-Key"] = call.key }
+  for name, value in pairs(self.node.options.headers or {}) do headers[name] = value end
   local bytes = http.bytes(method, target_of(call), body_of(call), headers)
   call.invoked = socket.gettime()
   local answer = self:exchange(method, bytes, run.patience)

@@ -7,6 +7,7 @@
 --   records  the audit records of an entity as GET .../history lists them; `records.entity`: what GET says at the end;
 --            `n` in its data, if it has one, counts its moves
 local KINDS = {
+  garbled  = "an answer that is not JSON",
   lost     = "an answer without its record: what was answered is not there",
   differs  = "an answer and its record, or the entity at the end, say different things",
   twice    = "a request, or an idempotency key, has more than one record",
@@ -33,9 +34,10 @@ local function call_name(call) return ("%s (client %d, %s)"):format(call.request
 
 -- --- what an answer says ---
 
--- "done" and "refused" have a record; "nothing" has none; "unknown" may have one.
+-- "done" and "refused" have a record; "nothing" has none; "unknown" may have one, and so may "garbled".
 local function outcome_of(call)
   if not call.status then return "unknown" end
+  if type(call.json) ~= "table" then return "garbled" end
   local json = type(call.json) == "table" and call.json or {}
   if json.outcome == "unknown" then return "unknown" end
   if call.status < 300 then return "done" end
@@ -51,6 +53,7 @@ local function index(self, calls)
   for _, call in ipairs(calls) do
     call.outcome = outcome_of(call)
     self.figures[call.outcome] = self.figures[call.outcome] + 1
+    if call.outcome == "garbled" then self:found("garbled", "%s was answered %d without JSON", call_name(call), call.status) end
     local entity = call.machine .. "/" .. call.id
     if call.action == "read" then
       self.reads[entity] = self.reads[entity] or {}
@@ -216,7 +219,7 @@ end
 -- Returns what is wrong, as a list of sentences, and the figures: calls by outcome; `happened`: the unknown ones that did.
 return function(calls, records_per_entity, ways)
   local self = setmetatable({ violations = {}, ways = ways }, Check)
-  self.figures = { calls = #calls, done = 0, refused = 0, nothing = 0, unknown = 0, happened = 0 }
+  self.figures = { calls = #calls, done = 0, refused = 0, nothing = 0, unknown = 0, garbled = 0, happened = 0 }
   index(self, calls)
   for name, records in pairs(records_per_entity) do self:entity(name, records) end
   for _, call in ipairs(calls) do

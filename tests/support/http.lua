@@ -82,10 +82,10 @@ end
 local Connection = {}
 Connection.__index = Connection
 
-local function open(port)
+local function open(port, host)
   local sock = assert(socket.tcp())
   sock:settimeout(5)
-  local ok, why = sock:connect("127.0.0.1", port)
+  local ok, why = sock:connect(host or "127.0.0.1", port)
   if not ok then
     sock:close()
     return nil, why
@@ -169,8 +169,9 @@ local Client = {}
 Client.__index = Client
 
 -- `defaults`: headers of every request, { Authorization = "Bearer ..." } say.
-function http.connect(port, defaults)
-  return setmetatable({ port = port, defaults = defaults or {} }, Client)
+-- `defaults`: headers of every request.
+function http.connect(port, defaults, host)
+  return setmetatable({ port = port, host = host, defaults = defaults or {} }, Client)
 end
 
 function Client:headers(more)
@@ -186,7 +187,7 @@ function Client:request(method, path, body, headers, seconds)
     local reused = self.connection and not self.connection.closed
     if not reused then
       local why
-      self.connection, why = open(self.port)
+      self.connection, why = open(self.port, self.host)
       if not self.connection then return { error = why } end
     end
     local answer

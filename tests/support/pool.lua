@@ -6,10 +6,11 @@ local policies = require "tests.support.policies"
 local pool = {}
 pool.__index = pool
 
-function pool.start(url)
+-- `address`: to listen on
+function pool.start(url, address)
   local self = setmetatable({ directory = policies.temporary() }, pool)
   os.execute("chmod 711 " .. self.directory)
-  local pipe = assert(io.popen(("scripts/pgbouncer start %s/pool %s"):format(self.directory, url)))
+  local pipe = assert(io.popen(("scripts/pgbouncer start %s/pool %s %s"):format(self.directory, url, address or "")))
   self.url = assert(pipe:read "l", "pgbouncer did not start")
   pipe:close()
   return self

@@ -133,10 +133,10 @@ end
 server.nodes = tonumber(os.getenv("STATUTE_TEST_NODES") or 1)
 
 -- options: policies (directory or table), directory (to go on with), auth ("none"; false: leave out), arguments (list),
--- store and lock (URLs, in place of fresh ones), nodes (servers in all on this store; `ports` and `nodes` list them).
+-- host (to listen on), within (a program that runs it, "nsenter ..."), store and lock (URLs, in place of fresh ones), nodes (servers in all on this store; `ports` and `nodes` list them).
 function server.start(options)
   options = options or {}
-  local self = setmetatable({ options = options }, Server)
+  local self = setmetatable({ options = options, host = options.host or "127.0.0.1" }, Server)
   self.directory = options.directory or policies.temporary()
   if type(options.policies) == "table" then
     self.policy_directory = policies.write(options.policies, self.directory .. "/policies")
@@ -149,14 +149,14 @@ function server.start(options)
   self.others, self.ports, self.nodes = {}, { self.port }, { self }
   for i = 2, options.nodes or 1 do
     self.others[i - 1] = server.start { policies = self.policy_directory, store = self.store, lock = self.lock,
-                                        auth = options.auth, arguments = options.arguments }
+                                        auth = options.auth, headers = options.headers, arguments = options.arguments }
     self.ports[i], self.nodes[i] = self.others[i - 1].port, self.others[i - 1]
   end
   return self
 end
 
 function Server:launch()
-  local arguments = { server.program, "serve", "--listen", "127.0.0.1:0", "--policies", self.policy_directory,
+  local arguments = { server.program, "serve", "--listen", self.host .. ":0", "--policies", self.policy_directory,
                       "--store", self.store }
   if self.lock then table.move({ "--lock", self.lock }, 1, 2, #arguments + 1, arguments) end
   if self.options.auth ~= false then
@@ -166,13 +166,13 @@ function Server:launch()
   self.launches = (self.launches or 0) + 1
   self.log_path = ("%s/log.%d"):format(self.directory, self.launches)
   -- the server dies with the test run, whatever becomes of it
-  self.pipe = assert(io.popen(("echo $$; exec setpriv --pdeathsig KILL %s >%s 2>%s"):format(
-    quoted(arguments), server.quote(self.directory .. "/out"), server.quote(self.log_path))))
+  self.pipe = assert(io.popen(("echo $$; exec %s setpriv --pdeathsig KILL %s >%s 2>%s"):format(
+    self.options.within or "", quoted(arguments), server.quote(self.directory .. "/out"), server.quote(self.log_path))))
   self.pid = assert(tonumber(self.pipe:read("l")))
   self.guard = setmetatable({ pid = self.pid }, Guard)
   self.port = eventually(function()
     local state = process_state(self.pid)
-    local port = self:log():match("listening.-http://127%.0%.0%.1:(%d+)")
+    local port = self:log():match("listening.-http://[%d%.]+:(%d+)")
     if not port and (state == nil or state == "Z") then return "gone" end
     return port and tonumber(port)
   end, 20, "the server says where it listens")
@@ -181,7 +181,7 @@ function Server:launch()
     self.pipe:close()
     error("the server ended at once: " .. self:log(), 3)
   end
-  self.client = http.connect(self.port, self.options.headers)
+  self.client = http.connect(self.port, self.options.headers, self.host)
   eventually(function() return self.client:get("/readyz").status == 200 end, 20, "the server is ready")
 end
 

@@ -1,28 +1,32 @@
 -- Nodes that die, stand still or are cut off while others go on.
-local history  = require "tests.support.history"
-local pool     = require "tests.support.pool"
-local postgres = require "tests.support.postgres"
-local server   = require "tests.support.server"
+local history   = require "tests.support.history"
+local namespace = require "tests.support.namespace"
+local pool      = require "tests.support.pool"
+local postgres  = require "tests.support.postgres"
+local server    = require "tests.support.server"
 
 describe("of three nodes", function()
-  local database, statute, cable
+  local database, statute, cable, island
 
   after_each(function()
     if statute then statute:stop() end
     if cable then cable:stop() end
+    if island then island:remove() end
     database:stop()
-    statute, cable = nil, nil
+    database, statute, cable, island = nil, nil, nil, nil
   end)
 
-  -- With `cut` the third node reaches the database by a cable of its own.
-  local function start(policy, cut)
-    database = postgres.start()
-    statute = server.start { policies = { ["walk.lua"] = policy }, store = database.url, nodes = cut and 2 or 3 }
-    if cut then
-      cable = pool.start(database.url)
-      local third = server.start { policies = statute.policy_directory, store = cable.url }
-      statute.others[2], statute.nodes[3] = third, third
-    end
+  local function start(policy, nodes, key)
+    database = database or postgres.start()
+    statute = server.start { policies = { ["walk.lua"] = policy }, store = database.url, nodes = nodes, auth = not key and "none",
+                             headers = key and { Authorization = "Bearer " .. key } }
+  end
+
+  local function add_third(options)
+    options.policies, options.auth, options.headers = statute.policy_directory, statute.options.auth, statute.options.headers
+    local third = server.start(options)
+    statute.others[2], statute.nodes[3] = third, third
+    return third
   end
 
   local function prove(name, meanwhile)
@@ -35,7 +39,7 @@ describe("of three nodes", function()
   end
 
   it("one may be killed with work in flight, again and again", function()
-    start(history.WALK)
+    start(history.WALK, 3)
     local figures = prove("a node killed", function(pause)
       for _ = 1, 3 do
         pause(0.3)
@@ -48,7 +52,7 @@ describe("of three nodes", function()
   end)
 
   it("one may stand still for longer than its locks last, and go on", function()
-    start((history.WALK:gsub("initial =", 'lock = { timeout = "200ms", wait = "1s" }, initial =')))
+    start((history.WALK:gsub("initial =", 'lock = { timeout = "200ms", wait = "1s" }, initial =')), 3)
     prove("a node stopped", function(pause)
       for _ = 1, 3 do
         pause(0.3)
@@ -59,8 +63,29 @@ describe("of three nodes", function()
     end)
   end)
 
+  it("one may be cut off from everybody, in a network namespace of its own", function()
+    island = namespace.make()
+    database = postgres.start()
+    if not island then return assert.is_nil(os.execute "test $(id -u) -eq 0", "root may not make network namespaces here") end
+    local _, said = server.statute { "token", "create", "--store", database.url, "--name", "walker", "--scopes", "read,transition,act_as" }
+    start(history.WALK, 2, said:match "st_%w+_%w+")
+    cable = pool.start(database.url, island.outside)
+    add_third { store = cable.url, host = island.inside, within = island.within }
+    local figures = prove("a node on an island", function(pause)
+      for _ = 1, 3 do
+        pause(0.4)
+        island:cut()
+        pause(1)
+        island:mend()
+      end
+    end)
+    assert.is_true(figures.done > 100)
+  end)
+
   it("one may be cut off from the database, and come back", function()
-    start(history.WALK, true)
+    start(history.WALK, 2)
+    cable = pool.start(database.url)
+    add_third { store = cable.url }
     prove("a node cut off", function(pause)
       for _ = 1, 3 do
         pause(0.3)

@@ -59,6 +59,7 @@ local function append(records, place, changes)
 end
 
 local PLANTED = {
+  { "garbled", "an answer that cannot be read", function(calls) calls[1].json = nil end },
   { "lost", "a success whose record is missing", function(_, records) table.remove(records) records.entity = nil end },
   { "lost", "a refusal whose record is missing", function(_, records) table.remove(records, 3) end },
   { "lost", "a repeated call with an audit record of its own", function(calls) calls[5].json.audit_id = "audit-2" end },
@@ -106,7 +107,7 @@ describe("a history", function()
   it("that is good passes, and its unknown calls are resolved", function()
     local violations, figures = check(good())
     assert.same({}, violations)
-    assert.same({ calls = 11, done = 7, refused = 1, nothing = 1, unknown = 2, happened = 1 }, figures)
+    assert.same({ calls = 11, done = 7, refused = 1, nothing = 1, unknown = 2, happened = 1, garbled = 0 }, figures)
   end)
 
   it("passes when what overlaps comes in any order", function()

@@ -187,6 +187,51 @@ static void a_passing_fault_is_waited_out_with_growing_pauses(void **state) {
     world_close(&trial.world);
 }
 
+static void keep(struct member *member, struct core *core) {
+    (void)core;
+    member->answer.status = 200;
+    member->answer.body = TEXT("{\"first\":true}");
+}
+
+/* The answer that it found lay in the arena of the run that failed. */
+static void a_member_that_waits_remembers_nothing_of_the_run_that_failed(void **state) {
+    struct trial trial;
+    (void)state;
+    open_trial(&trial);
+    struct core *core = &trial.world.core;
+    struct attempt attempt = world_move("job", "a", "MADE");
+    attempt.max_retries = 3;
+    struct member first = {.attempts = &attempt,
+                           .attempt_count = 1,
+                           .render = keep,
+                           .idempotency_scope = TEXT("s"),
+                           .idempotency_key = TEXT("k")};
+    struct member again = first;
+    struct member *pointers[] = {&first};
+    batch_run(core, pointers, 1);
+    assert_int_equal(first.fault, FAULT_NONE);
+
+    pointers[0] = &again;
+    core->runs_again = true;
+    trial.plan = (struct faulty){0};
+    batch_run(core, pointers, 1);
+    assert_true(again.replayed);
+    trial.plan = (struct faulty){.fail_at = trial.plan.calls, .way = FAULTY_UNAVAILABLE};
+    batch_run(core, pointers, 1);
+    assert_string_equal(trial.plan.failed, "commit");
+    assert_true(again.blocked);
+    assert_false(again.replayed);
+
+    trial.plan = (struct faulty){.fail_at = 1, .way = FAULTY_UNAVAILABLE};
+    batch_run(core, pointers, 1);
+    assert_false(again.replayed);
+    trial.plan = (struct faulty){0};
+    batch_run(core, pointers, 1);
+    assert_true(again.replayed);
+    assert_true(text_equal(again.answer.body, TEXT("{\"first\":true}")));
+    world_close(&trial.world);
+}
+
 /* max_retries = 0 asks for one try only. */
 static void who_wants_no_retries_is_answered_at_once(void **state) {
     struct trial trial;
@@ -212,6 +257,7 @@ int main(void) {
         cmocka_unit_test(a_commit_that_was_never_sent_is_done_once),
         cmocka_unit_test(one_failure_is_survived_by_every_member),
         cmocka_unit_test(a_passing_fault_is_waited_out_with_growing_pauses),
+        cmocka_unit_test(a_member_that_waits_remembers_nothing_of_the_run_that_failed),
         cmocka_unit_test(who_wants_no_retries_is_answered_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
