@@ -133,7 +133,8 @@ end
 server.nodes = tonumber(os.getenv("STATUTE_TEST_NODES") or 1)
 
 -- options: policies (directory or table), directory (to go on with), auth ("none"; false: leave out), arguments (list),
--- host (to listen on), within (a program that runs it, "nsenter ..."), store and lock (URLs, in place of fresh ones), nodes (servers in all on this store; `ports` and `nodes` list them).
+-- host (to listen on), within (a program that runs it, "nsenter ..."), store and lock (URLs, in place of fresh ones),
+-- nodes (servers in all on this store; `ports` and `nodes` list them).
 function server.start(options)
   options = options or {}
   local self = setmetatable({ options = options, host = options.host or "127.0.0.1" }, Server)
