@@ -11,8 +11,11 @@ static const struct key_rule table_keys[] = {
 };
 
 static bool is_identifier(struct text name) {
-    return name.length > 0 && name.length <= APP_NAME_MOST &&
-           memchr(name.bytes, '"', name.length) == NULL;
+    bool fine = name.length > 0 && name.length <= APP_NAME_MOST;
+    for (size_t i = 0; i < name.length; i++) {
+        fine = fine && (unsigned char)name.bytes[i] >= ' ' && name.bytes[i] != '"';
+    }
+    return fine;
 }
 
 /* One name, or two with a dot between them. */
@@ -29,8 +32,10 @@ static bool is_table_name(struct text name) {
 
 static void check_identifier(struct check *check, const struct key_path *at, struct text name) {
     if (text_given(name) && !is_identifier(name)) {
-        check_problem(check, at, "'%.*s' is no name of a column: 1 to %d bytes, without '\"'",
-                      TEXT_ARGS(name), APP_NAME_MOST);
+        check_problem(
+            check, at,
+            "'%.*s' is no name of a column: 1 to %d bytes, without '\"' and control characters",
+            TEXT_ARGS(name), APP_NAME_MOST);
     }
 }
 

@@ -245,12 +245,13 @@ static struct text headers_json(struct arena *arena, const struct http_answer *a
     return js_print(arena, object);
 }
 
+/* Another member of the batch, with the same key, may be answered with it when this exchange has
+ * been sent and is gone: so it lives in the batch's arena. */
 void answer_render(struct member *member, struct core *core) {
-    struct attempt_job *job = attempt_job_of(member);
-    struct http_answer answer = render(job, core);
+    struct http_answer answer = render(attempt_job_of(member), core);
     member->answer.status = answer.status;
-    member->answer.headers = headers_json(&job->job.exchange->arena, &answer);
-    member->answer.body = answer.body;
+    member->answer.headers = headers_json(&core->arena, &answer);
+    member->answer.body = text_copy(&core->arena, answer.body);
 }
 
 static void replayed_headers(struct arena *arena, struct text json, struct http_answer *answer) {

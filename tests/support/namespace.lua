@@ -23,15 +23,19 @@ function namespace.make()
   local self = setmetatable({ name = name, outside = network .. ".1", inside = network .. ".2" }, namespace)
   run(("ip link add %s type veth peer name inside netns %s"):format(name, name))
   run(("ip address add %s/30 dev %s && ip link set %s up"):format(self.outside, name, name))
-  run(("ip -n %s address add %s/30 dev inside && ip -n %s link set inside up && ip -n %s link set lo up"):format(name, self.inside,
-    name, name))
   self.within = "nsenter --net=/run/netns/" .. name
+  self:run("address add %s/30 dev inside", self.inside)
+  self:run "link set inside up"
+  self:run "link set lo up"
   return self
 end
 
+-- nsenter, and not "ip -n", which wants to mount.
+function namespace:run(format, ...) run(("%s ip " .. format):format(self.within, ...)) end
+
 -- Packets vanish in both directions; nobody is told.
-function namespace:cut() run(("ip -n %s link set inside down"):format(self.name)) end
-function namespace:mend() run(("ip -n %s link set inside up"):format(self.name)) end
+function namespace:cut() self:run "link set inside down" end
+function namespace:mend() self:run "link set inside up" end
 
 function namespace:remove()
   os.execute(("ip link delete %s 2>/dev/null; ip netns delete %s"):format(self.name, self.name))

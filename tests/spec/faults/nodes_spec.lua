@@ -12,7 +12,7 @@ describe("of three nodes", function()
     if statute then statute:stop() end
     if cable then cable:stop() end
     if island then island:remove() end
-    database:stop()
+    if database then database:stop() end
     database, statute, cable, island = nil, nil, nil, nil
   end)
 
