@@ -66,17 +66,18 @@ describe("of three nodes", function()
   it("one may be cut off from everybody, in a network namespace of its own", function()
     island = namespace.make()
     database = postgres.start()
-    if not island then return assert.is_nil(os.execute "test $(id -u) -eq 0", "root may not make network namespaces here") end
+    -- where namespaces may not be made, the cable itself stands still
+    if not island then print "no network namespaces here: the third node is cut off from the database only" end
     local _, said = server.statute { "token", "create", "--store", database.url, "--name", "walker", "--scopes", "read,transition,act_as" }
     start(history.WALK, 2, said:match "st_%w+_%w+")
-    cable = pool.start(database.url, island.outside)
-    add_third { store = cable.url, host = island.inside, within = island.within }
+    cable = pool.start(database.url, island and island.outside)
+    add_third { store = cable.url, host = island and island.inside, within = island and island.within }
     local figures = prove("a node on an island", function(pause)
       for _ = 1, 3 do
         pause(0.4)
-        island:cut()
+        if island then island:cut() else cable:pause() end
         pause(1)
-        island:mend()
+        if island then island:mend() else cable:resume() end
       end
     end)
     assert.is_true(figures.done > 20)
