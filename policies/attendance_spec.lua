@@ -167,6 +167,92 @@ describe("attendance", function()
     end)
   end)
 
+  describe("the zone", function()
+    local function in_zone(zone, punch, more)
+      return punch_in(ways.with({ ctzoffset = false, zone = zone, punch_in = punch }, more))
+    end
+
+    it("takes the place of the offset", function()
+      for _, case in ipairs {
+        { "Europe/Berlin", "2025-07-01T09:00:00", "2025-07-01T07:00:00Z" },
+        { "Europe/Berlin", "2025-01-15T09:00:00", "2025-01-15T08:00:00Z" },
+        { "Asia/Kolkata", "2025-10-01T09:00:00", "2025-10-01T03:30:00Z" },
+        { "America/St_Johns", "2025-07-01T09:00:00", "2025-07-01T11:30:00Z" },
+        { "UTC", "2025-10-01T09:00:00", "2025-10-01T09:00:00Z" },
+      } do
+        local decision = in_zone(case[1], case[2])
+        assert.is_true(decision.allowed)
+        assert.equal(case[3], decision.data.punch_in)
+        assert.equal(case[1], decision.data.zone)
+        assert.is_nil(decision.data.ctzoffset)
+      end
+    end)
+
+    it("or the offset must be there, not both", function()
+      assert.is_not_nil(error_of(in_zone(false, "2025-10-01T09:00:00"), "ctzoffset"))
+      assert.equal("must not be there when ctzoffset is: send one of the two",
+        error_of(punch_in { zone = "Asia/Kolkata" }, "zone"))
+    end)
+
+    it("must be one of the tz database, and is told the nearest", function()
+      local decision = in_zone("Europe/Berln", "2025-10-01T09:00:00")
+      assert.truthy(error_of(decision, "zone"):find("did you mean 'Europe/Berlin'?", 1, true))
+      assert.truthy(error_of(decision, "zone"):find('^"Europe/Berln" is not a zone'))
+      assert.is_nil(decision.errors.punch_in)
+      assert.is_nil(decision.errors.ctzoffset)
+      for _, zone in ipairs { "", "CEST", "europe/berlin", "../../etc/passwd", "right/UTC", 60, true } do
+        assert.is_not_nil(error_of(in_zone(zone, "2025-10-01T09:00:00"), "zone"))
+      end
+    end)
+
+    it("says what the local date of the punch in is", function()
+      assert.equal("2025-07-01", in_zone("Pacific/Auckland", "2025-07-01T00:30:00").data.datefor)
+      assert.equal("2025-06-30", in_zone("Pacific/Auckland", "2025-06-30T12:00:00Z", { zone = "UTC" }).data.datefor)
+      assert.equal("2025-07-01", in_zone("Pacific/Auckland", "2025-06-30T12:00:00Z").data.datefor)
+      local decision = in_zone("Pacific/Auckland", "2025-07-01T00:30:00", { datefor = "2025-06-29" })
+      assert.equal("must be within one day of the local date of punch_in", error_of(decision, "datefor"))
+    end)
+
+    it("still refuses what is no date and time", function()
+      assert.is_not_nil(error_of(in_zone("Europe/Berlin", "yesterday"), "punch_in"))
+      assert.equal("must not be in the future", error_of(in_zone("Europe/Berlin", "2025-10-01T14:05:01"), "punch_in"))
+    end)
+  end)
+
+  describe("in the nights when clocks change", function()
+    local function night(punched_in, punched_out)
+      local stored = { people_id = 7, zone = "Europe/Berlin", punch_in = punched_in, datefor = "2025-03-29" }
+      if punched_in:find("10%-2") then stored.datefor = "2025-10-25" end
+      return decide { machine = "attendance", id = "a-1", state = "PUNCHED_IN", version = 1, transition = "punch_out",
+                      now = "2025-11-01T12:00:00Z", data = stored, patch = { punch_out = punched_out } }
+    end
+
+    it("a shift that is an hour shorter ends when it did", function()
+      local decision = night("2025-03-29T21:00:00Z", "2025-03-30T06:00:00")
+      assert.equal("2025-03-30T04:00:00Z", decision.data.punch_out) -- 22:00 CET to 06:00 CEST: seven hours
+    end)
+
+    it("a shift that is an hour longer ends when it did", function()
+      assert.equal("2025-10-26T05:00:00Z", night("2025-10-25T20:00:00Z", "2025-10-26T06:00:00").data.punch_out)
+    end)
+
+    it("a day that has 25 hours is one hour too long", function()
+      assert.equal("must be within 24 hours of punch_in",
+        error_of(night("2025-10-25T20:00:00Z", "2025-10-26T22:00:00"), "punch_out"))
+      assert.is_true(night("2025-10-25T20:00:00Z", "2025-10-26T21:00:00").allowed)
+    end)
+
+    it("a time that comes twice is the first of the two after the punch in", function()
+      assert.equal("2025-10-26T00:15:00Z", night("2025-10-25T20:00:00Z", "2025-10-26T02:15:00").data.punch_out)
+      assert.equal("2025-10-26T01:15:00Z", night("2025-10-26T00:45:00Z", "2025-10-26T02:15:00").data.punch_out)
+      assert.equal("must be after punch_in", error_of(night("2025-10-26T01:45:00Z", "2025-10-26T02:15:00"), "punch_out"))
+    end)
+
+    it("a time that is skipped is the one an hour later", function()
+      assert.equal("2025-03-30T01:30:00Z", night("2025-03-29T21:00:00Z", "2025-03-30T02:30:00").data.punch_out)
+    end)
+  end)
+
   it("names everything that is wrong at once", function()
     local decision = decide { machine = "attendance", id = "a-1", action = "create", now = NOW,
                               data = { ctzoffset = 330, punch_in = "x", punch_out = "y", datefor = "z" } }

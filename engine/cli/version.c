@@ -6,6 +6,7 @@
 #include "policy/config.h"
 #include "server/about.h"
 #include "store/inspect.h"
+#include "timezone/tz_cache.h"
 
 /* How this program was compiled, from what the compiler says of itself. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -38,6 +39,7 @@ static void print_text(struct arena *arena, int64_t schema) {
     struct text libraries = inspect_libraries(arena);
     printf("statute %s (%s)\n", STATUTE_VERSION, BUILD);
     printf("%s, %.*s, %s\n", config_lua_version(), TEXT_ARGS(libraries), about_http_library());
+    printf("tzdata %.*s\n", TEXT_ARGS(tz_cache_version(tz_cache_system())));
     if (schema > 0) {
         printf("schema %lld\n", (long long)schema);
     }
@@ -61,6 +63,8 @@ static void print_json(struct arena *arena, int64_t schema) {
     js_key(&writer, TEXT("store"));
     js_put_text(&writer, inspect_libraries(arena));
     put(&writer, TEXT("http"), about_http_library());
+    js_key(&writer, TEXT("tzdata"));
+    js_put_text(&writer, tz_cache_version(tz_cache_system()));
     if (schema > 0) {
         js_key(&writer, TEXT("schema"));
         js_put_integer(&writer, schema);

@@ -1,19 +1,20 @@
 /* sandbox_time.c: the `time` library of policies (CONTRACT section 3). An instant is an integer or,
  * wherever one is taken, an RFC 3339 string with an offset; a duration is an integer of
- * microseconds or a string. What is invalid raises, but for valid_offset, offset_name and
- * offset_info, which say so. */
+ * microseconds or a string; a place is an offset in minutes or the name of a zone. What is invalid
+ * raises, but for valid_offset, offset_name and offset_info, which say so. */
 #include "policy/sandbox.h"
 
 #include "policy/bridge.h"
-#include "timezone/instant.h"
+#include "timezone/span.h"
+#include "timezone/tz_cache.h"
 #include "timezone/zone.h"
 
 #include <lauxlib.h>
 
 #define CALL_STEPS    20
+#define SEARCH_STEPS  20000                                    /* to find which zone was meant */
 #define INSTANT_LEAST (INT64_C(-62135596800) * NOW_SECOND)     /* 0001-01-01 */
 #define INSTANT_MOST  (INT64_C(253402300800) * NOW_SECOND - 1) /* the end of 9999 */
-#define DATE_LENGTH   10
 #define TOLERANCE_US  (INT64_C(300) * NOW_SECOND)
 
 /* --- arguments --- */
@@ -66,14 +67,30 @@ static bool is_offset(lua_State *lua, int argument) {
     return lua_isinteger(lua, argument) && zone_is_offset(lua_tointeger(lua, argument));
 }
 
-static int check_offset(lua_State *lua, int argument) {
+static struct place check_zone(lua_State *lua, int argument) {
+    struct fault fault;
+    struct place place = PLACE_UTC;
+    if (!tz_cache_find(tz_cache_system(), check_text(lua, argument), &place.zone, &fault)) {
+        vm_charge(lua, SEARCH_STEPS);
+        luaL_argerror(lua, argument, fault.message);
+    }
+    return place;
+}
+
+static struct place check_place(lua_State *lua, int argument) {
     if (lua_type(lua, argument) == LUA_TSTRING) {
-        luaL_argerror(lua, argument, "zones are not supported by this build, use an offset");
+        return check_zone(lua, argument);
     }
     if (!is_offset(lua, argument)) {
-        luaL_argerror(lua, argument, "an offset is an integer of minutes, -720..840");
+        luaL_argerror(lua, argument,
+                      "expected an offset, an integer of minutes -720..840, or the name of a zone "
+                      "such as 'Europe/Berlin'");
     }
-    return (int)lua_tointeger(lua, argument);
+    return (struct place){NULL, (int)lua_tointeger(lua, argument)};
+}
+
+static struct place optional_place(lua_State *lua, int argument) {
+    return lua_isnoneornil(lua, argument) ? PLACE_UTC : check_place(lua, argument);
 }
 
 static int push_text(lua_State *lua, struct text text) {
@@ -129,38 +146,41 @@ static int time_offset_info(lua_State *lua) {
 
 /* --- local time --- */
 
-static void check_disambiguate(lua_State *lua, int argument) {
+static enum tz_disambiguate check_disambiguate(lua_State *lua, int argument) {
     static const char *const ways[] = {"compatible", "earlier", "later", "reject", NULL};
-    luaL_checkoption(lua, argument, "compatible", ways);
+    return (enum tz_disambiguate)luaL_checkoption(lua, argument, "compatible", ways);
 }
 
-/* An offset has neither gaps nor folds, so that every way to disambiguate is the same. */
 static int time_to_utc(lua_State *lua) {
     struct fault fault;
     struct civil civil;
+    int64_t instant_us = 0;
     if (lua_type(lua, 1) != LUA_TSTRING) {
         luaL_typeerror(lua, 1, "a local datetime, as a string");
     }
-    int offset = check_offset(lua, 2);
-    check_disambiguate(lua, 3);
-    if (!instant_parse_local(check_text(lua, 1), &civil, &fault)) {
+    struct place place = check_place(lua, 2);
+    enum tz_disambiguate way = check_disambiguate(lua, 3);
+    if (!instant_parse_local(check_text(lua, 1), &civil, &fault) ||
+        !place_instant(place, instant_of_civil(&civil, 0), way, &instant_us, &fault)) {
         luaL_argerror(lua, 1, fault.message);
     }
-    return push_integer(lua, check_range(lua, instant_of_civil(&civil, offset)));
+    return push_integer(lua, instant_us);
+}
+
+static int push_local(lua_State *lua, int64_t instant_us, struct place place) {
+    char out[INSTANT_TEXT];
+    return push_text(lua, place_print(place, instant_us, out));
 }
 
 static int time_to_local(lua_State *lua) {
-    char out[INSTANT_TEXT];
     int64_t instant_us = check_instant(lua, 1);
-    return push_text(lua, instant_print_at(instant_us, check_offset(lua, 2), out));
+    return push_local(lua, instant_us, check_place(lua, 2));
 }
 
 static int time_date(lua_State *lua) {
     char out[INSTANT_TEXT];
     int64_t instant_us = check_instant(lua, 1);
-    int offset = lua_isnoneornil(lua, 2) ? 0 : check_offset(lua, 2);
-    struct text printed = instant_print_at(instant_us, offset, out);
-    return push_text(lua, (struct text){printed.bytes, DATE_LENGTH});
+    return push_text(lua, place_date(optional_place(lua, 2), instant_us, out));
 }
 
 /* --- instants and durations --- */
@@ -180,21 +200,40 @@ static int time_parse(lua_State *lua) {
 }
 
 static int time_format(lua_State *lua) {
-    char out[INSTANT_TEXT];
-    return push_text(lua, instant_print(check_instant(lua, 1), out));
+    int64_t instant_us = check_instant(lua, 1);
+    return push_local(lua, instant_us, optional_place(lua, 2));
+}
+
+static struct span check_span(lua_State *lua, int argument) {
+    struct fault fault;
+    struct span span = {0, 0, 0};
+    if (lua_type(lua, argument) != LUA_TSTRING) {
+        span.us = check_duration(lua, argument);
+    } else if (!span_parse(check_text(lua, argument), &span, &fault)) {
+        luaL_argerror(lua, argument, fault.message);
+    }
+    return span;
 }
 
 static int time_add(lua_State *lua) {
-    int64_t sum, instant_us = check_instant(lua, 1);
-    if (__builtin_add_overflow(instant_us, check_duration(lua, 2), &sum)) {
-        sum = INT64_MAX;
+    struct fault fault;
+    int64_t sum_us, instant_us = check_instant(lua, 1);
+    struct span span = check_span(lua, 2);
+    if (!span_add(optional_place(lua, 3), instant_us, &span, &sum_us, &fault)) {
+        luaL_argerror(lua, 2, fault.message);
     }
-    return push_integer(lua, check_range(lua, sum));
+    return push_integer(lua, sum_us);
 }
 
+/* With a place, by its calendar: what time.add takes there from the earlier to the later. */
 static int time_diff(lua_State *lua) {
-    int64_t later = check_instant(lua, 1);
-    return push_integer(lua, later - check_instant(lua, 2));
+    char out[SPAN_TEXT];
+    int64_t later_us = check_instant(lua, 1), earlier_us = check_instant(lua, 2);
+    if (lua_isnoneornil(lua, 3)) {
+        return push_integer(lua, later_us - earlier_us);
+    }
+    struct span span = span_between(check_place(lua, 3), earlier_us, later_us);
+    return push_text(lua, span_print(&span, out));
 }
 
 static int time_duration(lua_State *lua) {
@@ -212,7 +251,14 @@ static int time_not_future(lua_State *lua) {
 }
 
 static int time_zones(lua_State *lua) {
-    lua_createtable(lua, 0, 0); // stack: +1
+    size_t count;
+    const struct text *names = tz_cache_names(tz_cache_system(), &count);
+    vm_charge(lua, (int64_t)count);
+    lua_createtable(lua, (int)count, 0); // stack: zones
+    for (size_t i = 0; i < count; i++) {
+        push_text(lua, names[i]);                 // stack: zones name
+        lua_rawseti(lua, -2, (lua_Integer)i + 1); // stack: zones
+    }
     bridge_mark_array(lua);
     return 1;
 }

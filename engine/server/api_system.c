@@ -2,6 +2,8 @@
  * it do. None of these calls needs a caller. */
 #include "server/api_generation.h"
 
+#include "timezone/tz_cache.h"
+
 #define READY_MOST_US (2 * NOW_SECOND) /* an older question means that deciders cannot keep up */
 
 extern const struct text openapi_json;
@@ -101,8 +103,21 @@ void api_readyz(struct call *call) {
 /* --- version, metrics, description --- */
 
 void api_version(struct call *call) {
-    call_ok(call->exchange, 200,
-            TEXT("{\"name\":\"statute\",\"version\":\"" STATUTE_VERSION "\",\"api\":\"v1\"}"));
+    struct buffer buffer;
+    struct js_writer writer;
+    buffer_init(&buffer, &call->exchange->arena);
+    js_writer_init(&writer, &buffer);
+    js_open(&writer, '{');
+    js_key(&writer, TEXT("name"));
+    js_put_text(&writer, TEXT("statute"));
+    js_key(&writer, TEXT("version"));
+    js_put_text(&writer, TEXT(STATUTE_VERSION));
+    js_key(&writer, TEXT("api"));
+    js_put_text(&writer, TEXT("v1"));
+    js_key(&writer, TEXT("tzdata"));
+    js_put_text(&writer, tz_cache_version(tz_cache_system()));
+    js_close(&writer, '}');
+    call_ok(call->exchange, 200, buffer_view(&buffer));
 }
 
 void api_metrics(struct call *call) {

@@ -5,7 +5,8 @@
 #include "server/form.h"
 #include "server/route.h"
 
-#include "timezone/instant.h"
+#include "timezone/place.h"
+#include "timezone/tz_cache.h"
 #include "timezone/zone.h"
 
 #include <stdio.h>
@@ -19,7 +20,9 @@ struct question {
     int64_t offset;           /* INT64_MIN: not sent */
     struct text zone;         /* TEXT_NONE: not sent */
     struct text disambiguate; /* TEXT_NONE: not sent */
-    const struct js *errors;  /* {field: why}; NULL: none */
+    struct place place;       /* what the offset or the zone says */
+    enum tz_disambiguate way;
+    const struct js *errors; /* {field: why}; NULL: none */
 };
 
 #define NO_OFFSET INT64_MIN
@@ -55,27 +58,56 @@ static bool read_question(struct question *question, const char *field, const ch
            form_text(&form, "disambiguate", TEXT_MOST, &question->disambiguate);
 }
 
+static void check_offset(struct question *question) {
+    if (!zone_is_offset(question->offset)) {
+        char why[96];
+        snprintf(why, sizeof why, "must be whole minutes east of UTC, -720 to 840, not %lld",
+                 (long long)question->offset);
+        wrong(question, "offset_minutes", why);
+        return;
+    }
+    question->place.offset_minutes = (int)question->offset;
+}
+
 static void check_zone(struct question *question) {
+    struct fault fault = FAULT_INIT;
+    if (!tz_cache_find(tz_cache_system(), question->zone, &question->place.zone, &fault)) {
+        wrong(question, "zone", fault.message);
+    }
+}
+
+static void check_place(struct question *question) {
     bool sent = question->offset != NO_OFFSET;
     if (text_given(question->zone)) {
-        wrong(question, "zone",
-              "named zones come with IANA support in a later version; send offset_minutes");
+        check_zone(question);
     } else if (!sent) {
-        wrong(question, "offset_minutes", "is required: whole minutes east of UTC, -720 to 840");
+        wrong(question, "offset_minutes",
+              "is required, unless there is a zone: whole minutes east of UTC, -720 to 840");
     }
-    if (sent && !zone_is_offset(question->offset)) {
-        wrong(question, "offset_minutes", "must be whole minutes east of UTC, -720 to 840");
+    if (sent) {
+        check_offset(question);
+    }
+    if (sent && text_given(question->zone)) {
+        wrong(question, "offset_minutes", "must not be there when zone is: send one of the two");
     }
 }
 
 static void check_disambiguate(struct question *question) {
-    static const char *const choices[] = {"compatible", "earlier", "later", "reject"};
+    static const char *const choices[] = TZ_DISAMBIGUATE_NAMES;
     bool known = !text_given(question->disambiguate);
     for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++) {
-        known = known || text_equal(question->disambiguate, text_of(choices[i]));
+        if (text_equal(question->disambiguate, text_of(choices[i]))) {
+            question->way = (enum tz_disambiguate)i;
+            known = true;
+        }
     }
     if (!known) {
-        wrong(question, "disambiguate", "must be compatible, earlier, later or reject");
+        struct text shown = question->disambiguate;
+        shown.length = shown.length < 40 ? shown.length : 40;
+        struct fault fault;
+        fault_set(&fault, FAULT_VALIDATION_FAILED,
+                  "must be compatible, earlier, later or reject, not \"%.*s\"", TEXT_ARGS(shown));
+        wrong(question, "disambiguate", fault.message);
     }
 }
 
@@ -104,46 +136,51 @@ static void check_local(struct question *question, struct civil *civil) {
     }
 }
 
-/* Whether the clock `offset` minutes east of UTC shows a year that can be written. */
-static bool is_writable(int64_t instant_us, int64_t offset_minutes) {
-    const struct civil first = {1, 1, 1, 0, 0, 0, 0};
-    const struct civil last = {9999, 12, 31, 23, 59, 59, 999999};
-    int64_t local_us = instant_us + offset_minutes * 60 * NOW_SECOND;
-    return local_us >= instant_of_civil(&first, 0) && local_us <= instant_of_civil(&last, 0);
-}
-
 /* --- answering --- */
 
-static void answer_instant(struct call *call, struct text field, struct text datetime,
-                           int64_t offset_minutes) {
+struct reply {
+    struct text field, datetime;
+    int64_t offset_minutes;
+    struct text zone, abbreviation; /* TEXT_NONE: left out */
+};
+
+static void put_given(struct js_writer *writer, struct text key, struct text value) {
+    if (text_given(value)) {
+        js_key(writer, key);
+        js_put_text(writer, value);
+    }
+}
+
+static void answer(struct call *call, const struct reply *reply) {
     struct buffer buffer;
     struct js_writer writer;
     buffer_init(&buffer, &call->exchange->arena);
     js_writer_init(&writer, &buffer);
     js_open(&writer, '{');
-    js_key(&writer, field);
-    js_put_text(&writer, datetime);
+    put_given(&writer, reply->field, reply->datetime);
     js_key(&writer, TEXT("offset_minutes"));
-    js_put_integer(&writer, offset_minutes);
+    js_put_integer(&writer, reply->offset_minutes);
+    put_given(&writer, TEXT("zone"), reply->zone);
+    put_given(&writer, TEXT("abbreviation"), reply->abbreviation);
     js_close(&writer, '}');
     call_ok(call->exchange, 200, buffer_view(&buffer));
 }
 
 static void normalize(struct question *question, const struct civil *civil) {
     char printed[INSTANT_TEXT];
+    struct fault fault = FAULT_INIT;
     int64_t instant_us = 0;
-    if (question->errors == NULL) {
-        instant_us = instant_of_civil(civil, (int)question->offset);
-        if (!is_writable(instant_us, 0)) {
-            wrong(question, "datetime", "is in UTC outside of the years 0001 to 9999");
-        }
+    if (question->errors == NULL && !place_instant(question->place, instant_of_civil(civil, 0),
+                                                   question->way, &instant_us, &fault)) {
+        wrong(question, "datetime", fault.message);
     }
     if (question->errors != NULL) {
         answer_errors(question);
         return;
     }
-    answer_instant(question->call, TEXT("utc"), instant_print(instant_us, printed),
-                   question->offset);
+    struct reply reply = {TEXT("utc"), instant_print(instant_us, printed),
+                          place_minutes(question->place, instant_us), TEXT_NONE, TEXT_NONE};
+    answer(question->call, &reply);
 }
 
 void api_time_normalize(struct call *call) {
@@ -156,22 +193,27 @@ void api_time_normalize(struct call *call) {
         return;
     }
     check_local(&question, &civil);
-    check_zone(&question);
+    check_place(&question);
     check_disambiguate(&question);
     normalize(&question, &civil);
 }
 
 static void denormalize(struct question *question, int64_t instant_us) {
     char printed[INSTANT_TEXT];
-    if (question->errors == NULL && !is_writable(instant_us, question->offset)) {
-        wrong(question, "utc", "is at this offset outside of the years 0001 to 9999");
+    struct place place = question->place;
+    if (question->errors == NULL && !place_shows(place, instant_us)) {
+        wrong(question, "utc", "is there outside of the years 0001 to 9999");
     }
     if (question->errors != NULL) {
         answer_errors(question);
         return;
     }
-    answer_instant(question->call, TEXT("datetime"),
-                   instant_print_at(instant_us, (int)question->offset, printed), question->offset);
+    struct reply reply = {TEXT("datetime"), place_print(place, instant_us, printed),
+                          place_minutes(place, instant_us), question->zone, TEXT_NONE};
+    if (place.zone != NULL) {
+        reply.abbreviation = text_of(tz_at(place.zone, instant_us)->abbreviation);
+    }
+    answer(question->call, &reply);
 }
 
 void api_time_denormalize(struct call *call) {
@@ -185,7 +227,7 @@ void api_time_denormalize(struct call *call) {
         return;
     }
     check_instant(&question, "utc", &instant_us, &offset);
-    check_zone(&question);
+    check_place(&question);
     denormalize(&question, instant_us);
 }
 
@@ -205,7 +247,9 @@ void api_time_parse(struct call *call) {
         answer_errors(&question);
         return;
     }
-    answer_instant(call, TEXT("utc"), instant_print(instant_us, printed), offset);
+    struct reply reply = {TEXT("utc"), instant_print(instant_us, printed), offset, TEXT_NONE,
+                          TEXT_NONE};
+    answer(call, &reply);
 }
 
 /* --- offsets --- */
@@ -254,7 +298,17 @@ static bool has_own_name(int64_t minutes) {
     return !text_starts(text, TEXT("UTC+")) && !text_starts(text, TEXT("UTC-"));
 }
 
-/* The offsets that have a name of their own; zones come with IANA support. */
+static void put_zones(struct js_writer *writer) {
+    size_t count;
+    const struct text *names = tz_cache_names(tz_cache_system(), &count);
+    js_open(writer, '[');
+    for (size_t i = 0; i < count; i++) {
+        js_put_text(writer, names[i]);
+    }
+    js_close(writer, ']');
+}
+
+/* The zones, and the offsets that have a name of their own. */
 void api_time_zones(struct call *call) {
     struct buffer buffer;
     struct js_writer writer;
@@ -262,7 +316,7 @@ void api_time_zones(struct call *call) {
     js_writer_init(&writer, &buffer);
     js_open(&writer, '{');
     js_key(&writer, TEXT("zones"));
-    js_put(&writer, &js_empty_array);
+    put_zones(&writer);
     js_key(&writer, TEXT("offsets"));
     js_open(&writer, '[');
     for (int64_t minutes = ZONE_OFFSET_LEAST; minutes <= ZONE_OFFSET_MOST; minutes++) {

@@ -6,6 +6,7 @@
  * wrong, and the caller names the text. */
 #include "timezone/instant.h"
 
+#include "timezone/span.h"
 #include "timezone/zone.h"
 
 #define SECOND_US     INT64_C(1000000)
@@ -340,114 +341,29 @@ bool instant_parse_local(struct text text, struct civil *out, struct fault *faul
     return parse_local(&cursor, out) || refuse(fault, &cursor, "a local datetime");
 }
 
-/* --- parsing durations --- */
+/* --- durations --- */
 
-struct unit {
-    const char *name;
-    int64_t length_us;
-};
-
-static const struct unit short_units[] = {
-    {"d", DAY_US}, {"h", HOUR_US}, {"m", MINUTE_US}, {"s", SECOND_US}, {"ms", 1000}, {NULL, 0},
-};
-static const struct unit iso_date_units[] = {{"D", DAY_US}, {NULL, 0}};
-static const struct unit iso_time_units[] = {
-    {"H", HOUR_US}, {"M", MINUTE_US}, {"S", SECOND_US}, {NULL, 0}};
-static const struct unit iso_week_units[] = {{"W", 7 * DAY_US}, {NULL, 0}};
-
-static bool parse_count(struct cursor *cursor, int64_t *out) {
-    size_t start = cursor->at;
-    while (is_digit(peek(cursor))) {
-        cursor->at++;
-    }
-    struct text digits = {cursor->text.bytes + start, cursor->at - start};
-    if (digits.length == 0) {
-        return fail(cursor, "a number is missing");
-    }
-    return text_to_integer(digits, out) || fail(cursor, "it is too long");
-}
-
-static struct text parse_letters(struct cursor *cursor) {
-    size_t start = cursor->at;
-    while ((peek(cursor) | 0x20) >= 'a' && (peek(cursor) | 0x20) <= 'z' && peek(cursor) != 'T') {
-        cursor->at++;
-    }
-    return (struct text){cursor->text.bytes + start, cursor->at - start};
-}
-
-/* The unit of that name in what is left of the table, so that each comes once, largest first. */
-static const struct unit *unit_of(const struct unit *left, struct text name) {
-    while (left->name != NULL && !text_equal(name, text_of(left->name))) {
-        left++;
-    }
-    return left->name != NULL ? left : NULL;
-}
-
-static bool add_amount(struct cursor *cursor, int64_t count, const struct unit *unit,
-                       int64_t *total_us) {
-    int64_t amount_us;
-    if (__builtin_mul_overflow(count, unit->length_us, &amount_us) ||
-        __builtin_add_overflow(*total_us, amount_us, total_us)) {
-        return fail(cursor, "it is too long");
-    }
-    return true;
-}
-
-static bool parse_amounts(struct cursor *cursor, const struct unit *units, const char *expected,
-                          int64_t *total_us) {
-    do {
-        int64_t count;
-        if (!parse_count(cursor, &count)) {
-            return false;
-        }
-        const struct unit *unit = unit_of(units, parse_letters(cursor));
-        if (unit == NULL) {
-            return fail(cursor, expected);
-        }
-        if (!add_amount(cursor, count, unit, total_us)) {
-            return false;
-        }
-        units = unit + 1;
-    } while (is_digit(peek(cursor)));
-    return true;
-}
-
-static bool parse_iso_time(struct cursor *cursor, int64_t *total_us) {
-    return parse_amounts(cursor, iso_time_units,
-                         "after 'T' the units are H, M and S, each once and in this order",
-                         total_us);
-}
-
-static bool parse_iso(struct cursor *cursor, int64_t *total_us) {
-    static const char expected[] =
-        "the units are D, then T and H, M and S, or W alone; years and months vary in length";
-    if (cursor->text.length > 0 && cursor->text.bytes[cursor->text.length - 1] == 'W') {
-        return parse_amounts(cursor, iso_week_units, expected, total_us);
-    }
-    if (peek(cursor) != 'T' && !parse_amounts(cursor, iso_date_units, expected, total_us)) {
-        return false;
-    }
-    return !skip(cursor, 'T') || parse_iso_time(cursor, total_us);
-}
-
-static bool parse_short(struct cursor *cursor, int64_t *total_us) {
-    return parse_amounts(cursor, short_units,
-                         "the units are d, h, m, s and ms, each once and in this order", total_us);
-}
-
-static bool parse_duration(struct cursor *cursor, int64_t *out_us) {
-    bool negative = skip(cursor, '-');
-    int64_t total_us = 0;
-    bool parsed = skip(cursor, 'P') ? parse_iso(cursor, &total_us) : parse_short(cursor, &total_us);
-    if (!parsed || !parse_end(cursor)) {
-        return false;
-    }
-    *out_us = negative ? -total_us : total_us;
-    return true;
+bool instant_is_writable(int64_t instant_us) {
+    return instant_us == clamp(instant_us);
 }
 
 bool instant_parse_duration(struct text text, int64_t *out_us, struct fault *fault) {
+    static const char kind[] = "a duration such as \"30d\", \"1h30m\" or \"PT5M\"";
     struct cursor cursor = {.text = text};
-    return parse_duration(&cursor, out_us) ||
-           refuse(fault, &cursor, "a duration such as \"30d\", \"1h30m\" or \"PT5M\"");
+    struct span span;
+    int64_t total_us;
+    if (!span_parse(text, &span, fault)) {
+        return false;
+    }
+    if (span.months != 0) {
+        cursor.problem = "years and months vary in length";
+        return refuse(fault, &cursor, kind);
+    }
+    if (__builtin_mul_overflow(span.days, DAY_US, &total_us) ||
+        __builtin_add_overflow(total_us, span.us, &total_us)) {
+        cursor.problem = "it is too long";
+        return refuse(fault, &cursor, kind);
+    }
+    *out_us = total_us;
+    return true;
 }

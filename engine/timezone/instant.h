@@ -1,5 +1,5 @@
 /* instant.h: instants (microseconds since 1970-01-01T00:00:00Z) and their RFC 3339 form, civil
- * dates, and durations. Pure: no clock, no tables of zones. Years 0001..9999. */
+ * dates, and durations of fixed length. Pure: no clock, no tables of zones. Years 0001..9999. */
 #ifndef STATUTE_INSTANT_H
 #define STATUTE_INSTANT_H
 
@@ -38,9 +38,12 @@ struct text instant_print_at(int64_t instant_us, int offset_minutes, char out[IN
 int64_t instant_days(int year, int month, int day);
 bool instant_is_date(int year, int month, int day);
 
-/* A duration: "30d", "24h", "5m", "10s", "50ms", sums "1h30m", optional leading '-', or ISO 8601
- * ("P1DT2H", "PT5M", weeks "P2W"; years and months are refused, as their length varies).
- * Microseconds; a day is 24 hours. */
+/* Within the years 0001..9999. */
+bool instant_is_writable(int64_t instant_us);
+
+/* A duration of fixed length: "30d", "24h", "5m", "10s", "50ms", sums "1h30m", optional leading
+ * '-', or ISO 8601 ("P1DT2H", "PT5M", "P2W"; years and months are refused, as their length varies:
+ * span.h). Microseconds; a day is 24 hours. */
 bool instant_parse_duration(struct text text, int64_t *out_us, struct fault *fault) MUST_CHECK;
 
 #endif

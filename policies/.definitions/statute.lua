@@ -152,18 +152,21 @@ function time.parse(text) end
 function time.not_future(t, tolerance) end
 
 ---@param t statute.instant|string
+---@param offset_or_zone? integer|string UTC without one
 ---@return string
-function time.format(t) end
+function time.format(t, offset_or_zone) end
 
 ---@param t statute.instant|string
----@param duration statute.duration|integer
+---@param duration statute.duration|integer "P1M", "1h30m", or microseconds
+---@param offset_or_zone? integer|string by its calendar; UTC without one
 ---@return statute.instant
-function time.add(t, duration) end
+function time.add(t, duration, offset_or_zone) end
 
 ---@param a statute.instant|string
 ---@param b statute.instant|string
----@return integer microseconds
-function time.diff(a, b) end
+---@param offset_or_zone? integer|string by its calendar
+---@return integer|string difference microseconds, or "P1M2DT3H" with an offset or zone
+function time.diff(a, b, offset_or_zone) end
 
 ---@param t statute.instant|string
 ---@param offset_or_zone? integer|string

@@ -11,10 +11,16 @@ function instants.read(text)
   return ok and instant or nil
 end
 
--- The instant at which a clock `offset_minutes` east of UTC shows the local datetime; nil if it is not one.
-function instants.of_local(text, offset_minutes)
-  if type(text) ~= "string" or not time.valid_offset(offset_minutes) then return nil end
-  local ok, instant = pcall(time.to_utc, text, offset_minutes)
+-- Whether clocks can hang there: an offset from UTC in minutes, or the name of a zone.
+function instants.is_place(place)
+  if type(place) ~= "string" then return time.valid_offset(place) end
+  return (pcall(time.date, 0, place))
+end
+
+-- The instant at which a clock at that place (an offset or a zone) shows the local datetime; nil if it is not one.
+function instants.of_local(text, place, disambiguate)
+  if type(text) ~= "string" or not instants.is_place(place) then return nil end
+  local ok, instant = pcall(time.to_utc, text, place, disambiguate)
   return ok and instant or nil
 end
 

@@ -97,12 +97,53 @@ static void all_fields_are_reported_together(void **state) {
     check_error("offset_minutes", "required");
 }
 
-static void a_zone_is_told_to_come_later(void **state) {
+static void a_local_datetime_of_a_zone_becomes_utc(void **state) {
     (void)state;
-    ask(api_time_normalize, "{\"datetime\":\"2025-10-01T09:00:00\",\"zone\":\"Europe/Berlin\"}");
-    check_error("zone", "later version");
-    ask(api_time_denormalize, "{\"utc\":\"2025-10-01T09:00:00Z\",\"zone\":\"Europe/Berlin\"}");
-    check_error("zone", "later version");
+    static const struct {
+        const char *body, *utc, *offset;
+    } cases[] = {
+        {"{\"datetime\":\"2025-07-01T12:00:00\",\"zone\":\"Europe/Berlin\"}",
+         "\"2025-07-01T10:00:00Z\"", "120"},
+        {"{\"datetime\":\"2025-03-30T02:30:00\",\"zone\":\"Europe/Berlin\"}",
+         "\"2025-03-30T01:30:00Z\"", "120"},
+        {"{\"datetime\":\"2025-03-30T02:30:00\",\"zone\":\"Europe/Berlin\",\"disambiguate\":"
+         "\"earlier\"}",
+         "\"2025-03-30T00:30:00Z\"", "60"},
+        {"{\"datetime\":\"2025-10-26T02:30:00\",\"zone\":\"Europe/Berlin\",\"disambiguate\":"
+         "\"later\"}",
+         "\"2025-10-26T01:30:00Z\"", "60"},
+        {"{\"datetime\":\"2060-07-01T12:00:00\",\"zone\":\"America/New_York\","
+         "\"offset_minutes\":null}",
+         "\"2060-07-01T16:00:00Z\"", "-240"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        ask(api_time_normalize, cases[i].body);
+        assert_int_equal(answered.status, 200);
+        check_member("utc", cases[i].utc);
+        check_member("offset_minutes", cases[i].offset);
+    }
+}
+
+static void what_a_zone_cannot_mean_is_an_error_of_its_field(void **state) {
+    (void)state;
+    ask(api_time_normalize, "{\"datetime\":\"2025-10-01T09:00:00\",\"zone\":\"Europe/Berln\"}");
+    check_error("zone", "Europe/Berln");
+    check_error("zone", "did you mean 'Europe/Berlin'?");
+    ask(api_time_denormalize, "{\"utc\":\"2025-10-01T09:00:00Z\",\"zone\":\"../UTC\"}");
+    check_error("zone", "expected an IANA name");
+    ask(api_time_normalize, "{\"datetime\":\"2025-10-01T09:00:00\",\"zone\":\"UTC\","
+                            "\"offset_minutes\":0}");
+    check_error("offset_minutes", "send one of the two");
+    ask(api_time_normalize, "{\"datetime\":\"2025-03-30T02:30:00\",\"zone\":\"Europe/Berlin\","
+                            "\"disambiguate\":\"reject\"}");
+    check_error("datetime", "2025-03-30T02:30:00 never comes");
+    ask(api_time_normalize, "{\"datetime\":\"2025-10-26T02:30:00\",\"zone\":\"Europe/Berlin\","
+                            "\"disambiguate\":\"reject\"}");
+    check_error("datetime", "2025-10-26T02:30:00 comes twice");
+    ask(api_time_normalize, "{\"datetime\":\"0001-01-01T00:00:00\",\"zone\":\"Asia/Tokyo\"}");
+    check_error("datetime", "0001 to 9999");
+    ask(api_time_denormalize, "{\"utc\":\"9999-12-31T23:00:00Z\",\"zone\":\"Asia/Tokyo\"}");
+    check_error("utc", "0001 to 9999");
 }
 
 static void a_datetime_with_an_offset_is_not_local(void **state) {
@@ -145,6 +186,16 @@ static void an_instant_is_shown_as_a_local_clock_does(void **state) {
     check_member("offset_minutes", "330");
     ask(api_time_denormalize, "{\"utc\":\"2025-10-01T03:30:00\",\"offset_minutes\":330}");
     check_error("utc", "");
+}
+
+static void an_instant_is_shown_as_in_a_zone(void **state) {
+    (void)state;
+    ask(api_time_denormalize, "{\"utc\":\"2025-07-01T10:00:00Z\",\"zone\":\"Europe/Berlin\"}");
+    assert_int_equal(answered.status, 200);
+    check_member("datetime", "\"2025-07-01T12:00:00+02:00\"");
+    check_member("offset_minutes", "120");
+    check_member("zone", "\"Europe/Berlin\"");
+    check_member("abbreviation", "\"CEST\"");
 }
 
 static void parsing_keeps_the_offset(void **state) {
@@ -193,11 +244,11 @@ static void an_invalid_offset_is_said_to_be_invalid(void **state) {
     }
 }
 
-static void the_named_offsets_are_listed(void **state) {
+static void zones_and_named_offsets_are_listed(void **state) {
     (void)state;
     ask(api_time_zones, "{}");
     assert_int_equal(answered.status, 200);
-    check_member("zones", "[]");
+    assert_true(js_find(answered.body, TEXT("zones"))->array.count > 300);
     assert_int_equal(js_find(answered.body, TEXT("offsets"))->array.count, 33);
 }
 
@@ -207,15 +258,17 @@ int main(void) {
         cmocka_unit_test(an_offset_of_another_type_is_never_coerced),
         cmocka_unit_test(offsets_out_of_range_are_errors_of_their_field),
         cmocka_unit_test(all_fields_are_reported_together),
-        cmocka_unit_test(a_zone_is_told_to_come_later),
+        cmocka_unit_test(a_local_datetime_of_a_zone_becomes_utc),
+        cmocka_unit_test(what_a_zone_cannot_mean_is_an_error_of_its_field),
         cmocka_unit_test(a_datetime_with_an_offset_is_not_local),
         cmocka_unit_test(what_leaves_the_calendar_is_refused),
         cmocka_unit_test(wrong_types_and_unknown_keys_are_bad_requests),
         cmocka_unit_test(an_instant_is_shown_as_a_local_clock_does),
+        cmocka_unit_test(an_instant_is_shown_as_in_a_zone),
         cmocka_unit_test(parsing_keeps_the_offset),
         cmocka_unit_test(a_valid_offset_is_described),
         cmocka_unit_test(an_invalid_offset_is_said_to_be_invalid),
-        cmocka_unit_test(the_named_offsets_are_listed),
+        cmocka_unit_test(zones_and_named_offsets_are_listed),
     };
     arena_init(&exchange.arena, 0);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
