@@ -148,3 +148,35 @@ size_t digest_base64url(const unsigned char *bytes, size_t length, char *out) {
     }
     return written;
 }
+
+static int base64url_value(char character) {
+    if (character >= 'A' && character <= 'Z') {
+        return character - 'A';
+    }
+    if (character >= 'a' && character <= 'z') {
+        return character - 'a' + 26;
+    }
+    if (character >= '0' && character <= '9') {
+        return character - '0' + 52;
+    }
+    return character == '-' ? 62 : character == '_' ? 63 : -1;
+}
+
+bool digest_of_base64url(struct text encoded, unsigned char *out, size_t *length) {
+    uint32_t bits = 0;
+    int bit_count = 0;
+    *length = 0;
+    for (size_t i = 0; i < encoded.length; i++) {
+        int value = base64url_value(encoded.bytes[i]);
+        if (value < 0) {
+            return false;
+        }
+        bits = (bits << 6 | (uint32_t)value) & 0xFFFF;
+        bit_count += 6;
+        if (bit_count >= 8) {
+            bit_count -= 8;
+            out[(*length)++] = (unsigned char)(bits >> bit_count);
+        }
+    }
+    return encoded.length % 4 != 1 && (bits & ((1U << bit_count) - 1)) == 0;
+}

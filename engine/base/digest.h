@@ -1,4 +1,5 @@
-/* digest.h: hashes, keyed hashes and random bytes. The only user of OpenSSL's libcrypto. */
+/* digest.h: hashes, keyed hashes and random bytes. With public_key.h the only user of
+ * OpenSSL's libcrypto. */
 #ifndef STATUTE_DIGEST_H
 #define STATUTE_DIGEST_H
 
@@ -26,5 +27,9 @@ void digest_random(unsigned char *out, size_t length);
 
 /* base64url without padding (RFC 4648 section 5). `out` has room for (length * 4 + 2) / 3. */
 size_t digest_base64url(const unsigned char *bytes, size_t length, char *out);
+
+/* The way back, for forms that digest_base64url writes and no others: no padding, no foreign
+ * character, and bits left over are zero. `out` has room for encoded.length * 3 / 4. */
+bool digest_of_base64url(struct text encoded, unsigned char *out, size_t *length) MUST_CHECK;
 
 #endif

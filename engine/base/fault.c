@@ -17,6 +17,7 @@ static const struct fault_row fault_rows[FAULT_CODE_COUNT] = {
     [FAULT_NONE] = {200, EXIT_FINE, "ok", "OK"},
     [FAULT_BAD_REQUEST] = {400, EXIT_NO, "bad_request", "Bad request"},
     [FAULT_UNAUTHENTICATED] = {401, EXIT_NO, "unauthenticated", "Unauthenticated"},
+    [FAULT_INVALID_TOKEN] = {401, EXIT_NO, "unauthenticated", "Unauthenticated"},
     [FAULT_PERMISSION_DENIED] = {403, EXIT_NO, "permission_denied", "Permission denied"},
     [FAULT_NOT_FOUND] = {404, EXIT_NO, "not_found", "Not found"},
     [FAULT_UNKNOWN_MACHINE] = {404, EXIT_NO, "unknown_machine", "Unknown machine"},

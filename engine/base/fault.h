@@ -10,6 +10,7 @@ enum fault_code {
     FAULT_NONE,
     FAULT_BAD_REQUEST,        /* 400 bad_request */
     FAULT_UNAUTHENTICATED,    /* 401 unauthenticated */
+    FAULT_INVALID_TOKEN,      /* 401 unauthenticated: what was sent proves nobody (RFC 6750) */
     FAULT_PERMISSION_DENIED,  /* 403 permission_denied */
     FAULT_NOT_FOUND,          /* 404 not_found */
     FAULT_UNKNOWN_MACHINE,    /* 404 unknown_machine */

@@ -31,7 +31,10 @@ static const struct option rows[] = {
     {"store", OPTION_TEXT, SERVICE(store), "URL", 0, 0, "where entities live: sqlite:PATH or postgresql://..."},
     {"lock", OPTION_TEXT, SERVICE(lock), "URL", 0, 0, "the distributed lock: local; store: in the PostgreSQL store, for several servers on it without Redis (of SQLite the same as local: one process has all writers); or redis://:PASSWORD@HOST:PORT/DATABASE; a password is better in STATUTE_LOCK"},
     {"lock-failure", OPTION_CHOICE, SERVICE(lock_failure), "refuse|row-lock", 0, 0, "while the lock's server is unavailable: refuse what wants the lock (503 lock_unavailable), or go on with the store's row lock alone"},
-    {"auth", OPTION_TEXT, SERVICE(auth), "keys|none", 0, 0, "keys: API keys, see 'statute token create'; none: everybody may do everything, on a loopback address only"},
+    {"auth", OPTION_TEXT, SERVICE(auth), "keys|none|FILE", 0, 0, "keys: API keys, see 'statute token create'; FILE: a JWK Set, for API keys and JWTs that one of its keys signed, and read again when it changes and on SIGHUP; none: everybody may do everything, on a loopback address only"},
+    {"jwt-issuer", OPTION_TEXT, SERVICE(jwt_issuer), "NAME", 0, 0, "what a JWT's iss has to be; should be set with --auth FILE"},
+    {"jwt-audience", OPTION_TEXT, SERVICE(jwt_audience), "NAME", 0, 0, "what a JWT's aud has to be or contain; should be set with --auth FILE, or tokens that were made for other programs count here too"},
+    {"jwt-leeway", OPTION_DURATION, SERVICE(jwt_leeway_us), "TIME", 0, HOUR, "how far the clock of who issues JWTs may differ from ours"},
     {"workers", OPTION_UNSIGNED, SERVICE(workers), "N", 1, 64, "threads that write, each with a connection to the store; of SQLite one is used"},
     {"deciders", OPTION_UNSIGNED, SERVICE(deciders), "N", 1, 64, "threads that only read, each with a connection to the store: look-ups, lists, dry runs"},
     {"http-threads", OPTION_UNSIGNED, SERVICE(http_threads), "N", 1, 64, "threads that speak HTTP"},
@@ -89,7 +92,8 @@ static void unblock_signals(void) {
 static void wait_for_end(struct service *service, const sigset_t *signals) {
     int number;
     while (sigwait(signals, &number) == 0 && number == SIGHUP) {
-        log_line(LOG_INFO, "hangup", "SIGHUP: loading the policies again");
+        log_line(LOG_INFO, "hangup", "SIGHUP: loading the policies again, and the keys");
+        auth_reload(service->auth);
         reload_request(service->reload);
     }
     log_line(LOG_INFO, "stopping",
@@ -131,8 +135,24 @@ static void warn_of_keys(const struct service *service, struct arena *arena) {
              alone ? "stop the server, " : "", TEXT_ARGS(store), alone ? ", and start again" : "");
 }
 
+static void warn_of_tokens(const struct service_options *options) {
+    if (options->jwt_issuer.length == 0) {
+        log_line(LOG_WARNING, "jwt_issuer",
+                 "--jwt-issuer is not set: whatever a token's iss is, its signature is enough");
+    }
+    if (options->jwt_audience.length == 0) {
+        log_line(LOG_WARNING, "jwt_audience",
+                 "--jwt-audience is not set: tokens that were made for other programs count here "
+                 "too");
+    }
+}
+
 static void warn(struct service *service, struct arena *arena) {
-    if (!auth_is_open(service->auth) && auth_key_count(service->auth) == 0) {
+    bool tokens = auth_has_file(service->auth);
+    if (tokens) {
+        warn_of_tokens(&service->options);
+    }
+    if (!tokens && !auth_is_open(service->auth) && auth_key_count(service->auth) == 0) {
         warn_of_keys(service, arena);
     }
     if (service->options.pii_key.length == 0) {
@@ -194,9 +214,9 @@ const struct command command_serve = {
     .name = "serve",
     .arguments = "",
     .summary = "run the HTTP API",
-    .details =
-        "SIGHUP loads the policies again. SIGTERM and SIGINT let the requests in flight finish, "
-        "then stop;\na second one stops at once. GET /openapi.json describes the API.",
+    .details = "SIGHUP loads the policies and keys again. SIGTERM and SIGINT let the requests in "
+               "flight finish, "
+               "then stop;\na second one stops at once. GET /openapi.json describes the API.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct serve_values),
     .defaults = defaults,

@@ -164,9 +164,10 @@ static bool read_idempotency_key(struct call *call, struct attempt_job *job, str
                          "Idempotency-Key: expected 1 to %d printable ASCII characters", KEY_MOST);
     }
     struct member *member = &job->job.member;
+    struct text caller = caller_identity(&call->exchange->arena, &call->caller);
     member->idempotency_key = key;
     member->idempotency_scope =
-        text_print(&call->exchange->arena, "%.*s %.*s %.*s", TEXT_ARGS(call->caller.name),
+        text_print(&call->exchange->arena, "%.*s %.*s %.*s", TEXT_ARGS(caller),
                    TEXT_ARGS(call->exchange->method_name), TEXT_ARGS(call->exchange->target));
     digest_sha256(call->exchange->body, member->body_hash);
     return true;

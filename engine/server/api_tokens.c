@@ -134,8 +134,8 @@ static void run_create(struct job *job, struct worker *worker) {
         return;
     }
     put_in_force(worker);
-    log_line(LOG_INFO, "key_created", "API key '%.*s' was made by '%.*s'", TEXT_ARGS(key.name),
-             TEXT_ARGS(call->caller.name));
+    log_line(LOG_INFO, "key_created", "API key '%.*s' was made by the %s '%.*s'",
+             TEXT_ARGS(key.name), caller_noun(&call->caller), TEXT_ARGS(call->caller.name));
     answer_created(call, &key, token);
 }
 
@@ -218,8 +218,9 @@ static void run_revoke(struct job *job, struct worker *worker) {
         return;
     }
     put_in_force(worker);
-    log_line(LOG_INFO, "key_revoked", "API key '%.*s' was revoked by '%.*s'",
-             TEXT_ARGS(call->parameters[0]), TEXT_ARGS(call->caller.name));
+    log_line(LOG_INFO, "key_revoked", "API key '%.*s' was revoked by the %s '%.*s'",
+             TEXT_ARGS(call->parameters[0]), caller_noun(&call->caller),
+             TEXT_ARGS(call->caller.name));
     answer_revoked(call, now_us);
 }
 

@@ -1,67 +1,55 @@
 /* auth.h: who is calling, and what they may do here.
- * Two modes: "none" (every caller has every scope and is believed about the actor; allowed on a
- * loopback address only) and "keys" (API keys, `Authorization: Bearer st_<id>_<secret>`). Keys live
- * in the store, hashed; they are held in memory, so a check never waits for the store. They are
- * read again every second, and at once when this process changed them: a key that another process
- * revoked stops working within a second. Thread-safe. */
+ * Three modes: "none" (every caller has every scope and is believed about the actor; allowed on a
+ * loopback address only), "keys" (API keys, `Authorization: Bearer st_<id>_<secret>`), and a file
+ * (API keys, and JWTs signed by a key of that JWK Set). Both kinds of keys are held in memory, so a
+ * check never waits for the store or a disk. They are read again every second, and API keys at once
+ * when this process changed them: one that is revoked or removed elsewhere stops working within a
+ * second or two. Thread-safe. */
 #ifndef STATUTE_AUTH_H
 #define STATUTE_AUTH_H
 
-#include "base/digest.h"
-#include "base/js.h"
 #include "base/now.h"
-#include "model/attempt.h"
-
-enum scope {
-    SCOPE_READ = 1,
-    SCOPE_TRANSITION = 2,
-    SCOPE_ACT_AS = 4,
-    SCOPE_SYSTEM = 8,
-    SCOPE_AUDIT = 16,
-    SCOPE_ADMIN = 32, /* implies no other scope */
-    SCOPE_ALL = 63
-};
-struct text scope_name(enum scope scope);
-/* "read,transition" -> bits; FAULT_USAGE names the unknown one and lists the known. */
-bool scope_parse(struct text list, unsigned *scopes, struct fault *fault) MUST_CHECK;
-
-struct caller {
-    struct text name; /* of the key; "anonymous" in mode none */
-    unsigned scopes;  /* enum scope bits */
-    const struct actor
-        *self; /* the key as an actor: id = name, its roles and permissions; NULL in mode none */
-};
+#include "server/auth_keys.h"
+#include "server/caller.h"
 
 struct auth;
 struct store;
 
-/* `mode` is "none" or "keys"; `store_url` is where the keys are. FAULT_USAGE: unknown mode, or none
- * on an address that is not loopback (the message says what to do instead). */
-bool auth_open(struct text mode, struct text listen, struct text store_url, struct now now,
-               struct auth **out, struct fault *fault) MUST_CHECK;
+struct auth_options {
+    struct text mode;      /* "none", "keys", or the path of a JWK Set */
+    struct text listen;    /* the address that will be listened on */
+    struct text store_url; /* where the API keys are */
+    struct text issuer;    /* what a token's `iss` has to be; empty: anything */
+    struct text audience;  /* what a token's `aud` has to name; empty: anything */
+    int64_t leeway_us;     /* how far the clock of who makes tokens may be off */
+};
+
+/* FAULT_USAGE: none on an address that is not loopback, or rules for tokens without a file.
+ * FAULT_ENVIRONMENT: the file cannot be read, or is no JWK Set that can be used. The message says
+ * what to do instead. The texts outlive the auth. */
+bool auth_open(const struct auth_options *options, struct now now, struct auth **out,
+               struct fault *fault) MUST_CHECK;
 /* Starts and stops the thread that reads the keys again. */
 bool auth_start(struct auth *auth, struct fault *fault) MUST_CHECK;
 void auth_stop(struct auth *auth);
-/* Reads the keys now, on the caller's connection, which has no open transaction: what is committed
- * counts from here on. After a fault the known keys stay in force until the thread has read them.
- */
+/* Reads the API keys now, on the caller's connection, which has no open transaction: what is
+ * committed counts from here on. After a fault the known keys stay in force until the thread has
+ * read them. */
 bool auth_update(struct auth *auth, struct store *store, struct fault *fault) MUST_CHECK;
+/* Has the thread read everything now; the log tells of the file even if it is the same. */
+void auth_reload(struct auth *auth);
 void auth_close(struct auth *auth);
-size_t auth_key_count(struct auth *auth);   /* usable keys; mode none: 0 */
-bool auth_is_open(const struct auth *auth); /* mode none */
+size_t auth_key_count(struct auth *auth);    /* usable API keys; mode none: 0 */
+bool auth_is_open(const struct auth *auth);  /* mode none */
+bool auth_has_file(const struct auth *auth); /* tokens are taken */
 
-/* `authorization` is the header's value. FAULT_UNAUTHENTICATED when it is missing, malformed,
- * unknown, expired or revoked (one message for all of the last four). The caller is copied into the
- * arena. */
+/* `authorization` is the header's value. FAULT_UNAUTHENTICATED when no bearer is named in it,
+ * FAULT_INVALID_TOKEN when one is that proves nobody: malformed, unknown, expired or revoked, all
+ * with one message. Why a token was refused is in the log. The caller is copied into the arena. */
 bool auth_check(struct auth *auth, struct arena *arena, struct text authorization,
                 struct caller *out, struct fault *fault) MUST_CHECK;
 
 /* FAULT_PERMISSION_DENIED naming the scope that is missing. */
 bool auth_need(const struct caller *caller, enum scope scope, struct fault *fault) MUST_CHECK;
-
-/* A new key: fills `token` (shown once) and what is to be stored. */
-#define AUTH_TOKEN_MOST 96
-struct store_api_key;
-void auth_new_key(char token[AUTH_TOKEN_MOST], char id[17], unsigned char hash[DIGEST_BYTES]);
 
 #endif

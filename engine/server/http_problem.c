@@ -73,11 +73,16 @@ static struct text details(struct http_exchange *exchange, const struct fault *f
     return buffer_view(&buffer);
 }
 
-/* The header that this status must or should come with; no name when there is none. */
-static struct http_header companion(int status) {
-    switch (status) {
+/* What was sent proves nobody (RFC 6750 section 3.1), or nothing was sent. */
+static struct text challenge(enum fault_code code) {
+    return code == FAULT_INVALID_TOKEN ? TEXT("Bearer error=\"invalid_token\"") : TEXT("Bearer");
+}
+
+/* The header that this answer must or should come with; no name when there is none. */
+static struct http_header companion(enum fault_code code) {
+    switch (fault_status(code)) {
     case 401:
-        return (struct http_header){TEXT("WWW-Authenticate"), TEXT("Bearer")};
+        return (struct http_header){TEXT("WWW-Authenticate"), challenge(code)};
     case 423:
     case 429:
     case 503:
@@ -89,7 +94,7 @@ static struct http_header companion(int status) {
 
 void http_problem(struct http_exchange *exchange, const struct fault *fault, struct text extra,
                   struct http_answer *answer) {
-    struct http_header header = companion(fault_status(fault->code));
+    struct http_header header = companion(fault->code);
     *answer = (struct http_answer){.status = fault_status(fault->code),
                                    .content_type = TEXT("application/problem+json")};
     answer->body = details(exchange, fault, extra);

@@ -18,6 +18,7 @@ struct service_options service_options_default(void) {
         .lock = TEXT("local"),
         .lock_failure = LOCK_FAILURE_REFUSE,
         .auth = TEXT("keys"),
+        .jwt_leeway_us = 60 * NOW_SECOND,
         .workers = 1,
         .deciders = 1,
         .http_threads = 1,
@@ -104,14 +105,24 @@ static bool open_http(struct service *service, struct fault *fault) {
     return http_open(&options, &service->http, fault);
 }
 
+static bool open_auth(struct service *service, struct fault *fault) {
+    const struct service_options *options = &service->options;
+    struct auth_options auth = {
+        .mode = options->auth,
+        .listen = options->listen,
+        .store_url = options->store,
+        .issuer = options->jwt_issuer,
+        .audience = options->jwt_audience,
+        .leeway_us = options->jwt_leeway_us,
+    };
+    return auth_open(&auth, service->now, &service->auth, fault);
+}
+
 static bool open_parts(struct service *service, struct problem_list *problems,
                        struct fault *fault) {
-    const struct service_options *options = &service->options;
     return reload_open(service, &service->reload, fault) &&
            open_policies(service, problems, fault) && open_workers(service, fault) &&
-           check_tables(service, problems, fault) &&
-           auth_open(options->auth, options->listen, options->store, service->now, &service->auth,
-                     fault) &&
+           check_tables(service, problems, fault) && open_auth(service, fault) &&
            keep_policies(service, fault) && open_http(service, fault);
 }
 

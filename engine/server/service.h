@@ -26,8 +26,11 @@ struct service_options {
     struct text store;     /* "sqlite:statute.db" */
     struct text lock;      /* "local", "store", "redis://..." */
     unsigned lock_failure; /* enum lock_failure */
-    struct text auth;      /* "keys" (API keys in the store) or "none" (loopback only) */
-    unsigned workers;      /* writers wanted; the store may allow fewer */
+    struct text auth;      /* "keys" (API keys in the store), "none" (loopback only), or the path of
+                              a JWK Set: API keys and JWTs */
+    struct text jwt_issuer, jwt_audience; /* what a JWT has to name; empty: anything */
+    int64_t jwt_leeway_us;                /* between its issuer's clock and ours: 60 s */
+    unsigned workers;                     /* writers wanted; the store may allow fewer */
     unsigned deciders;
     unsigned http_threads;
     unsigned batch_most;    /* members of one batch: 256 */

@@ -161,6 +161,31 @@ static void base64url_gives_the_values_of_rfc_4648_without_padding(void **state)
     }
 }
 
+static void base64url_is_read_back_whatever_the_length(void **state) {
+    (void)state;
+    unsigned char bytes[70], back[80];
+    char encoded[100];
+    digest_random(bytes, sizeof bytes);
+    for (size_t length = 0; length <= sizeof bytes; length++) {
+        size_t written = digest_base64url(bytes, length, encoded), read;
+        assert_true(digest_of_base64url((struct text){encoded, written}, back, &read));
+        assert_int_equal(read, length);
+        assert_memory_equal(back, bytes, length);
+    }
+}
+
+static void what_base64url_does_not_write_is_not_read(void **state) {
+    (void)state;
+    static const char *const wrong[] = {"Zg==",   "Zm8=", "Zg=",   "Zh",    "Zn",
+                                        "Zm9",    "Z",    "Zm9vY", "Zm+v",  "Zm/v",
+                                        "Zm9v\n", " Zg",  "Z g",   "Zm9v.", "Z\xc3\xa4"};
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        unsigned char out[16];
+        size_t length;
+        assert_false(digest_of_base64url(text_of(wrong[i]), out, &length));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256_gives_the_published_values),
@@ -173,6 +198,8 @@ int main(void) {
         cmocka_unit_test(equality_looks_at_every_byte_and_the_length),
         cmocka_unit_test(random_bytes_differ_each_time),
         cmocka_unit_test(base64url_gives_the_values_of_rfc_4648_without_padding),
+        cmocka_unit_test(base64url_is_read_back_whatever_the_length),
+        cmocka_unit_test(what_base64url_does_not_write_is_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,12 +79,14 @@ static void every_code_has_a_name_a_title_and_a_status(void **state) {
 static void names_lead_back_to_their_codes(void **state) {
     (void)state;
     for (int code = 0; code < FAULT_CODE_COUNT; code++) {
-        if (code == FAULT_OUTCOME_UNKNOWN) {
-            continue; /* is answered as store_unavailable */
+        if (code == FAULT_OUTCOME_UNKNOWN || code == FAULT_INVALID_TOKEN) {
+            continue; /* are answered as store_unavailable and as unauthenticated */
         }
         assert_int_equal(fault_of_name(text_of(fault_name((enum fault_code)code))), code);
     }
     assert_int_equal(fault_of_name(TEXT("store_unavailable")), FAULT_STORE_UNAVAILABLE);
+    assert_int_equal(fault_of_name(TEXT("unauthenticated")), FAULT_UNAUTHENTICATED);
+    assert_string_equal(fault_name(FAULT_INVALID_TOKEN), "unauthenticated");
     assert_int_equal(fault_of_name(TEXT("no_such_code")), FAULT_CODE_COUNT);
     assert_int_equal(fault_of_name(TEXT("")), FAULT_CODE_COUNT);
     assert_int_equal(fault_of_name(TEXT_NONE), FAULT_CODE_COUNT);

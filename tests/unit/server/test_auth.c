@@ -74,8 +74,9 @@ static struct text make_key(struct fixture *fixture, const char *name, unsigned 
 
 static void start(struct fixture *fixture) {
     struct now now = {.wall_us = wall, .monotonic_us = monotonic, .context = fixture};
-    assert_true(auth_open(TEXT("keys"), TEXT("0.0.0.0:80"), fixture->url, now, &fixture->auth,
-                          &fixture->fault));
+    struct auth_options options = {
+        .mode = TEXT("keys"), .listen = TEXT("0.0.0.0:80"), .store_url = fixture->url};
+    assert_true(auth_open(&options, now, &fixture->auth, &fixture->fault));
     if (!auth_start(fixture->auth, &fixture->fault)) {
         fail_msg("%s", fixture->fault.message);
     }
@@ -86,10 +87,15 @@ static bool check(struct fixture *fixture, struct text header, struct caller *ca
     return auth_check(fixture->auth, &fixture->arena, header, caller, &fixture->fault);
 }
 
+/* RFC 6750 section 3.1: who sent no bearer is not told that it is invalid. */
 static void check_refused(struct fixture *fixture, struct text header) {
+    static const size_t scheme = sizeof "Bearer " - 1;
+    bool has_bearer = header.length > scheme &&
+                      text_equal_ignore_case((struct text){header.bytes, scheme}, TEXT("Bearer "));
     struct caller caller;
     assert_false(check(fixture, header, &caller));
-    assert_int_equal(fixture->fault.code, FAULT_UNAUTHENTICATED);
+    assert_int_equal(fixture->fault.code, has_bearer ? FAULT_INVALID_TOKEN : FAULT_UNAUTHENTICATED);
+    assert_int_equal(fault_status(fixture->fault.code), 401);
 }
 
 static bool becomes(struct fixture *fixture, struct text header, bool valid) {
@@ -268,8 +274,10 @@ static void an_update_that_fails_leaves_the_known_keys_in_force(void **state) {
 static void without_a_store_it_does_not_start(void **state) {
     struct fixture *fixture = *state;
     struct now now = {.wall_us = wall, .monotonic_us = monotonic, .context = fixture};
-    assert_true(auth_open(TEXT("keys"), TEXT("127.0.0.1:80"), TEXT("sqlite:/nonexistent/x.db"), now,
-                          &fixture->auth, &fixture->fault));
+    struct auth_options options = {.mode = TEXT("keys"),
+                                   .listen = TEXT("127.0.0.1:80"),
+                                   .store_url = TEXT("sqlite:/nonexistent/x.db")};
+    assert_true(auth_open(&options, now, &fixture->auth, &fixture->fault));
     assert_false(auth_start(fixture->auth, &fixture->fault));
     check_contains(fixture->fault.message, "API keys");
 }
@@ -279,8 +287,9 @@ static bool opens(struct fixture *fixture, const char *mode, const char *listen)
     auth_close(fixture->auth);
     fixture->auth = NULL;
     fixture->fault = FAULT_INIT;
-    return auth_open(text_of(mode), text_of(listen), fixture->url, now, &fixture->auth,
-                     &fixture->fault);
+    struct auth_options options = {
+        .mode = text_of(mode), .listen = text_of(listen), .store_url = fixture->url};
+    return auth_open(&options, now, &fixture->auth, &fixture->fault);
 }
 
 static void mode_none_is_for_loopback_addresses(void **state) {
@@ -314,11 +323,31 @@ static void mode_none_believes_everybody(void **state) {
     assert_int_equal(auth_key_count(fixture->auth), 0);
 }
 
-static void another_mode_is_refused(void **state) {
+static void another_mode_is_the_path_of_a_file(void **state) {
     struct fixture *fixture = *state;
-    assert_false(opens(fixture, "jwks.json", "127.0.0.1:80"));
+    assert_false(opens(fixture, "/nonexistent/jwks.json", "127.0.0.1:80"));
+    assert_int_equal(fixture->fault.code, FAULT_ENVIRONMENT);
+    check_contains(fixture->fault.message, "'keys', 'none' or the path of a JWK Set");
+    check_contains(fixture->fault.message, "'/nonexistent/jwks.json'");
+    assert_false(opens(fixture, "", "127.0.0.1:80"));
     assert_int_equal(fixture->fault.code, FAULT_USAGE);
-    check_contains(fixture->fault.message, "later version");
+}
+
+static void rules_for_tokens_need_a_file(void **state) {
+    struct fixture *fixture = *state;
+    struct now now = {.wall_us = wall, .monotonic_us = monotonic, .context = fixture};
+    static const char *const modes[] = {"keys", "none"};
+    for (size_t i = 0; i < 2 * COUNT_OF(modes); i++) {
+        struct text name = TEXT("somebody");
+        struct auth_options options = {.mode = text_of(modes[i / 2]),
+                                       .listen = TEXT("127.0.0.1:80"),
+                                       .store_url = fixture->url,
+                                       .issuer = i % 2 == 0 ? name : TEXT_NONE,
+                                       .audience = i % 2 == 1 ? name : TEXT_NONE};
+        assert_false(auth_open(&options, now, &fixture->auth, &fixture->fault));
+        assert_int_equal(fixture->fault.code, FAULT_USAGE);
+        check_contains(fixture->fault.message, "--auth FILE");
+    }
 }
 
 static void scopes_are_read_from_a_list(void **state) {
@@ -356,8 +385,8 @@ static void tokens_are_one_word_and_never_the_same(void **state) {
     unsigned char hash[DIGEST_BYTES], again[DIGEST_BYTES];
     (void)state;
     for (int i = 0; i < 200; i++) {
-        auth_new_key(token, id, hash);
-        auth_new_key(other, id, again);
+        auth_keys_make(token, id, hash);
+        auth_keys_make(other, id, again);
         assert_int_equal(strlen(token), 63);
         assert_int_equal(strspn(token + 20, "0123456789abcdefghijklmnopqrstuvwxyz"
                                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
@@ -411,7 +440,8 @@ int main(void) {
         CASE(without_a_store_it_does_not_start),
         CASE(mode_none_is_for_loopback_addresses),
         CASE(mode_none_believes_everybody),
-        CASE(another_mode_is_refused),
+        CASE(another_mode_is_the_path_of_a_file),
+        CASE(rules_for_tokens_need_a_file),
         CASE(scopes_are_read_from_a_list),
         CASE(a_missing_scope_is_named),
         CASE(tokens_are_one_word_and_never_the_same),
