@@ -32,6 +32,8 @@ static const struct option rows[] = {
     {"lock", OPTION_TEXT, SERVICE(lock), "URL", 0, 0, "the distributed lock: local; store: in the PostgreSQL store, for several servers on it without Redis (of SQLite the same as local: one process has all writers); or redis://:PASSWORD@HOST:PORT/DATABASE; a password is better in STATUTE_LOCK"},
     {"lock-failure", OPTION_CHOICE, SERVICE(lock_failure), "refuse|row-lock", 0, 0, "while the lock's server is unavailable: refuse what wants the lock (503 lock_unavailable), or go on with the store's row lock alone"},
     {"auth", OPTION_TEXT, SERVICE(auth), "keys|none", 0, 0, "keys: API keys, see 'statute token create'; none: everybody may do everything, on a loopback address only"},
+    {"tls-cert", OPTION_TEXT, SERVICE(tls_cert), "FILE", 0, 0, "speak HTTPS with this certificate, in PEM, its chain after it; a new one is loaded by itself, and on SIGHUP"},
+    {"tls-key", OPTION_TEXT, SERVICE(tls_key), "FILE", 0, 0, "the certificate's private key, in PEM, without a passphrase"},
     {"workers", OPTION_UNSIGNED, SERVICE(workers), "N", 1, 64, "threads that write, each with a connection to the store; of SQLite one is used"},
     {"deciders", OPTION_UNSIGNED, SERVICE(deciders), "N", 1, 64, "threads that only read, each with a connection to the store: look-ups, lists, dry runs"},
     {"http-threads", OPTION_UNSIGNED, SERVICE(http_threads), "N", 1, 64, "threads that speak HTTP"},
@@ -91,6 +93,9 @@ static void wait_for_end(struct service *service, const sigset_t *signals) {
     while (sigwait(signals, &number) == 0 && number == SIGHUP) {
         log_line(LOG_INFO, "hangup", "SIGHUP: loading the policies again");
         reload_request(service->reload);
+        if (service->tls != NULL) {
+            tls_reload(service->tls);
+        }
     }
     log_line(LOG_INFO, "stopping",
              "not ready from now on; no new requests in %lld ms; those in flight may then take up "
@@ -115,9 +120,10 @@ static void announce(struct service *service, struct arena *arena) {
     struct text host = host_of(options->listen);
     struct text store = store_url_show(arena, options->store);
     log_line(LOG_INFO, "listening",
-             "listening on http://%.*s:%d (statute %s, store %.*s, policies %.*s, auth %.*s)",
-             TEXT_ARGS(host), http_port(service->http), STATUTE_VERSION, TEXT_ARGS(store),
-             TEXT_ARGS(options->policies), TEXT_ARGS(options->auth));
+             "listening on %s://%.*s:%d (statute %s, store %.*s, policies %.*s, auth %.*s)",
+             service->tls != NULL ? "https" : "http", TEXT_ARGS(host), http_port(service->http),
+             STATUTE_VERSION, TEXT_ARGS(store), TEXT_ARGS(options->policies),
+             TEXT_ARGS(options->auth));
 }
 
 /* Only where one process writes must the server make way for the first key. */

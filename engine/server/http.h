@@ -10,6 +10,7 @@
 #include "base/fault.h"
 #include "base/mailbox.h"
 #include "base/now.h"
+#include "server/tls.h"
 
 enum http_method {
     HTTP_GET,
@@ -92,6 +93,7 @@ struct http_options {
     struct text address; /* "127.0.0.1:8080", "[::1]:0"; port 0: any free one */
     unsigned threads;
     struct http_limits limits;
+    struct tls *tls; /* lent; NULL: plain HTTP */
     struct now now;
     http_handler *handler;
     http_admission *admission;
@@ -106,6 +108,7 @@ struct http_counts {
     uint64_t refused_malformed; /* answered 400 by the filter */
     uint64_t timed_out;         /* 408 and silent closes after a deadline */
     uint64_t accept_pauses;
+    uint64_t handshakes_failed; /* of TLS: closed without a word in the log */
 };
 
 /* Binds and listens; FAULT_ENVIRONMENT names the address and why. */

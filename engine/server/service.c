@@ -90,11 +90,23 @@ static bool keep_policies(struct service *service, struct fault *fault) {
     return kept;
 }
 
+static bool open_tls(struct service *service, struct fault *fault) {
+    struct text certificate = service->options.tls_cert, key = service->options.tls_key;
+    if ((certificate.length == 0) != (key.length == 0)) {
+        return fault_set(fault, FAULT_USAGE,
+                         "--tls-cert and --tls-key go together: give both, or neither for plain "
+                         "HTTP");
+    }
+    return certificate.length == 0 ||
+           tls_open(certificate, key, service->now, &service->tls, fault);
+}
+
 static bool open_http(struct service *service, struct fault *fault) {
     struct http_options options = {
         .address = service->options.listen,
         .threads = service->options.http_threads,
         .limits = service->options.http,
+        .tls = service->tls,
         .now = service->now,
         .handler = route_call,
         .admission = route_admit,
@@ -107,7 +119,7 @@ static bool open_http(struct service *service, struct fault *fault) {
 static bool open_parts(struct service *service, struct problem_list *problems,
                        struct fault *fault) {
     const struct service_options *options = &service->options;
-    return reload_open(service, &service->reload, fault) &&
+    return open_tls(service, fault) && reload_open(service, &service->reload, fault) &&
            open_policies(service, problems, fault) && open_workers(service, fault) &&
            check_tables(service, problems, fault) &&
            auth_open(options->auth, options->listen, options->store, service->now, &service->auth,
@@ -161,6 +173,7 @@ bool service_start(struct service *service, struct fault *fault) {
            start_workers(service->deciders, service->decider_count, fault) &&
            auth_start(service->auth, fault) && reload_start(service->reload, fault) &&
            scheduler_start(service->scheduler, fault) && bulk_runner_start(service->bulk, fault) &&
+           (service->tls == NULL || tls_start(service->tls, fault)) &&
            http_start(service->http, fault);
 }
 
@@ -200,6 +213,7 @@ void service_close(struct service *service) {
     if (service->http != NULL) {
         http_close(service->http);
     }
+    tls_close(service->tls);
     if (service->reload != NULL) {
         reload_close(service->reload);
     }

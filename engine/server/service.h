@@ -26,8 +26,10 @@ struct service_options {
     struct text store;     /* "sqlite:statute.db" */
     struct text lock;      /* "local", "store", "redis://..." */
     unsigned lock_failure; /* enum lock_failure */
-    struct text auth;      /* "keys" (API keys in the store) or "none" (loopback only) */
-    unsigned workers;      /* writers wanted; the store may allow fewer */
+    struct text tls_cert;  /* PEM files; both or neither */
+    struct text tls_key;
+    struct text auth; /* "keys" (API keys in the store) or "none" (loopback only) */
+    unsigned workers; /* writers wanted; the store may allow fewer */
     unsigned deciders;
     unsigned http_threads;
     unsigned batch_most;    /* members of one batch: 256 */
@@ -46,6 +48,7 @@ struct service {
     struct now now;
     struct id_source ids;
     struct http *http;
+    struct tls *tls; /* NULL: plain HTTP */
     struct published *published;
     struct lock_registry *locks;
     struct worker *writers;
