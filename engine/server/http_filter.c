@@ -176,8 +176,13 @@ static bool refuse(struct http_filter *filter, const struct fault *fault) {
     }
     http_slot_fill(all->pool, filter->slot, &filter->head, wall_us);
     bool with_body = filter->head.method != HTTP_HEAD;
-    http_wire_later(&filter->wire,
-                    http_problem_bytes(&filter->slot->exchange, fault, wall_us, with_body));
+    struct http_exchange *exchange = &filter->slot->exchange;
+    struct http_answer answer;
+    http_problem(exchange, fault, TEXT_NONE, &answer);
+    if (all->options->finisher != NULL) {
+        all->options->finisher(all->options->context, exchange, &answer);
+    }
+    http_wire_later(&filter->wire, http_problem_bytes(exchange, &answer, wall_us, with_body));
     drop_slot(filter);
     if (fault->code == FAULT_BAD_REQUEST) {
         http_tally_add(&all->tally->refused_malformed);
@@ -220,10 +225,12 @@ static bool deliver(struct http_filter *filter) {
 /* Whether the body may come. */
 static bool admit(struct http_filter *filter, struct fault *fault) {
     const struct http_options *options = filter->all->options;
-    const struct http_head *head = &filter->head;
-    return options->admission == NULL ||
-           options->admission(options->context, head->method_name, head->target,
-                              head->authorization, fault);
+    struct http_exchange *exchange = &filter->slot->exchange;
+    if (options->admission == NULL) {
+        return true;
+    }
+    exchange->peer = http_wire_peer(&filter->wire, &exchange->arena);
+    return options->admission(options->context, exchange, fault);
 }
 
 static bool begin_body(struct http_filter *filter) {

@@ -139,6 +139,9 @@ static void send_answer(struct http_thread *thread, struct http_slot *slot) {
     if (filter == NULL) {
         evhttp_request_free(slot->request);
     } else {
+        if (options->finisher != NULL) {
+            options->finisher(options->context, &slot->exchange, &slot->exchange.answer);
+        }
         write_answer(slot, filter);
     }
     if (options->observer != NULL) {

@@ -12,6 +12,9 @@ struct http_wire {
     struct http_tls *tls;       /* NULL: plain */
 };
 
+/* The client's address, "127.0.0.1". */
+struct text http_wire_peer(const struct http_wire *wire, struct arena *arena);
+
 size_t http_wire_unsent(const struct http_wire *wire);
 
 /* All that is in `bytes`. False when the client is gone. */

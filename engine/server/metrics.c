@@ -283,6 +283,16 @@ static void put_certificate_reloads(struct page *page, const char *name) {
     }
 }
 
+static void put_rate_limited(struct page *page, const char *name) {
+    static const char *const kinds[] = {"key", "address"};
+    for (int i = 0; i < 2; i++) {
+        const struct limiter *limiter = page->service->limiter;
+        uint64_t refused = limiter != NULL ? limiter_refused(limiter, (enum limiter_kind)i) : 0;
+        buffer_print(page->out, "%s{by=\"%s\"} %llu\n", name, kinds[i],
+                     (unsigned long long)refused);
+    }
+}
+
 static void put_lock_available(struct page *page, const char *name) {
     const struct lock_registry *locks = page->service->locks;
     put_count(page, name, locks == NULL || !lock_registry_is_down(locks));
@@ -347,6 +357,7 @@ static const struct family families[] = {
     {"statute_tls_handshakes_failed_total", "counter", "Connections closed because their TLS handshake failed.", put_handshakes_failed},
     {"statute_tls_certificate_expiry_timestamp_seconds", "gauge", "When the certificate in force ends, since the Unix epoch in seconds.", put_certificate_expiry},
     {"statute_tls_certificate_reloads_total", "counter", "Readings of the certificate after the start, by result.", put_certificate_reloads},
+    {"statute_http_rate_limited_total", "counter", "Requests refused because their caller made too many.", put_rate_limited},
     {"statute_attempts_total", "counter", "Attempts to create, change or move an entity, by outcome.", put_attempts},
     {"statute_batch_members", "histogram", "Members of each unit of work.", put_batch_members},
     {"statute_batch_duration_seconds", "histogram", "From the begin to the commit of each unit of work.", put_batch_duration},

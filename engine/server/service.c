@@ -7,6 +7,7 @@
 
 #include "base/map.h"
 #include "server/bulk_runner.h"
+#include "server/gate.h"
 #include "server/route.h"
 #include "server/scheduler.h"
 
@@ -101,6 +102,17 @@ static bool open_tls(struct service *service, struct fault *fault) {
            tls_open(certificate, key, service->now, &service->tls, fault);
 }
 
+static bool open_gate(struct service *service, struct fault *fault) {
+    const struct service_options *options = &service->options;
+    if (options->rate_burst > 0 && options->rate_limit == 0) {
+        return fault_set(fault, FAULT_USAGE, "--rate-burst means nothing without --rate-limit");
+    }
+    if (options->rate_limit > 0) {
+        service->limiter = limiter_new(options->rate_limit, options->rate_burst, service->now);
+    }
+    return cors_new(options->cors_origin, &service->cors, fault);
+}
+
 static bool open_http(struct service *service, struct fault *fault) {
     struct http_options options = {
         .address = service->options.listen,
@@ -110,6 +122,7 @@ static bool open_http(struct service *service, struct fault *fault) {
         .now = service->now,
         .handler = route_call,
         .admission = route_admit,
+        .finisher = gate_finish,
         .observer = route_observe,
         .context = service,
     };
@@ -119,7 +132,8 @@ static bool open_http(struct service *service, struct fault *fault) {
 static bool open_parts(struct service *service, struct problem_list *problems,
                        struct fault *fault) {
     const struct service_options *options = &service->options;
-    return open_tls(service, fault) && reload_open(service, &service->reload, fault) &&
+    return open_tls(service, fault) && open_gate(service, fault) &&
+           reload_open(service, &service->reload, fault) &&
            open_policies(service, problems, fault) && open_workers(service, fault) &&
            check_tables(service, problems, fault) &&
            auth_open(options->auth, options->listen, options->store, service->now, &service->auth,
@@ -214,6 +228,8 @@ void service_close(struct service *service) {
         http_close(service->http);
     }
     tls_close(service->tls);
+    cors_free(service->cors);
+    limiter_free(service->limiter);
     if (service->reload != NULL) {
         reload_close(service->reload);
     }

@@ -5,7 +5,9 @@
 #define STATUTE_SERVICE_H
 
 #include "server/auth.h"
+#include "server/cors.h"
 #include "server/http.h"
+#include "server/limiter.h"
 #include "server/metrics.h"
 #include "server/published.h"
 #include "server/reload.h"
@@ -28,8 +30,11 @@ struct service_options {
     unsigned lock_failure; /* enum lock_failure */
     struct text tls_cert;  /* PEM files; both or neither */
     struct text tls_key;
-    struct text auth; /* "keys" (API keys in the store) or "none" (loopback only) */
-    unsigned workers; /* writers wanted; the store may allow fewer */
+    struct text cors_origin; /* origins, with commas between; empty: none */
+    unsigned rate_limit;     /* requests a second of one caller; 0: any number */
+    unsigned rate_burst;     /* 0: twice that */
+    struct text auth;        /* "keys" (API keys in the store) or "none" (loopback only) */
+    unsigned workers;        /* writers wanted; the store may allow fewer */
     unsigned deciders;
     unsigned http_threads;
     unsigned batch_most;    /* members of one batch: 256 */
@@ -48,7 +53,9 @@ struct service {
     struct now now;
     struct id_source ids;
     struct http *http;
-    struct tls *tls; /* NULL: plain HTTP */
+    struct tls *tls;         /* NULL: plain HTTP */
+    struct cors *cors;       /* NULL: no other site's pages */
+    struct limiter *limiter; /* NULL: no limit */
     struct published *published;
     struct lock_registry *locks;
     struct worker *writers;
