@@ -65,6 +65,13 @@ describe("TLS:", function()
     http.expect(statute:read("any", "a"), 200)
   end)
 
+  it("pages of this server are those over TLS, and browsers are told to stay with it", function()
+    local answer = statute.client:get("/v1/machines", { Origin = "https://statute.test" })
+    http.expect(answer, 200)
+    assert.equal("max-age=31536000", answer.headers["strict-transport-security"])
+    http.expect(statute.client:get("/v1/machines", { Origin = "http://statute.test" }), 403, "permission_denied")
+  end)
+
   it("bodies larger than a record arrive whole, both ways", function()
     local long = ("x"):rep(300000)
     statute:create("any", "long", { note = long })
