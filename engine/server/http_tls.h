@@ -16,7 +16,7 @@ struct bio_method_st *http_tls_method_new(void);
 void http_tls_method_free(struct bio_method_st *method); /* NULL is fine */
 
 /* NULL: no memory. `method` must outlive it. */
-struct http_tls *http_tls_new(struct tls *tls, const struct bio_method_st *method, int descriptor);
+struct http_tls *http_tls_new(struct tls *from, const struct bio_method_st *method, int descriptor);
 void http_tls_free(struct http_tls *tls); /* NULL is fine */
 
 enum http_tls_result { HTTP_TLS_BYTES, HTTP_TLS_NOTHING, HTTP_TLS_END, HTTP_TLS_FAILED };

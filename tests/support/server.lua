@@ -133,8 +133,9 @@ end
 server.nodes = tonumber(os.getenv("STATUTE_TEST_NODES") or 1)
 
 -- options: policies (directory or table), directory (to go on with), auth ("none"; false: leave out), arguments (list),
--- tls (true: clients speak it; give --tls-cert and --tls-key in arguments), host (to listen on), within (a program that runs it, "nsenter ..."), store and lock (URLs, in place of fresh ones),
+-- host (to listen on), within (a program that runs it, "nsenter ..."), store and lock (URLs, in place of fresh ones),
 -- nodes (servers in all on this store; `ports` and `nodes` list them).
+-- tls: true: clients speak it; --tls-cert and --tls-key are to be among the arguments.
 function server.start(options)
   options = options or {}
   if options.tls == true then options.tls = http.tls end

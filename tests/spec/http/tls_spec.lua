@@ -105,7 +105,6 @@ describe("TLS:", function()
 
   it("nobody renegotiates", function()
 
-  
     local _, out, err = server.run({ "openssl", "s_client", "-tls1_2", "-connect", "127.0.0.1:" .. statute.port }, "R\n")
     assert.truthy((out .. err):find("no renegotiation", 1, true), out .. err)
   end)
