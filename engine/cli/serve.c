@@ -35,6 +35,9 @@ static const struct option rows[] = {
     {"jwt-issuer", OPTION_TEXT, SERVICE(jwt_issuer), "NAME", 0, 0, "what a JWT's iss has to be; should be set with --auth FILE"},
     {"jwt-audience", OPTION_TEXT, SERVICE(jwt_audience), "NAME", 0, 0, "what a JWT's aud has to be or contain; should be set with --auth FILE, or tokens that were made for other programs count here too"},
     {"jwt-leeway", OPTION_DURATION, SERVICE(jwt_leeway_us), "TIME", 0, HOUR, "how far the clock of who issues JWTs may differ from ours"},
+    {"tls-cert", OPTION_TEXT, SERVICE(tls_cert), "FILE", 0, 0, "speak HTTPS with this certificate, in PEM, its chain after it; a new one is loaded by itself, and on SIGHUP"},
+    {"tls-key", OPTION_TEXT, SERVICE(tls_key), "FILE", 0, 0, "the certificate's private key, in PEM, without a passphrase"},
+    {"cors-origin", OPTION_TEXT, SERVICE(cors_origin), "ORIGIN[,ORIGIN...]", 0, 0, "other sites whose pages may call, scheme://host[:port]; without it none may"},
     {"workers", OPTION_UNSIGNED, SERVICE(workers), "N", 1, 64, "threads that write, each with a connection to the store; of SQLite one is used"},
     {"deciders", OPTION_UNSIGNED, SERVICE(deciders), "N", 1, 64, "threads that only read, each with a connection to the store: look-ups, lists, dry runs"},
     {"http-threads", OPTION_UNSIGNED, SERVICE(http_threads), "N", 1, 64, "threads that speak HTTP"},
@@ -47,6 +50,8 @@ static const struct option rows[] = {
     {"header-limit", OPTION_BYTES, SERVICE(http.header_bytes), "SIZE", KIB, MIB, "headers over this in all are 431 headers_too_large"},
     {"header-count", OPTION_UNSIGNED, SERVICE(http.header_count), "N", 8, 1000, "more headers are 431 headers_too_large"},
     {"connections", OPTION_UNSIGNED, SERVICE(http.connections), "N", 1, 1000000, "open at once; more wait to be accepted"},
+    {"rate-limit", OPTION_UNSIGNED, SERVICE(rate_limit), "N", 0, 1000000, "requests a second of one caller (its key; without one, its address); more are 429 rate_limited; 0: any number"},
+    {"rate-burst", OPTION_UNSIGNED, SERVICE(rate_burst), "N", 0, 10000000, "of these, how many at once; 0: twice the rate"},
     {"header-timeout", OPTION_DURATION, SERVICE(http.header_timeout_us), "TIME", 10 * MILLISECOND, HOUR, "for a request's headers; then 408 request_timeout"},
     {"body-timeout", OPTION_DURATION, SERVICE(http.body_timeout_us), "TIME", 10 * MILLISECOND, HOUR, "for a whole request; then 408 request_timeout"},
     {"idle-timeout", OPTION_DURATION, SERVICE(http.idle_timeout_us), "TIME", 10 * MILLISECOND, 24 * HOUR, "between requests; then the connection is closed"},
@@ -95,6 +100,9 @@ static void wait_for_end(struct service *service, const sigset_t *signals) {
         log_line(LOG_INFO, "hangup", "SIGHUP: loading the policies again, and the keys");
         auth_reload(service->auth);
         reload_request(service->reload);
+        if (service->tls != NULL) {
+            tls_reload(service->tls);
+        }
     }
     log_line(LOG_INFO, "stopping",
              "not ready from now on; no new requests in %lld ms; those in flight may then take up "
@@ -119,9 +127,10 @@ static void announce(struct service *service, struct arena *arena) {
     struct text host = host_of(options->listen);
     struct text store = store_url_show(arena, options->store);
     log_line(LOG_INFO, "listening",
-             "listening on http://%.*s:%d (statute %s, store %.*s, policies %.*s, auth %.*s)",
-             TEXT_ARGS(host), http_port(service->http), STATUTE_VERSION, TEXT_ARGS(store),
-             TEXT_ARGS(options->policies), TEXT_ARGS(options->auth));
+             "listening on %s://%.*s:%d (statute %s, store %.*s, policies %.*s, auth %.*s)",
+             service->tls != NULL ? "https" : "http", TEXT_ARGS(host), http_port(service->http),
+             STATUTE_VERSION, TEXT_ARGS(store), TEXT_ARGS(options->policies),
+             TEXT_ARGS(options->auth));
 }
 
 /* Only where one process writes must the server make way for the first key. */

@@ -143,6 +143,7 @@ struct http_counts http_counts(const struct http *http) {
         counts.requests_total += read_count(&tally->requests);
         counts.refused_malformed += read_count(&tally->refused_malformed);
         counts.timed_out += read_count(&tally->timed_out);
+        counts.handshakes_failed += read_count(&tally->handshakes_failed);
         counts.accept_pauses += read_count(&tally->accept_pauses);
     }
     return counts;

@@ -10,6 +10,7 @@
 #include "base/fault.h"
 #include "base/mailbox.h"
 #include "base/now.h"
+#include "server/tls.h"
 
 enum http_method {
     HTTP_GET,
@@ -47,7 +48,8 @@ struct http_answer {
     struct text
         content_type; /* TEXT_NONE: application/json, or application/problem+json from 400 on */
     struct text body; /* lives in the exchange's arena or for ever */
-    struct http_header headers[8]; /* more headers, ETag say */
+    struct http_header
+        headers[16]; /* more headers, ETag say: 6 at the most, then the finisher's 8 */
     size_t header_count;
 };
 
@@ -80,9 +82,13 @@ typedef void http_handler(void *context, struct http_exchange *exchange);
 
 /* Asked when the headers of a request with a body are whole, before its body is read and before
  * "100 Continue" is sent: false refuses with the fault (401, 413...) and the connection is closed.
- * `authorization` is the raw header value, TEXT_NONE when absent. Any HTTP thread. May be NULL. */
-typedef bool http_admission(void *context, struct text method, struct text target,
-                            struct text authorization, struct fault *fault);
+ * The exchange has all but its body. Any HTTP thread. May be NULL. */
+typedef bool http_admission(void *context, struct http_exchange *exchange, struct fault *fault);
+
+/* Called on the HTTP thread for every answer, refusals of malformed requests included, just before
+ * it is written: may add headers. The exchange may have none, and no context. May be NULL. */
+typedef void http_finisher(void *context, struct http_exchange *exchange,
+                           struct http_answer *answer);
 
 /* Called on the HTTP thread once the answer has been handed to the connection, for logs and
  * metrics. */
@@ -92,11 +98,13 @@ struct http_options {
     struct text address; /* "127.0.0.1:8080", "[::1]:0"; port 0: any free one */
     unsigned threads;
     struct http_limits limits;
+    struct tls *tls; /* lent; NULL: plain HTTP */
     struct now now;
     http_handler *handler;
     http_admission *admission;
+    http_finisher *finisher;
     http_observer *observer;
-    void *context; /* of the three above */
+    void *context; /* of the four above */
 };
 
 struct http;
@@ -106,6 +114,7 @@ struct http_counts {
     uint64_t refused_malformed; /* answered 400 by the filter */
     uint64_t timed_out;         /* 408 and silent closes after a deadline */
     uint64_t accept_pauses;
+    uint64_t handshakes_failed; /* of TLS: closed without a word in the log */
 };
 
 /* Binds and listens; FAULT_ENVIRONMENT names the address and why. */

@@ -14,6 +14,8 @@
  *    |                                       ^                                   |
  *    +---------------finish------------------+-------- SENDING <-----it is slow--+
  *   A head without a body goes straight to WORK; `end` leads from every phase to ENDED.
+ * With TLS, `wire` opens what is read and seals what is written; a handshake happens in OPEN, under
+ * its deadline, and all else is as without.
  * Invariants:
  *  1. The next request is not looked at before the last answer has left for the kernel, so what a
  *     client can make us hold is one intake, one request and one answer, and answers keep order.
@@ -23,17 +25,16 @@
  *  5. After ENDED `bev` is not touched; the memory goes when libevent is done with it (ended). */
 #include "server/http_filter.h"
 
-#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "server/http_body.h"
 #include "server/http_problem.h"
+#include "server/http_wire.h"
 
 #define STAND_IN           "GET / HTTP/1.1\r\n\r\n"
 #define CONTINUE           "HTTP/1.1 100 Continue\r\n\r\n"
@@ -57,7 +58,7 @@ struct http_filter {
     struct http_filters *all;
     struct http_filter *newer, *older;
     struct bufferevent *bev;
-    struct bufferevent *socket;
+    struct http_wire wire;
     struct event *readable;     /* NULL until the socket is known */
     struct http_intake *intake; /* NULL while there are no bytes */
     enum phase phase;
@@ -122,6 +123,7 @@ static void end(struct http_filter *filter) {
         if (filter->readable != NULL) {
             event_del(filter->readable);
         }
+        http_wire_part(&filter->wire);
         bufferevent_trigger_event(filter->bev, BEV_EVENT_READING | BEV_EVENT_EOF, 0);
     }
 }
@@ -139,27 +141,10 @@ static void ended(void *context) {
     if (filter->readable != NULL) {
         event_free(filter->readable);
     }
+    http_tls_free(filter->wire.tls);
     all->count--;
     free(filter);
     http_thread_ended(all->thread);
-}
-
-static size_t unsent(const struct http_filter *filter) {
-    return evbuffer_get_length(bufferevent_get_output(filter->socket));
-}
-
-/* What is given to `socket` is written when the client takes it. */
-static void write_later(struct http_filter *filter, struct text bytes) {
-    if (evbuffer_add(bufferevent_get_output(filter->socket), bytes.bytes, bytes.length) != 0) {
-        out_of_memory();
-    }
-    bufferevent_enable(filter->socket, EV_WRITE);
-}
-
-static void shut_when_sent(struct http_filter *filter) {
-    if (unsent(filter) == 0) {
-        (void)shutdown(bufferevent_getfd(filter->socket), SHUT_WR);
-    }
 }
 
 /* Closing a socket with unread bytes resets it, and the client may lose the answer; so we say that
@@ -168,14 +153,15 @@ static void linger(struct http_filter *filter) {
     filter->phase = PHASE_LINGER;
     filter->deadline_us =
         monotonic_us(filter) + (filter->all->draining ? LINGER_DRAINING_US : LINGER_US);
-    shut_when_sent(filter);
+    http_wire_shut(&filter->wire);
 }
 
 static bool discard(struct http_filter *filter) {
     size_t length = received(filter).length;
     filter->discarded += length;
     http_intake_use(filter->intake, length);
-    if ((filter->at_end && unsent(filter) == 0) || filter->discarded > LINGER_BYTES_MOST) {
+    if ((filter->at_end && http_wire_unsent(&filter->wire) == 0) ||
+        filter->discarded > LINGER_BYTES_MOST) {
         end(filter);
     }
     return false;
@@ -190,7 +176,13 @@ static bool refuse(struct http_filter *filter, const struct fault *fault) {
     }
     http_slot_fill(all->pool, filter->slot, &filter->head, wall_us);
     bool with_body = filter->head.method != HTTP_HEAD;
-    write_later(filter, http_problem_bytes(&filter->slot->exchange, fault, wall_us, with_body));
+    struct http_exchange *exchange = &filter->slot->exchange;
+    struct http_answer answer;
+    http_problem(exchange, fault, TEXT_NONE, &answer);
+    if (all->options->finisher != NULL) {
+        all->options->finisher(all->options->context, exchange, &answer);
+    }
+    http_wire_later(&filter->wire, http_problem_bytes(exchange, &answer, wall_us, with_body));
     drop_slot(filter);
     if (fault->code == FAULT_BAD_REQUEST) {
         http_tally_add(&all->tally->refused_malformed);
@@ -233,10 +225,12 @@ static bool deliver(struct http_filter *filter) {
 /* Whether the body may come. */
 static bool admit(struct http_filter *filter, struct fault *fault) {
     const struct http_options *options = filter->all->options;
-    const struct http_head *head = &filter->head;
-    return options->admission == NULL ||
-           options->admission(options->context, head->method_name, head->target,
-                              head->authorization, fault);
+    struct http_exchange *exchange = &filter->slot->exchange;
+    if (options->admission == NULL) {
+        return true;
+    }
+    exchange->peer = http_wire_peer(&filter->wire, &exchange->arena);
+    return options->admission(options->context, exchange, fault);
 }
 
 static bool begin_body(struct http_filter *filter) {
@@ -248,7 +242,7 @@ static bool begin_body(struct http_filter *filter) {
         return refuse(filter, &fault);
     }
     if (filter->head.expects_continue && received(filter).length == 0) {
-        write_later(filter, TEXT(CONTINUE));
+        http_wire_later(&filter->wire, TEXT(CONTINUE));
     }
     http_body_begin(&filter->body, &filter->slot->exchange.arena, &filter->head);
     filter->phase = PHASE_BODY;
@@ -307,24 +301,14 @@ static bool finish(struct http_filter *filter) {
     return true;
 }
 
-static bool is_gone(int error) {
-    return error != EAGAIN && error != EWOULDBLOCK && error != EINTR;
-}
-
 static bool flush(struct http_filter *filter) {
-    struct evbuffer *answer = bufferevent_get_output(filter->bev);
-    struct evbuffer *queue = bufferevent_get_output(filter->socket);
-    evutil_socket_t descriptor = bufferevent_getfd(filter->socket);
-    if (evbuffer_get_length(queue) == 0 && evbuffer_write(answer, descriptor) < 0 &&
-        is_gone(errno)) {
+    if (!http_wire_send(&filter->wire, bufferevent_get_output(filter->bev))) {
         end(filter);
         return false;
     }
-    if (evbuffer_get_length(answer) == 0) {
+    if (http_wire_unsent(&filter->wire) == 0) {
         return finish(filter);
     }
-    evbuffer_add_buffer(queue, answer);
-    bufferevent_enable(filter->socket, EV_WRITE);
     filter->phase = PHASE_SENDING;
     filter->deadline_us = monotonic_us(filter) + limits_of(filter)->write_timeout_us;
     return false;
@@ -361,9 +345,13 @@ static bool is_reading(enum phase phase) {
 static void pace(struct http_filter *filter) {
     http_intake_release(&filter->all->intakes, &filter->intake, false);
     bool is_full = http_intake_is_full(filter->intake);
+    bool has_more = filter->wire.tls != NULL && http_tls_has_more(filter->wire.tls);
     if (is_full != filter->is_full && !filter->at_end) {
         filter->is_full = is_full;
         (void)(is_full ? event_del(filter->readable) : event_add(filter->readable, NULL));
+    }
+    if (has_more && !is_full && !filter->at_end) {
+        event_active(filter->readable, EV_READ, 0);
     }
 }
 
@@ -381,11 +369,21 @@ static void advance(struct http_filter *filter) {
     }
 }
 
+/* A failure of TLS before the handshake is done is none of a client of ours. */
+static void fail(struct http_filter *filter) {
+    if (filter->wire.tls != NULL && !http_tls_is_open(filter->wire.tls)) {
+        http_tally_add(&filter->all->tally->handshakes_failed);
+    }
+    end(filter);
+}
+
 static void on_readable(evutil_socket_t descriptor, short what, void *context) {
     (void)what;
     struct http_filter *filter = context;
-    switch (
-        http_intake_read(&filter->all->intakes, limits_of(filter), descriptor, &filter->intake)) {
+    enum http_intake_result result = http_intake_read(
+        &filter->all->intakes, limits_of(filter), filter->wire.tls, descriptor, &filter->intake);
+    http_wire_settle(&filter->wire);
+    switch (result) {
     case HTTP_INTAKE_BYTES:
         advance(filter);
         break;
@@ -398,7 +396,7 @@ static void on_readable(evutil_socket_t descriptor, short what, void *context) {
         advance(filter);
         break;
     case HTTP_INTAKE_FAILED:
-        end(filter);
+        fail(filter);
         break;
     }
 }
@@ -407,14 +405,14 @@ static void on_readable(evutil_socket_t descriptor, short what, void *context) {
 static void on_written(struct bufferevent *socket, void *context) {
     (void)socket;
     struct http_filter *filter = context;
-    if (unsent(filter) > 0) {
+    if (http_wire_unsent(&filter->wire) > 0) {
         return;
     }
     if (filter->phase == PHASE_SENDING) {
         (void)finish(filter);
         advance(filter);
     } else if (filter->phase == PHASE_LINGER) {
-        shut_when_sent(filter);
+        http_wire_shut(&filter->wire);
         advance(filter);
     }
 }
@@ -450,7 +448,7 @@ struct bufferevent *http_filter_new(struct http_filters *filters) {
         out_of_memory();
     }
     filter->all = filters;
-    filter->socket = socket;
+    filter->wire.socket = socket;
     filter->bev = bufferevent_filter_new(socket, pass_nothing, pass_nothing, BEV_OPT_CLOSE_ON_FREE,
                                          ended, filter);
     if (filter->bev == NULL) {
@@ -467,11 +465,18 @@ struct bufferevent *http_filter_new(struct http_filters *filters) {
 }
 
 static void start(struct http_filter *filter) {
-    evutil_socket_t descriptor = bufferevent_getfd(filter->socket);
+    evutil_socket_t descriptor = bufferevent_getfd(filter->wire.socket);
     filter->readable =
         event_new(filter->all->base, descriptor, EV_READ | EV_PERSIST, on_readable, filter);
     if (filter->readable == NULL || event_add(filter->readable, NULL) != 0) {
         out_of_memory();
+    }
+    if (filter->all->options->tls != NULL) {
+        filter->wire.tls =
+            http_tls_new(filter->all->options->tls, filter->all->tls_method, descriptor);
+        if (filter->wire.tls == NULL) {
+            out_of_memory();
+        }
     }
 }
 

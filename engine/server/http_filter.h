@@ -22,17 +22,19 @@ struct http_tally {
     _Atomic uint64_t refused_malformed;
     _Atomic uint64_t timed_out;
     _Atomic uint64_t accept_pauses;
+    _Atomic uint64_t handshakes_failed;
 };
 void http_tally_add(_Atomic uint64_t *count);
 
-/* The connections of one thread. The first five fields are the owner's to set. */
+/* The connections of one thread. The first six fields are the owner's to set. */
 struct http_filters {
     struct event_base *base;
     const struct http_options *options;
     struct http_pool *pool;
     struct http_tally *tally;
-    struct http_thread *thread; /* told of every end, by http_thread_ended */
-    struct http_filter *newest; /* all that have not ended */
+    struct http_thread *thread;       /* told of every end, by http_thread_ended */
+    struct bio_method_st *tls_method; /* NULL without TLS */
+    struct http_filter *newest;       /* all that have not ended */
     struct http_intakes intakes;
     size_t count;
     bool draining; /* from here on an answer is the last of its connection */

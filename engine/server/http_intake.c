@@ -69,9 +69,34 @@ static void compact(struct http_intake *intake) {
     }
 }
 
+static enum http_intake_result read_plain(int descriptor, void *room, size_t size, size_t *length) {
+    ssize_t got = recv(descriptor, room, size, 0);
+    *length = got > 0 ? (size_t)got : 0;
+    if (got >= 0) {
+        return got > 0 ? HTTP_INTAKE_BYTES : HTTP_INTAKE_END;
+    }
+    bool later = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    return later ? HTTP_INTAKE_NOTHING : HTTP_INTAKE_FAILED;
+}
+
+static enum http_intake_result read_tls(struct http_tls *tls, void *room, size_t size,
+                                        size_t *length) {
+    switch (http_tls_read(tls, room, size, length)) {
+    case HTTP_TLS_BYTES:
+        return HTTP_INTAKE_BYTES;
+    case HTTP_TLS_NOTHING:
+        return HTTP_INTAKE_NOTHING;
+    case HTTP_TLS_END:
+        return HTTP_INTAKE_END;
+    case HTTP_TLS_FAILED:
+        break;
+    }
+    return HTTP_INTAKE_FAILED;
+}
+
 enum http_intake_result http_intake_read(struct http_intakes *intakes,
-                                         const struct http_limits *limits, int descriptor,
-                                         struct http_intake **intake) {
+                                         const struct http_limits *limits, struct http_tls *tls,
+                                         int descriptor, struct http_intake **intake) {
     if (*intake == NULL) {
         *intake = intake_take(intakes, limits);
     }
@@ -80,16 +105,12 @@ enum http_intake_result http_intake_read(struct http_intakes *intakes,
     if (into->end == into->capacity) {
         return HTTP_INTAKE_NOTHING;
     }
-    ssize_t length = recv(descriptor, into->bytes + into->end, into->capacity - into->end, 0);
-    if (length > 0) {
-        into->end += (size_t)length;
-        return HTTP_INTAKE_BYTES;
-    }
-    if (length == 0) {
-        return HTTP_INTAKE_END;
-    }
-    bool later = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-    return later ? HTTP_INTAKE_NOTHING : HTTP_INTAKE_FAILED;
+    char *room = into->bytes + into->end;
+    size_t size = into->capacity - into->end, length = 0;
+    enum http_intake_result result = tls != NULL ? read_tls(tls, room, size, &length)
+                                                 : read_plain(descriptor, room, size, &length);
+    into->end += result == HTTP_INTAKE_BYTES ? length : 0;
+    return result;
 }
 
 void http_intake_release(struct http_intakes *intakes, struct http_intake **intake,

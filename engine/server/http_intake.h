@@ -5,6 +5,7 @@
 #define STATUTE_HTTP_INTAKE_H
 
 #include "server/http.h"
+#include "server/http_tls.h"
 
 struct http_intake {
     struct http_intake *next; /* idle */
@@ -32,10 +33,10 @@ enum http_intake_result {
     HTTP_INTAKE_FAILED
 };
 
-/* One recv(2). */
+/* One recv(2); with `tls`, which may be NULL, one read of that. */
 enum http_intake_result http_intake_read(struct http_intakes *intakes,
-                                         const struct http_limits *limits, int descriptor,
-                                         struct http_intake **intake);
+                                         const struct http_limits *limits, struct http_tls *tls,
+                                         int descriptor, struct http_intake **intake);
 
 /* Lets go of an intake that is empty; `even_full` of any. */
 void http_intake_release(struct http_intakes *intakes, struct http_intake **intake, bool even_full);

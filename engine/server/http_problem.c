@@ -112,23 +112,22 @@ static void put_date(struct buffer *buffer, int64_t wall_us) {
     buffer_print(buffer, "Date: %.*s\r\n", (int)length, date);
 }
 
-struct text http_problem_bytes(struct http_exchange *exchange, const struct fault *fault,
+struct text http_problem_bytes(struct http_exchange *exchange, const struct http_answer *answer,
                                int64_t wall_us, bool with_body) {
-    struct http_answer answer;
     struct buffer buffer;
-    http_problem(exchange, fault, TEXT_NONE, &answer);
     buffer_init(&buffer, &exchange->arena);
-    buffer_print(&buffer, "HTTP/1.1 %d %s\r\n", answer.status, http_problem_reason(answer.status));
+    buffer_print(&buffer, "HTTP/1.1 %d %s\r\n", answer->status,
+                 http_problem_reason(answer->status));
     put_date(&buffer, wall_us);
     buffer_print(&buffer,
                  "X-Request-Id: %s\r\nContent-Type: %.*s\r\nContent-Length: %zu\r\n"
                  "Connection: close\r\n",
-                 exchange->request_id, TEXT_ARGS(answer.content_type), answer.body.length);
-    for (size_t i = 0; i < answer.header_count; i++) {
-        buffer_print(&buffer, "%.*s: %.*s\r\n", TEXT_ARGS(answer.headers[i].name),
-                     TEXT_ARGS(answer.headers[i].value));
+                 exchange->request_id, TEXT_ARGS(answer->content_type), answer->body.length);
+    for (size_t i = 0; i < answer->header_count; i++) {
+        buffer_print(&buffer, "%.*s: %.*s\r\n", TEXT_ARGS(answer->headers[i].name),
+                     TEXT_ARGS(answer->headers[i].value));
     }
     buffer_add_text(&buffer, TEXT("\r\n"));
-    buffer_add_text(&buffer, with_body ? answer.body : TEXT_NONE);
+    buffer_add_text(&buffer, with_body ? answer->body : TEXT_NONE);
     return buffer_view(&buffer);
 }

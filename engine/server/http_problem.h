@@ -5,9 +5,9 @@
 
 #include "server/http.h"
 
-/* A whole answer, status line and all, that ends its connection. `with_body` is false for HEAD.
- * Uses the exchange's arena and request_id, and nothing else of it. */
-struct text http_problem_bytes(struct http_exchange *exchange, const struct fault *fault,
+/* A problem as a whole answer, status line and all, that ends its connection. `with_body` is false
+ * for HEAD. Uses the exchange's arena and request_id, and nothing else of it. */
+struct text http_problem_bytes(struct http_exchange *exchange, const struct http_answer *answer,
                                int64_t wall_us, bool with_body);
 
 /* "Not Found": the reason phrase of a status. Never NULL. */

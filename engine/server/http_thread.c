@@ -139,6 +139,9 @@ static void send_answer(struct http_thread *thread, struct http_slot *slot) {
     if (filter == NULL) {
         evhttp_request_free(slot->request);
     } else {
+        if (options->finisher != NULL) {
+            options->finisher(options->context, &slot->exchange, &slot->exchange.answer);
+        }
         write_answer(slot, filter);
     }
     if (options->observer != NULL) {
@@ -399,6 +402,9 @@ bool http_thread_new(struct http_shared *shared, struct http_thread **out, struc
                                             .pool = &thread->pool,
                                             .tally = &thread->tally,
                                             .thread = thread};
+    if (shared->options.tls != NULL) {
+        thread->filters.tls_method = http_tls_method_new();
+    }
     if (thread->base == NULL || !make_evhttp(thread) || !make_events(thread)) {
         http_thread_free(thread);
         return fault_set(fault, FAULT_ENVIRONMENT, "Cannot set up an event loop: %s",
@@ -462,6 +468,7 @@ void http_thread_free(struct http_thread *thread) {
     if (thread->base != NULL) {
         event_base_free(thread->base);
     }
+    http_tls_method_free(thread->filters.tls_method);
     http_intakes_deinit(&thread->filters.intakes);
     http_pool_deinit(&thread->pool);
     mailbox_free(thread->mailbox);

@@ -264,6 +264,35 @@ static void put_accept_pauses(struct page *page, const char *name) {
     put_count(page, name, page->http.accept_pauses);
 }
 
+static void put_handshakes_failed(struct page *page, const char *name) {
+    put_count(page, name, page->http.handshakes_failed);
+}
+
+/* No line without a certificate: alerts on its end would fire for 1970. */
+static void put_certificate_expiry(struct page *page, const char *name) {
+    if (page->service->tls != NULL) {
+        put_count(page, name, (uint64_t)(tls_expires_us(page->service->tls) / NOW_SECOND));
+    }
+}
+
+static void put_certificate_reloads(struct page *page, const char *name) {
+    static const char *const results[] = {"failure", "success"};
+    for (int i = 0; i < 2 && page->service->tls != NULL; i++) {
+        buffer_print(page->out, "%s{result=\"%s\"} %llu\n", name, results[i],
+                     (unsigned long long)tls_reloads(page->service->tls, i == 1));
+    }
+}
+
+static void put_rate_limited(struct page *page, const char *name) {
+    static const char *const kinds[] = {"key", "address"};
+    for (int i = 0; i < 2; i++) {
+        const struct limiter *limiter = page->service->limiter;
+        uint64_t refused = limiter != NULL ? limiter_refused(limiter, (enum limiter_kind)i) : 0;
+        buffer_print(page->out, "%s{by=\"%s\"} %llu\n", name, kinds[i],
+                     (unsigned long long)refused);
+    }
+}
+
 static void put_lock_available(struct page *page, const char *name) {
     const struct lock_registry *locks = page->service->locks;
     put_count(page, name, locks == NULL || !lock_registry_is_down(locks));
@@ -325,6 +354,10 @@ static const struct family families[] = {
     {"statute_http_malformed_total", "counter", "Requests refused as malformed before they were routed.", put_malformed},
     {"statute_http_timeouts_total", "counter", "Requests and connections that ran out of time.", put_timeouts},
     {"statute_http_accept_pauses_total", "counter", "Times that accepting paused at the connection limit.", put_accept_pauses},
+    {"statute_tls_handshakes_failed_total", "counter", "Connections closed because their TLS handshake failed.", put_handshakes_failed},
+    {"statute_tls_certificate_expiry_timestamp_seconds", "gauge", "When the certificate in force ends, since the Unix epoch in seconds.", put_certificate_expiry},
+    {"statute_tls_certificate_reloads_total", "counter", "Readings of the certificate after the start, by result.", put_certificate_reloads},
+    {"statute_http_rate_limited_total", "counter", "Requests refused because their caller made too many.", put_rate_limited},
     {"statute_attempts_total", "counter", "Attempts to create, change or move an entity, by outcome.", put_attempts},
     {"statute_batch_members", "histogram", "Members of each unit of work.", put_batch_members},
     {"statute_batch_duration_seconds", "histogram", "From the begin to the commit of each unit of work.", put_batch_duration},

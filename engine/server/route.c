@@ -3,6 +3,8 @@
  * the body, hand over. Everything is made in the exchange's arena, which the answer frees. */
 #include "server/route.h"
 
+#include "server/gate.h"
+
 /* clang-format off */
 const struct route route_table[] = {
     {HTTP_POST,   "/v1/entities/{machine}",                  api_entity_create,    SCOPE_TRANSITION, false, true},
@@ -145,14 +147,28 @@ static const struct route *find_route(enum http_method method, struct text path,
 
 /* --- one request --- */
 
-static bool authenticate(struct call *call, struct fault *fault) {
-    if (call->route->open) {
-        return true;
-    }
+static bool identify(struct call *call, struct fault *fault) {
     return auth_check(call->service->auth, &call->exchange->arena,
-                      http_header(call->exchange, "Authorization"), &call->caller, fault) &&
-           (call->route->scope == 0 ||
-            auth_need(&call->caller, (enum scope)call->route->scope, fault));
+                      http_header(call->exchange, "Authorization"), &call->caller, fault);
+}
+
+static bool has_scope(const struct call *call, struct fault *fault) {
+    return call->route->scope == 0 ||
+           auth_need(&call->caller, (enum scope)call->route->scope, fault);
+}
+
+/* Whoever may not enter counts too, so that a key that is guessed at costs an address its calls. */
+static bool enter(struct call *call, struct fault *fault) {
+    if (call->route->open) {
+        return gate_origin(call, fault);
+    }
+    struct fault over = FAULT_INIT;
+    bool is_known = gate_origin(call, fault) && identify(call, fault);
+    if (!gate_count(call, is_known, &over)) {
+        *fault = over;
+        return false;
+    }
+    return is_known && has_scope(call, fault);
 }
 
 /* What a browser sends from a foreign page without asking first is refused. */
@@ -168,23 +184,6 @@ static bool check_media_type(struct call *call, struct fault *fault) {
            text_ends(media, TEXT("+json")) ||
            fault_set(fault, FAULT_UNSUPPORTED_MEDIA,
                      "the body has to be JSON: send Content-Type: application/json");
-}
-
-/* A page of another site may not use the rights of who looks at it: browsers name the site that a
- * page came from (RFC 6454 section 7). */
-static bool check_origin(struct call *call, struct fault *fault) {
-    struct text origin = http_header(call->exchange, "Origin");
-    struct text host = http_header(call->exchange, "Host");
-    struct text site = {origin.bytes, origin.length};
-    const char *slashes = text_given(origin) ? memmem(origin.bytes, origin.length, "://", 3) : NULL;
-    if (slashes != NULL) {
-        site.bytes = slashes + 3;
-        site.length = origin.length - (size_t)(site.bytes - origin.bytes);
-    }
-    return !text_given(origin) || text_equal_ignore_case(site, host) ||
-           fault_set(fault, FAULT_PERMISSION_DENIED,
-                     "a page of '%.*s' may not call this server: cross-origin calls are off",
-                     TEXT_ARGS(origin));
 }
 
 static bool parse_body(struct call *call, struct fault *fault) {
@@ -219,51 +218,67 @@ static void no_route(struct http_exchange *exchange, const struct buffer *allow)
     http_answer(exchange, &answer);
 }
 
-void route_call(void *context, struct http_exchange *exchange) {
+/* Asked by a browser before a call: no key comes with it, and it does nothing, so nothing counts.
+ */
+static void preflight(struct call *call, struct text methods) {
+    struct fault fault = FAULT_INIT;
+    if (gate_origin(call, &fault)) {
+        cors_permit(call->exchange, methods);
+    } else {
+        call_fail(call->exchange, &fault, TEXT_NONE);
+    }
+}
+
+static void refuse_route(struct call *call, const struct buffer *allow) {
+    struct fault fault = FAULT_INIT;
+    if (allow->length > 0 && call->service->cors != NULL && cors_is_preflight(call->exchange)) {
+        preflight(call, buffer_view(allow));
+    } else if (!gate_count(call, false, &fault)) {
+        call_fail(call->exchange, &fault, TEXT_NONE);
+    } else {
+        no_route(call->exchange, allow);
+    }
+}
+
+static struct call *call_new(struct service *service, struct http_exchange *exchange) {
     struct call *call = ARENA_NEW(&exchange->arena, struct call);
+    *call = (struct call){.service = service, .exchange = exchange};
+    exchange->context = call;
+    return call;
+}
+
+void route_call(void *context, struct http_exchange *exchange) {
+    struct call *call = call_new(context, exchange);
     struct text raw[ROUTE_PARAMETERS] = {{NULL, 0}};
     struct fault fault = FAULT_INIT;
     struct buffer allow;
     buffer_init(&allow, &exchange->arena);
-    *call = (struct call){.service = context, .exchange = exchange};
-    exchange->context = call;
     call->route = find_route(exchange->method, exchange->path, raw, &allow);
     if (call->route == NULL) {
-        no_route(exchange, &allow);
-    } else if (check_origin(call, &fault) && authenticate(call, &fault) &&
-               decode_parameters(call, raw, &fault) && parse_body(call, &fault)) {
+        refuse_route(call, &allow);
+    } else if (enter(call, &fault) && decode_parameters(call, raw, &fault) &&
+               parse_body(call, &fault)) {
         call->route->handler(call);
     } else {
         call_fail(exchange, &fault, TEXT_NONE);
     }
 }
 
-static enum http_method method_of(struct text name) {
-    for (size_t i = 0; i < sizeof method_names / sizeof *method_names; i++) {
-        if (text_equal(name, text_of(method_names[i]))) {
-            return (enum http_method)i;
-        }
-    }
-    return HTTP_OTHER;
-}
-
-bool route_admit(void *context, struct text method, struct text target, struct text authorization,
-                 struct fault *fault) {
+/* Who may enter is counted when the request is whole; who may not, here. */
+bool route_admit(void *context, struct http_exchange *exchange, struct fault *fault) {
     struct service *service = context;
     struct text raw[ROUTE_PARAMETERS];
-    const char *question = memchr(target.bytes, '?', target.length);
-    struct text path = {target.bytes,
-                        question != NULL ? (size_t)(question - target.bytes) : target.length};
-    const struct route *route = find_route(method_of(method), path, raw, NULL);
+    const struct route *route = find_route(exchange->method, exchange->path, raw, NULL);
     if (auth_is_open(service->auth) || (route != NULL && route->open)) {
         return true;
     }
-    struct arena arena;
-    struct caller caller;
-    arena_init(&arena, 0);
-    bool admitted = auth_check(service->auth, &arena, authorization, &caller, fault);
-    arena_deinit(&arena);
-    return admitted;
+    struct call *call = call_new(service, exchange);
+    struct fault over = FAULT_INIT;
+    bool is_known = identify(call, fault);
+    if (!is_known && !gate_count(call, false, &over)) {
+        *fault = over;
+    }
+    return is_known;
 }
 
 void route_observe(void *context, const struct http_exchange *exchange) {

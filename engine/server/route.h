@@ -15,7 +15,8 @@ struct call {
     struct caller caller;
     const struct route *route;
     struct text parameters[ROUTE_PARAMETERS]; /* percent-decoded, valid UTF-8 */
-    const struct js *body;                    /* parsed; NULL when there is none */
+    struct limiter_verdict rate;
+    const struct js *body; /* parsed; NULL when there is none */
 };
 
 /* Answers now (call_ok, call_fail), or posts a job. May not block. */
@@ -35,8 +36,7 @@ extern const size_t route_count;
 
 /* http_handler, http_admission and http_observer of the service (context: struct service). */
 void route_call(void *context, struct http_exchange *exchange);
-bool route_admit(void *context, struct text method, struct text target, struct text authorization,
-                 struct fault *fault) MUST_CHECK;
+bool route_admit(void *context, struct http_exchange *exchange, struct fault *fault) MUST_CHECK;
 void route_observe(void *context, const struct http_exchange *exchange);
 
 /* --- for handlers --- */

@@ -7,6 +7,7 @@
 
 #include "base/map.h"
 #include "server/bulk_runner.h"
+#include "server/gate.h"
 #include "server/route.h"
 #include "server/scheduler.h"
 
@@ -91,14 +92,38 @@ static bool keep_policies(struct service *service, struct fault *fault) {
     return kept;
 }
 
+static bool open_tls(struct service *service, struct fault *fault) {
+    struct text certificate = service->options.tls_cert, key = service->options.tls_key;
+    if ((certificate.length == 0) != (key.length == 0)) {
+        return fault_set(fault, FAULT_USAGE,
+                         "--tls-cert and --tls-key go together: give both, or neither for plain "
+                         "HTTP");
+    }
+    return certificate.length == 0 ||
+           tls_open(certificate, key, service->now, &service->tls, fault);
+}
+
+static bool open_gate(struct service *service, struct fault *fault) {
+    const struct service_options *options = &service->options;
+    if (options->rate_burst > 0 && options->rate_limit == 0) {
+        return fault_set(fault, FAULT_USAGE, "--rate-burst means nothing without --rate-limit");
+    }
+    if (options->rate_limit > 0) {
+        service->limiter = limiter_new(options->rate_limit, options->rate_burst, service->now);
+    }
+    return cors_new(options->cors_origin, &service->cors, fault);
+}
+
 static bool open_http(struct service *service, struct fault *fault) {
     struct http_options options = {
         .address = service->options.listen,
         .threads = service->options.http_threads,
         .limits = service->options.http,
+        .tls = service->tls,
         .now = service->now,
         .handler = route_call,
         .admission = route_admit,
+        .finisher = gate_finish,
         .observer = route_observe,
         .context = service,
     };
@@ -120,7 +145,8 @@ static bool open_auth(struct service *service, struct fault *fault) {
 
 static bool open_parts(struct service *service, struct problem_list *problems,
                        struct fault *fault) {
-    return reload_open(service, &service->reload, fault) &&
+    return open_tls(service, fault) && open_gate(service, fault) &&
+           reload_open(service, &service->reload, fault) &&
            open_policies(service, problems, fault) && open_workers(service, fault) &&
            check_tables(service, problems, fault) && open_auth(service, fault) &&
            keep_policies(service, fault) && open_http(service, fault);
@@ -172,6 +198,7 @@ bool service_start(struct service *service, struct fault *fault) {
            start_workers(service->deciders, service->decider_count, fault) &&
            auth_start(service->auth, fault) && reload_start(service->reload, fault) &&
            scheduler_start(service->scheduler, fault) && bulk_runner_start(service->bulk, fault) &&
+           (service->tls == NULL || tls_start(service->tls, fault)) &&
            http_start(service->http, fault);
 }
 
@@ -211,6 +238,9 @@ void service_close(struct service *service) {
     if (service->http != NULL) {
         http_close(service->http);
     }
+    tls_close(service->tls);
+    cors_free(service->cors);
+    limiter_free(service->limiter);
     if (service->reload != NULL) {
         reload_close(service->reload);
     }

@@ -5,7 +5,9 @@
 #define STATUTE_SERVICE_H
 
 #include "server/auth.h"
+#include "server/cors.h"
 #include "server/http.h"
+#include "server/limiter.h"
 #include "server/metrics.h"
 #include "server/published.h"
 #include "server/reload.h"
@@ -26,8 +28,13 @@ struct service_options {
     struct text store;     /* "sqlite:statute.db" */
     struct text lock;      /* "local", "store", "redis://..." */
     unsigned lock_failure; /* enum lock_failure */
-    struct text auth;      /* "keys" (API keys in the store), "none" (loopback only), or the path of
-                              a JWK Set: API keys and JWTs */
+    struct text tls_cert;  /* PEM files; both or neither */
+    struct text tls_key;
+    struct text cors_origin; /* origins, with commas between; empty: none */
+    unsigned rate_limit;     /* requests a second of one caller; 0: any number */
+    unsigned rate_burst;     /* 0: twice that */
+    struct text auth; /* "keys" (API keys in the store), "none" (loopback only), or the path of
+                         a JWK Set: API keys and JWTs */
     struct text jwt_issuer, jwt_audience; /* what a JWT has to name; empty: anything */
     int64_t jwt_leeway_us;                /* between its issuer's clock and ours: 60 s */
     unsigned workers;                     /* writers wanted; the store may allow fewer */
@@ -49,6 +56,9 @@ struct service {
     struct now now;
     struct id_source ids;
     struct http *http;
+    struct tls *tls;         /* NULL: plain HTTP */
+    struct cors *cors;       /* NULL: no other site's pages */
+    struct limiter *limiter; /* NULL: no limit */
     struct published *published;
     struct lock_registry *locks;
     struct worker *writers;

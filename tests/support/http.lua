@@ -82,7 +82,25 @@ end
 local Connection = {}
 Connection.__index = Connection
 
-local function open(port, host)
+-- `tls`: parameters of LuaSec over TLS, see http.tls; nil for plain HTTP.
+local function wrap(sock, tls)
+  if not tls then return sock end
+  local wrapped = assert(require("ssl").wrap(sock, tls))
+  local ok, why = wrapped:dohandshake()
+  if not ok then
+    wrapped:close()
+    return nil, why
+  end
+  return wrapped
+end
+
+-- What a client does that trusts whoever answers.
+http.tls = { mode = "client", protocol = "any", verify = "none", options = { "all" } }
+
+-- Nothing has come yet; LuaSec says it in words of its own.
+local function is_early(why) return why == "timeout" or why == "wantread" or why == "wantwrite" end
+
+local function open(port, host, tls)
   local sock = assert(socket.tcp())
   sock:settimeout(5)
   local ok, why = sock:connect(host or "127.0.0.1", port)
@@ -91,6 +109,8 @@ local function open(port, host)
     return nil, why
   end
   sock:setoption("tcp-nodelay", true)
+  sock, why = wrap(sock, tls)
+  if not sock then return nil, why end
   sock:settimeout(0)
   return setmetatable({ sock = sock, port = port, out = "", buffer = "" }, Connection)
 end
@@ -108,14 +128,14 @@ function Connection:flush()
   if self.out == "" then return end
   local sent, why, partial = self.sock:send(self.out)
   self.out = self.out:sub((sent or partial or 0) + 1)
-  if why and why ~= "timeout" then self.out, self.broken = "", why end
+  if why and not is_early(why) then self.out, self.broken = "", why end
 end
 
 -- Takes what has arrived. Returns an answer when one is whole.
 function Connection:take()
   local data, why, partial = self.sock:receive(65536)
   self.buffer = self.buffer .. (data or partial or "")
-  local ended = why and why ~= "timeout"
+  local ended = why and not is_early(why)
   local answer, rest = http.parse(self.buffer, self.method, ended)
   if answer then
     self.buffer, self.busy = rest, false
@@ -169,9 +189,8 @@ local Client = {}
 Client.__index = Client
 
 -- `defaults`: headers of every request, { Authorization = "Bearer ..." } say.
--- `defaults`: headers of every request.
-function http.connect(port, defaults, host)
-  return setmetatable({ port = port, host = host, defaults = defaults or {} }, Client)
+function http.connect(port, defaults, host, tls)
+  return setmetatable({ tls = tls, port = port, host = host, defaults = defaults or {} }, Client)
 end
 
 function Client:headers(more)
@@ -187,7 +206,7 @@ function Client:request(method, path, body, headers, seconds)
     local reused = self.connection and not self.connection.closed
     if not reused then
       local why
-      self.connection, why = open(self.port, self.host)
+      self.connection, why = open(self.port, self.host, self.tls)
       if not self.connection then return { error = why } end
     end
     local answer
@@ -262,11 +281,12 @@ end
 
 -- Sends `bytes` as they are and returns what comes back until the peer closes or is silent for `seconds`.
 -- Returns the bytes and whether the peer closed.
-function http.raw(port, bytes, seconds)
+function http.raw(port, bytes, seconds, tls)
   local sock = assert(socket.tcp())
   sock:settimeout(5)
   assert(sock:connect("127.0.0.1", port))
   sock:settimeout(5)
+  sock = assert(wrap(sock, tls))
   sock:send(bytes)
   local parts, closed = {}, false
   local deadline = socket.gettime() + (seconds or 0.3)
@@ -275,7 +295,7 @@ function http.raw(port, bytes, seconds)
     local data, why, partial = sock:receive(65536)
     parts[#parts + 1] = data or partial
     closed = why == "closed"
-    if why == "timeout" then break end
+    if is_early(why) then break end
   end
   sock:close()
   return table.concat(parts), closed

@@ -135,8 +135,10 @@ server.nodes = tonumber(os.getenv("STATUTE_TEST_NODES") or 1)
 -- options: policies (directory or table), directory (to go on with), auth ("none"; false: leave out), arguments (list),
 -- host (to listen on), within (a program that runs it, "nsenter ..."), store and lock (URLs, in place of fresh ones),
 -- nodes (servers in all on this store; `ports` and `nodes` list them).
+-- tls: true: clients speak it; --tls-cert and --tls-key are to be among the arguments.
 function server.start(options)
   options = options or {}
+  if options.tls == true then options.tls = http.tls end
   local self = setmetatable({ options = options, host = options.host or "127.0.0.1" }, Server)
   self.directory = options.directory or policies.temporary()
   if type(options.policies) == "table" then
@@ -173,7 +175,7 @@ function Server:launch()
   self.guard = setmetatable({ pid = self.pid }, Guard)
   self.port = eventually(function()
     local state = process_state(self.pid)
-    local port = self:log():match("listening.-http://[%d%.]+:(%d+)")
+    local port = self:log():match("listening.-https?://[%d%.]+:(%d+)")
     if not port and (state == nil or state == "Z") then return "gone" end
     return port and tonumber(port)
   end, 20, "the server says where it listens")
@@ -182,7 +184,7 @@ function Server:launch()
     self.pipe:close()
     error("the server ended at once: " .. self:log(), 3)
   end
-  self.client = http.connect(self.port, self.options.headers, self.host)
+  self.client = http.connect(self.port, self.options.headers, self.host, self.options.tls)
   eventually(function() return self.client:get("/readyz").status == 200 end, 20, "the server is ready")
 end
 

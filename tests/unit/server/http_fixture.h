@@ -107,9 +107,8 @@ static inline void handle(void *context, struct http_exchange *exchange) {
     }
 }
 
-static inline bool admit(void *context, struct text method, struct text target,
-                         struct text authorization, struct fault *fault) {
-    (void)method, (void)target;
+static inline bool admit(void *context, struct http_exchange *exchange, struct fault *fault) {
+    struct text authorization = http_header(exchange, "Authorization");
     atomic_fetch_add(&((struct server *)context)->admissions, 1);
     return text_given(authorization) || fault_set(fault, FAULT_UNAUTHENTICATED, "Who are you?");
 }
