@@ -12,6 +12,7 @@
 struct eval_values {
     struct text policies;
     bool lines;
+    bool explain;
 };
 
 static const struct option rows[] = {
@@ -19,6 +20,9 @@ static const struct option rows[] = {
      "the policy files"},
     {"lines", OPTION_FLAG, offsetof(struct eval_values, lines), NULL, 0, 0,
      "one request a line, one answer a line, at once; exit 0 whatever the answers"},
+    {"explain", OPTION_FLAG, offsetof(struct eval_values, explain), NULL, 0, 0,
+     "which rules were asked, where they stand, what is missing, and what is nearest to be "
+     "allowed"},
 };
 
 static void defaults(void *values) {
@@ -81,6 +85,7 @@ static void put_details(struct js_writer *writer, const struct decision *decisio
     put(writer, TEXT("allowed_states"), decision->allowed);
     put(writer, TEXT("required_permissions"), decision->required_permissions);
     put(writer, TEXT("missing_permissions"), decision->missing_permissions);
+    put(writer, TEXT("explanation"), decision->explanation);
     put(writer, TEXT("emit"), decision->emit);
     put(writer, TEXT("follow"), decision->follow);
     put(writer, TEXT("create"), decision->create);
@@ -111,6 +116,7 @@ struct evaluator {
     struct generation *generation;
     struct arena arena; /* of one request */
     struct now now;
+    bool explain;
 };
 
 /* What the engine answers without asking a policy, the same here. */
@@ -138,6 +144,7 @@ static bool decide(struct evaluator *evaluator, struct text json, struct decisio
                            fault)) {
         return false;
     }
+    request->attempt.explain = evaluator->explain;
     if (is_version_conflict(request, &evaluator->arena, out)) {
         return true;
     }
@@ -206,7 +213,7 @@ static bool eval_lines(struct invocation *invocation, struct evaluator *evaluato
 
 static bool run(struct invocation *invocation, struct fault *fault) {
     const struct eval_values *eval = invocation->values;
-    struct evaluator evaluator = {.now = now_system()};
+    struct evaluator evaluator = {.now = now_system(), .explain = eval->explain};
     if (!policies_load_or_tell(eval->policies, invocation->arena, &evaluator.generation, fault)) {
         return false;
     }

@@ -25,7 +25,8 @@ struct decision {
     const struct js *allowed;  /* invalid_transition: array of states reachable from `from` */
     const struct js *required_permissions; /* array of strings, or NULL */
     const struct js *missing_permissions;
-    const struct js *emit; /* array of {type, data}, or NULL */
+    const struct js *explanation; /* {rules, nearest} when asked for (policy/explain.h), or NULL */
+    const struct js *emit;        /* array of {type, data}, or NULL */
     const struct js
         *follow; /* array of {machine, id, to | transition, comments?, metadata?, data?}, or NULL */
     const struct js *create;    /* array of {machine, id?, data?}, or NULL */

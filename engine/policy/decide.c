@@ -23,6 +23,7 @@
  *     engine makes for it: skip_permissions, the timer's reason, and caused by no other attempt.
  *  7. An attempt that is idempotent and already there changes nothing: no permission is asked, its
  *     patch is not looked at. */
+#include "policy/explain.h"
 #include "policy/fields.h"
 #include "policy/turn.h"
 
@@ -80,6 +81,13 @@ static bool refuse_data(struct turn *turn, const struct js *errors) {
     return false;
 }
 
+/* validate's own errors, apart from those of the fields. */
+static void explain_validate(struct turn *turn, const struct js *before) {
+    bool allowed = turn->errors == before;
+    explain_function(turn, (struct speaker){"validate", TEXT_NONE}, turn->functions->validate,
+                     allowed, TEXT_NONE);
+}
+
 /* Adds what validate said; the fields' own word on a field stands. */
 static bool add_errors(struct turn *turn, const struct js *said) {
     if (said != NULL && said->type == JS_ARRAY && said->array.count == 0) {
@@ -107,8 +115,13 @@ static bool ask_validate(struct turn *turn) {
     turn->stage = STAGE_VALIDATE;
     turn_call(turn, turn->functions->validate, 1); // stack: errors
     turn->stage = STAGE_LATER;
-    return turn_read(turn, (struct speaker){"validate", TEXT_NONE}, &said) &&
-           add_errors(turn, said); // stack:
+    const struct js *before = turn->errors;
+    if (!turn_read(turn, (struct speaker){"validate", TEXT_NONE}, &said) || // stack:
+        !add_errors(turn, said)) {
+        return false;
+    }
+    explain_validate(turn, before);
+    return true;
 }
 
 static bool validate(struct turn *turn) {
@@ -125,8 +138,10 @@ static const struct js *ask_all(struct turn *turn, struct functions guards, stru
                                 const struct js *refusals) {
     for (size_t i = 0; i < guards.count; i++) {
         struct text message;
-        turn_call(turn, guards.references[i], 2);     // stack: ok message
-        if (!turn_verdict(turn, speaker, &message)) { // stack:
+        turn_call(turn, guards.references[i], 2);             // stack: ok message
+        bool allowed = turn_verdict(turn, speaker, &message); // stack:
+        explain_function(turn, speaker, guards.references[i], allowed, message);
+        if (!allowed) {
             refusals = strings(turn->arena, refusals, message);
         }
     }
@@ -287,6 +302,7 @@ bool policy_decide(struct policy policy, struct arena *arena, const struct attem
                    struct decision *out, struct fault *fault) {
     const struct machine *machine = generation_machine(policy.generation, attempt->machine);
     struct turn turn = {.generation = policy.generation, .arena = arena, .out = out};
+    struct explanation explanation = {&js_empty_array, &js_empty_array};
     *out = (struct decision){.from = entity->exists ? entity->state : TEXT_NONE};
     if (machine == NULL) {
         refuse_machine(&turn, attempt->machine);
@@ -297,10 +313,14 @@ bool policy_decide(struct policy policy, struct arena *arena, const struct attem
     turn.now_us = now_us;
     turn.reads = reads;
     turn.out = out;
+    turn.explanation = attempt->explain ? &explanation : NULL;
     decide(&turn);
     if (turn.read_fault.code != FAULT_NONE) {
         *fault = turn.read_fault;
         return false;
+    }
+    if (attempt->explain) {
+        out->explanation = explain(&turn);
     }
     return true;
 }

@@ -3,6 +3,7 @@
 
 #include "policy/bridge.h"
 #include "policy/context.h"
+#include "policy/explain.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,9 +48,15 @@ void turn_call(struct turn *turn, int function, int results) {
     int seen = arguments_seen(lua);
     if (seen > 0) {
         bridge_push(lua, turn->data); // stack: function data
+        if (turn->explanation != NULL) {
+            explain_watch(turn, "");
+        }
     }
     if (seen > 1) {
         context_push(turn); // stack: function data ctx
+        if (turn->explanation != NULL) {
+            explain_watch(turn, "ctx.");
+        }
     }
     lua_call(lua, seen, results); // stack: results
 }

@@ -7,6 +7,8 @@
 
 #include "policy/generation.h"
 
+struct explanation;
+
 /* Where the decision is; tells whose fault it is when Lua fails. */
 enum stage { STAGE_START, STAGE_PREPARE, STAGE_VALIDATE, STAGE_LATER };
 
@@ -29,7 +31,8 @@ struct turn {
     const struct js *stored; /* the entity's data before the attempt, an object */
     const struct js *data;   /* as computed so far, an object */
     enum stage stage;
-    const struct js *errors; /* of fields, while validate runs */
+    const struct js *errors;         /* of fields, while validate runs */
+    struct explanation *explanation; /* NULL: nobody asked for one */
     struct decision *out;
     struct fault read_fault; /* of ctx:find or ctx:count; FAULT_NONE: none */
 };
@@ -65,6 +68,8 @@ bool effects_arm(struct turn *turn); /* timers */
 bool permission_check(
     struct turn *turn); /* what the way names; refuses an actor who lacks some of it */
 bool permission_ask(struct turn *turn); /* the way's permit function, inside vm_call */
+/* Whether the actor (NULL: nobody) has all that the way names. */
+bool permission_has_all(const struct turn *turn, const struct way *way, const struct actor *actor);
 
 /* Fills in what policy_decide and policy_ways have in common. `entity` may be one that does not
  * exist. */

@@ -1,6 +1,7 @@
 /* ways.c: permissions, asked while an attempt is decided and to show what is open to an actor. */
 #include "policy/bridge.h"
 #include "policy/context.h"
+#include "policy/explain.h"
 #include "policy/turn.h"
 
 #include <stdlib.h>
@@ -19,7 +20,7 @@ static const struct js *missing_of(const struct turn *turn, const struct way *wa
     return texts_json(turn->arena, missing, count);
 }
 
-static bool has_all(const struct turn *turn, const struct way *way, const struct actor *actor) {
+bool permission_has_all(const struct turn *turn, const struct way *way, const struct actor *actor) {
     for (size_t i = 0; i < way->permission_count; i++) {
         if (!roles_permit(&turn->generation->roles, actor, way->permissions[i])) {
             return false;
@@ -66,7 +67,8 @@ bool permission_check(struct turn *turn) {
                                      "no actor who could have it",
                                      TEXT_ARGS(turn->from->name), TEXT_ARGS(turn->to->name)));
     }
-    return has_all(turn, way, actor) || deny(turn, lacks(turn, missing_of(turn, way, actor)));
+    return permission_has_all(turn, way, actor) ||
+           deny(turn, lacks(turn, missing_of(turn, way, actor)));
 }
 
 /* stack: [-0, +0]. Calls permit(actor, data, ctx). */
@@ -78,8 +80,10 @@ static bool ask(struct turn *turn, int function, struct text *message) {
     bridge_push(lua, turn->data);                  // stack: ctx permit actor data
     lua_rotate(lua, -4, -1);                       // stack: permit actor data ctx
     lua_call(lua, 3, 2);                           // stack: ok message
-    return turn_verdict(turn, (struct speaker){"the permit function", TEXT_NONE},
-                        message); // stack:
+    struct speaker speaker = {"the permit function", TEXT_NONE};
+    bool allowed = turn_verdict(turn, speaker, message); // stack:
+    explain_function(turn, speaker, function, allowed, *message);
+    return allowed;
 }
 
 bool permission_ask(struct turn *turn) {
@@ -130,7 +134,7 @@ static bool is_permitted(struct survey *survey, size_t index) {
     if (!asks_permission(way)) {
         return true;
     }
-    return survey->actor != NULL && has_all(&survey->turn, way, survey->actor) &&
+    return survey->actor != NULL && permission_has_all(&survey->turn, way, survey->actor) &&
            (!way->has_permit_function || ask_for(survey, index));
 }
 

@@ -34,6 +34,13 @@ struct text answer_etag(struct arena *arena, int64_t version) {
 
 /* --- success --- */
 
+static void put_given(struct js_writer *writer, struct text key, const struct js *value) {
+    if (value != NULL) {
+        js_key(writer, key);
+        js_put(writer, value);
+    }
+}
+
 static void put_warnings(struct js_writer *writer, const struct outcome *outcome) {
     const struct js *warnings = outcome->decision->warnings;
     js_key(writer, TEXT("warnings"));
@@ -99,6 +106,7 @@ static void put_transition(struct js_writer *writer, const struct attempt *attem
     js_put_integer(writer, outcome->retries);
     js_key(writer, TEXT("policy"));
     js_put_text(writer, policy);
+    put_given(writer, TEXT("explanation"), outcome->decision->explanation);
     js_close(writer, '}');
 }
 
@@ -114,19 +122,13 @@ static void put_written(struct js_writer *writer, const struct outcome *outcome)
 
 /* --- refusal --- */
 
-static void put_list(struct js_writer *writer, struct text key, const struct js *value) {
-    if (value != NULL) {
-        js_key(writer, key);
-        js_put(writer, value);
-    }
-}
-
 static void put_details(struct js_writer *writer, const struct decision *decision) {
-    put_list(writer, TEXT("allowed"), decision->allowed);
-    put_list(writer, TEXT("required_permissions"), decision->required_permissions);
-    put_list(writer, TEXT("missing_permissions"), decision->missing_permissions);
-    put_list(writer, TEXT("messages"), decision->messages);
-    put_list(writer, TEXT("errors"), decision->errors);
+    put_given(writer, TEXT("allowed"), decision->allowed);
+    put_given(writer, TEXT("required_permissions"), decision->required_permissions);
+    put_given(writer, TEXT("missing_permissions"), decision->missing_permissions);
+    put_given(writer, TEXT("messages"), decision->messages);
+    put_given(writer, TEXT("errors"), decision->errors);
+    put_given(writer, TEXT("explanation"), decision->explanation);
 }
 
 struct text answer_extra(struct arena *arena, const struct outcome *outcome) {

@@ -58,11 +58,23 @@ static bool read_attempt(struct call *call, struct attempt_job *job, struct faul
            (!attempt->skip_permissions || auth_need(&call->caller, SCOPE_SYSTEM, fault));
 }
 
+/* ?explain=true */
+static bool read_explain(struct call *call, struct attempt *attempt, struct fault *fault) {
+    static const char *const names[] = {"explain", NULL};
+    struct text value = TEXT_NONE;
+    if (!call_query_known(call, names, fault) || !call_query(call, "explain", &value, fault)) {
+        return false;
+    }
+    attempt->explain = text_equal(value, TEXT("true"));
+    return attempt->explain || !text_given(value) || text_equal(value, TEXT("false")) ||
+           fault_set(fault, FAULT_BAD_REQUEST, "explain: expected true or false");
+}
+
 void api_transition(struct call *call) {
     struct attempt_job *job;
     struct fault fault = FAULT_INIT;
     if (!attempt_job_new(call, ATTEMPT_TRANSITION, call->parameters[1], &job, &fault) ||
-        !read_attempt(call, job, &fault)) {
+        !read_explain(call, &job->attempt, &fault) || !read_attempt(call, job, &fault)) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }

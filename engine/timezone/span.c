@@ -310,7 +310,7 @@ bool span_add(struct place place, int64_t instant_us, const struct span *span, i
 /* Whether `span` from `from` on leads past `to`; out of the calendar is past, too. */
 static bool is_past(struct place place, int64_t from_us, const struct span *span, int64_t to_us) {
     struct fault ignored;
-    int64_t at_us;
+    int64_t at_us = 0;
     if (!span_add(place, from_us, span, &at_us, &ignored)) {
         return true;
     }
