@@ -145,6 +145,24 @@ static size_t resident_bytes(void) {
 #define GROWTH_MOST ((size_t)16 << 20)
 #endif
 
+static int64_t user_us(void) {
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return used.ru_utime.tv_sec * INT64_C(1000000) + used.ru_utime.tv_usec;
+}
+
+/* What it has begun it may finish; a server that spins never rests. */
+static bool comes_to_rest(void) {
+    for (int i = 0; i < 20; i++) {
+        int64_t before_us = user_us();
+        usleep(300000);
+        if (user_us() - before_us < 100000) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void a_client_that_pipelines_and_never_reads_costs_little(void **state) {
     (void)state;
     struct server *server = serve_with(http_limits_default(), 1);
@@ -162,13 +180,7 @@ static void a_client_that_pipelines_and_never_reads_costs_little(void **state) {
     }
     assert_true(now_ms() < stop_ms); /* it was stopped, not us */
     assert_true(resident_bytes() - before < GROWTH_MOST || resident_bytes() < before);
-    struct rusage used, later;
-    getrusage(RUSAGE_SELF, &used);
-    usleep(300000);
-    getrusage(RUSAGE_SELF, &later);
-    assert_true(later.ru_utime.tv_sec * 1000000 + later.ru_utime.tv_usec -
-                    used.ru_utime.tv_sec * 1000000 - used.ru_utime.tv_usec <
-                100000);
+    assert_true(comes_to_rest());
     close(client);
     EVENTUALLY(http_counts(server->http).connections_open == 0);
     unserve(server);
