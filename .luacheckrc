@@ -10,11 +10,12 @@ stds.policy = {
   read_globals = {
     "assert", "error", "ipairs", "next", "pairs", "pcall", "require", "select", "tonumber", "tostring", "type",
     "table", "math", "utf8", "string", "time",
-    "machine", "roles", "pii", "access", "webhooks",
+    "machine", "roles", "pii", "access", "directory", "webhooks",
   },
 }
 
 files["policies"] = { std = "policy" }
+files["examples/authzen/policies"] = { std = "policy" }
 files["policies/**/*_spec.lua"] = { std = "lua54+busted", read_globals = { "decide" } }
 files["tests"] = { std = "lua54+busted" }
 files["tests/support/decide.lua"] = { globals = { "decide" } }

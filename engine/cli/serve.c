@@ -35,6 +35,7 @@ static const struct option rows[] = {
     {"jwt-issuer", OPTION_TEXT, SERVICE(jwt_issuer), "NAME", 0, 0, "what a JWT's iss has to be; should be set with --auth FILE"},
     {"jwt-audience", OPTION_TEXT, SERVICE(jwt_audience), "NAME", 0, 0, "what a JWT's aud has to be or contain; should be set with --auth FILE, or tokens that were made for other programs count here too"},
     {"jwt-leeway", OPTION_DURATION, SERVICE(jwt_leeway_us), "TIME", 0, HOUR, "how far the clock of who issues JWTs may differ from ours"},
+    {"public-url", OPTION_TEXT, SERVICE(public_url), "URL", 0, 0, "how callers reach this server, when something stands before it; for the AuthZEN metadata document"},
     {"tls-cert", OPTION_TEXT, SERVICE(tls_cert), "FILE", 0, 0, "speak HTTPS with this certificate, in PEM, its chain after it; a new one is loaded by itself, and on SIGHUP"},
     {"tls-key", OPTION_TEXT, SERVICE(tls_key), "FILE", 0, 0, "the certificate's private key, in PEM, without a passphrase"},
     {"cors-origin", OPTION_TEXT, SERVICE(cors_origin), "ORIGIN[,ORIGIN...]", 0, 0, "other sites whose pages may call, scheme://host[:port]; without it none may"},

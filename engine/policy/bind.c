@@ -114,3 +114,16 @@ void bind_machine(lua_State *lua, struct arena *arena, const struct machine *mac
     lua_pop(lua, 1); // stack:
     out->states = states;
 }
+
+int *bind_access(lua_State *lua, struct arena *arena, const struct access_type *type, int table) {
+    int *references = ARENA_ARRAY(arena, int, type->action_count);
+    push(lua, table, TEXT("actions")); // stack: actions
+    for (size_t i = 0; i < type->action_count; i++) {
+        if (type->actions[i].has_function) {
+            push(lua, -1, type->actions[i].name); // stack: actions function
+            references[i] = take(lua);            // stack: actions
+        }
+    }
+    lua_pop(lua, 1); // stack:
+    return references;
+}

@@ -1,8 +1,9 @@
-/* bind.h: one VM's functions of one machine, found once at load and then called by number. They
- * mirror the machine's states and ways, index by index. Used by engine/policy only. */
+/* bind.h: one VM's functions of one machine or access, found once at load and then called by
+ * number. They mirror the machine's states and ways, index by index. Used by engine/policy only. */
 #ifndef STATUTE_BIND_H
 #define STATUTE_BIND_H
 
+#include "policy/access_rules.h"
 #include "policy/machine.h"
 
 #include <lua.h>
@@ -33,5 +34,8 @@ struct machine_functions {
  * promises is not there: then this VM loaded something else than the first one. */
 void bind_machine(lua_State *lua, struct arena *arena, const struct machine *machine, int table,
                   struct machine_functions *out);
+
+/* The same of an access: a reference for each of its actions, 0 where it has no function. */
+int *bind_access(lua_State *lua, struct arena *arena, const struct access_type *type, int table);
 
 #endif

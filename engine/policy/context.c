@@ -75,6 +75,17 @@ void context_push(struct turn *turn) {
     lua_setmetatable(lua, -2);                                        // stack: ctx
 }
 
+void context_push_plain(struct turn *turn, const struct actor *actor) {
+    lua_State *lua = turn->lua;
+    lua_createtable(lua, 0, 4);                                       // stack: ctx
+    lua_pushinteger(lua, turn->now_us);                               // stack: ctx now
+    set(lua, "now");                                                  // stack: ctx
+    push_actor(lua, actor);                                           // stack: ctx actor
+    set(lua, "actor");                                                // stack: ctx
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, turn->seat->context_methods); // stack: ctx metatable
+    lua_setmetatable(lua, -2);                                        // stack: ctx
+}
+
 /* --- reads --- */
 
 static struct turn *turn_of(lua_State *lua, const char *method) {
@@ -223,6 +234,9 @@ static struct counting read_query(lua_State *lua, const struct turn *turn, const
     const struct js *where = js_find(query, TEXT("where"));
     if ((name != NULL && name->type != JS_STRING) || (where != NULL && where->type != JS_OBJECT)) {
         luaL_error(lua, "ctx:count: `machine` must be a string and `where` a table");
+    }
+    if (name == NULL && turn->machine == NULL) {
+        luaL_error(lua, "ctx:count: name the `machine`: nothing here belongs to one");
     }
     const struct machine *machine =
         name != NULL ? known_machine(lua, turn, name->string, "count") : turn->machine;

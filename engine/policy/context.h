@@ -9,5 +9,7 @@ void context_open(struct seat *seat);
 
 /* stack: [-0, +1]. Makes ctx for the turn. May raise. */
 void context_push(struct turn *turn);
+/* stack: [-0, +1]. The part of it that needs no attempt: now, actor, find and count. */
+void context_push_plain(struct turn *turn, const struct actor *actor);
 
 #endif

@@ -1,7 +1,7 @@
 /* declare.c: the constructors, `require`, and running one file.
  *
  *   machine "name" ──> a function that waits for the table ──> a declaration (userdata)
- *   roles {...}, pii {...}, webhooks {...} ──────────────────> a declaration
+ *   roles {...}, pii {...}, directory {...} ──────────────────> a declaration
  *
  * A declaration is a userdata with two user values, its table and its name, so that no policy can
  * forge one. Whatever a file declares stands in `undelivered` until the file has returned it: a
@@ -28,7 +28,7 @@ static const struct {
 } constructors[] = {
     [DECLARATION_MACHINE] = {"machine", true},    [DECLARATION_ROLES] = {"roles", false},
     [DECLARATION_PII] = {"pii", false},           [DECLARATION_ACCESS] = {"access", true},
-    [DECLARATION_WEBHOOKS] = {"webhooks", false},
+    [DECLARATION_WEBHOOKS] = {"webhooks", false}, [DECLARATION_DIRECTORY] = {"directory", false},
 };
 
 const char *declaration_name(enum declaration_kind kind) {

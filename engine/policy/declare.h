@@ -1,12 +1,13 @@
 /* declare.h: what a policy file declares, from the call of a constructor to checked plain data.
  * Used by engine/policy only.
- *   declare_open   puts machine, roles, pii, access, webhooks and require into a VM
+ *   declare_open   puts machine, roles, pii, access, directory, webhooks and require into a VM
  *   declare_libraries, declare_file   run files; what they return lands in `declarations`
  *   declare_check_...   one a kind: reads the table into plain data, reports what is wrong
  * One loader a VM; it lives as long as the VM, for `require` looks into it. */
 #ifndef STATUTE_DECLARE_H
 #define STATUTE_DECLARE_H
 
+#include "policy/access_rules.h"
 #include "policy/check.h"
 #include "policy/folder.h"
 #include "policy/pii.h"
@@ -18,7 +19,8 @@ enum declaration_kind {
     DECLARATION_ROLES,
     DECLARATION_PII,
     DECLARATION_ACCESS,
-    DECLARATION_WEBHOOKS
+    DECLARATION_WEBHOOKS,
+    DECLARATION_DIRECTORY
 };
 
 /* One constructor's call. Its table is in the registry of its VM. */
@@ -57,7 +59,8 @@ void declare_check_fields(struct check *check, int table, struct machine *out);
 void declare_check_table(struct check *check, int table, struct machine *out); /* after fields */
 void declare_check_roles(struct check *check, struct roles *out);
 void declare_check_pii(struct check *check, struct pii *out);
-void declare_check_access(struct check *check);
+void declare_check_access(struct check *check, struct access_rules *rules);
+void declare_check_directory(struct check *check, struct access_rules *rules);
 void declare_check_webhooks(struct check *check, const struct text *machines, size_t machine_count);
 
 #endif

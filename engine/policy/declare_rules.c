@@ -1,5 +1,5 @@
-/* declare_rules.c: what is declared beside machines: roles, pii, access and webhooks. The last two
- * are checked for their shape and kept; nothing acts on them yet. */
+/* declare_rules.c: what is declared beside machines and access: roles, pii and webhooks. The last
+ * are checked for their shape; nothing acts on them yet. */
 #include "policy/declare.h"
 
 #include <stdlib.h>
@@ -152,48 +152,6 @@ void declare_check_pii(struct check *check, struct pii *out) {
     read_keys(check, table, "hash", PII_HASH, out);
     read_masks(check, table, out);
     read_patterns(check, table, out);
-}
-
-/* --- access --- */
-
-static const struct key_rule access_keys[] = {
-    {"doc", KIND_TEXT, "a string"},
-    {"actions", KIND_TABLE, "a table of action = permission or function"},
-};
-
-static void check_action(struct check *check, const struct key_path *at) {
-    const struct text *permissions;
-    switch (lua_type(check->lua, -1)) {
-    case LUA_TSTRING:
-    case LUA_TTABLE:
-        check_permissions(check, -1, at, &permissions);
-        return;
-    case LUA_TFUNCTION:
-        return;
-    default:
-        check_problem(check, at,
-                      "it must be a permission, a list of permissions, or a function "
-                      "(subject, resource, ctx) -> boolean, message");
-    }
-}
-
-void declare_check_access(struct check *check) {
-    int table = lua_gettop(check->lua);
-    struct key_path at = {NULL, TEXT("actions"), 0};
-    check_keys(check, table, NULL, access_keys, COUNT(access_keys));
-    if (check_push(check, table, at.name) == LUA_TTABLE) { // stack: access actions
-        struct text *names;
-        size_t count = check_names(check, -1, &at, "action = permission or function", &names);
-        for (size_t i = 0; i < count; i++) {
-            struct key_path path = {&at, names[i], 0};
-            check_push(check, -1, names[i]); // stack: access actions action
-            check_action(check, &path);
-            lua_pop(check->lua, 1); // stack: access actions
-        }
-    } else {
-        check_problem(check, NULL, "'actions' is missing: a table of action = permission");
-    }
-    lua_pop(check->lua, 1); // stack: access
 }
 
 /* --- webhooks --- */

@@ -74,7 +74,10 @@ static void check_declaration(struct checking *checking) {
         declare_check_pii(check, &generation->pii);
         return;
     case DECLARATION_ACCESS:
-        declare_check_access(check);
+        declare_check_access(check, &generation->access);
+        return;
+    case DECLARATION_DIRECTORY:
+        declare_check_directory(check, &generation->access);
         return;
     case DECLARATION_WEBHOOKS:
         declare_check_webhooks(check, checking->machine_names, checking->machine_name_count);
@@ -198,17 +201,22 @@ struct binding {
     struct arena *arena;
     struct seat *seat;
     struct machine_functions *functions;
-    struct map declarations; /* name -> struct declaration, of this VM */
+    struct map declarations; /* name -> struct declaration of a machine, of this VM */
+    struct map accesses;     /* likewise, of an access */
+    int **actions;
     size_t index;
 };
 
 static void map_declarations(struct binding *binding, struct arena *scratch) {
     const struct loader *loader = &binding->seat->loader;
     map_init(&binding->declarations, scratch);
+    map_init(&binding->accesses, scratch);
     for (size_t i = 0; i < loader->declaration_count; i++) {
         struct declaration *declaration = &loader->declarations[i];
         if (declaration->kind == DECLARATION_MACHINE) {
             map_set(&binding->declarations, declaration->name, declaration);
+        } else if (declaration->kind == DECLARATION_ACCESS) {
+            map_set(&binding->accesses, declaration->name, declaration);
         }
     }
 }
@@ -224,6 +232,33 @@ static int bind_protected(lua_State *lua) {
     bind_machine(lua, binding->arena, machine, 2, &binding->functions[binding->index]);
     luaL_unref(lua, LUA_REGISTRYINDEX, declaration->table);
     return 0;
+}
+
+static int bind_access_protected(lua_State *lua) {
+    struct binding *binding = lua_touserdata(lua, 1);
+    const struct access_type *type = &binding->generation->access.types[binding->index];
+    const struct declaration *declaration = map_find(&binding->accesses, type->name);
+    if (declaration == NULL) {
+        return luaL_error(lua, "the policies gave something else when they were loaded again");
+    }
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, declaration->table); // stack: binding table
+    binding->actions[binding->index] = bind_access(lua, binding->arena, type, 2);
+    luaL_unref(lua, LUA_REGISTRYINDEX, declaration->table);
+    return 0;
+}
+
+static void bind_accesses(struct binding *binding, struct problem_list *problems) {
+    const struct access_rules *rules = &binding->generation->access;
+    lua_State *lua = vm_lua(binding->seat->vm);
+    for (binding->index = 0; binding->index < rules->type_count; binding->index++) {
+        const struct access_type *type = &rules->types[binding->index];
+        struct fault fault = FAULT_INIT;
+        lua_pushcfunction(lua, bind_access_protected);   // stack: function
+        lua_pushlightuserdata(lua, binding);             // stack: function binding
+        if (!vm_call(binding->seat->vm, 1, 0, &fault)) { // stack:
+            problem_add(problems, type->file, type->line, text_of(fault.message));
+        }
+    }
 }
 
 static void bind_all(struct binding *binding, struct problem_list *problems) {
@@ -247,8 +282,11 @@ static void bind_seat(const struct generation *generation, struct seat *seat) {
     struct binding binding = {.generation = generation, .arena = arena, .seat = seat};
     binding.functions = ARENA_ARRAY(arena, struct machine_functions, generation->machine_count);
     seat->machines = binding.functions;
+    binding.actions = ARENA_ARRAY(arena, int *, generation->access.type_count);
+    seat->actions = (const int *const *)binding.actions;
     map_declarations(&binding, problems->arena);
     bind_all(&binding, problems);
+    bind_accesses(&binding, problems);
     seat->loader.problems = NULL;
     lua_gc(vm_lua(seat->vm), LUA_GCCOLLECT);
     seat->fresh_bytes = vm_held_bytes(seat->vm);
@@ -315,6 +353,7 @@ static void prove(struct build *build) {
     run_files(&generation->seats[0]);
     check_all(build);
     sort_machines(build);
+    access_rules_sort(&generation->access, build->problems);
     roles_expand(&generation->roles, &generation->arena, build->problems);
     if (!build->has_pii) {
         pii_use_defaults(&generation->pii);

@@ -26,9 +26,10 @@ struct route {
     enum http_method method;
     const char *path; /* "/v1/entities/{machine}/{id}" */
     route_handler *handler;
-    unsigned scope; /* enum scope, 0: none needed, but a caller must be known; see `open` */
-    bool open;      /* no authentication at all (livez, readyz, version...) */
-    bool has_body;  /* a JSON object, parsed before the handler runs */
+    unsigned scope;  /* enum scope, 0: none needed, but a caller must be known; see `open` */
+    bool open;       /* no authentication at all (livez, readyz, version...) */
+    bool has_body;   /* a JSON object, parsed before the handler runs */
+    bool is_authzen; /* the body has to say that it is JSON; 400 when it does not, never 415 */
 };
 
 extern const struct route route_table[];
@@ -67,7 +68,11 @@ route_handler api_machine_list, api_machine_read, api_machine_diagram; /* api_ma
 route_handler api_policy_list, api_policy_reload;                      /* api_policies.c */
 route_handler api_lock_acquire, api_lock_renew, api_lock_release;      /* api_locks.c */
 route_handler api_token_create, api_token_list, api_token_revoke;      /* api_tokens.c */
-route_handler api_sanitize;                                            /* api_sanitize.c */
+route_handler api_access_evaluation, api_access_evaluations;           /* api_access.c */
+route_handler api_access_search_subject, api_access_search_resource,
+    api_access_search_action;      /* api_access_search.c */
+route_handler api_access_metadata; /* api_access_metadata.c */
+route_handler api_sanitize;        /* api_sanitize.c */
 route_handler api_time_normalize, api_time_denormalize, api_time_offset, api_time_parse,
     api_time_zones;                                                         /* api_time.c */
 route_handler api_livez, api_readyz, api_version, api_metrics, api_openapi; /* api_system.c */

@@ -143,10 +143,25 @@ static bool open_auth(struct service *service, struct fault *fault) {
     return auth_open(&auth, service->now, &service->auth, fault);
 }
 
+/* A URL that others can be put behind: the slash at its end is taken off. */
+static bool check_public_url(struct service *service, struct fault *fault) {
+    struct text *url = &service->options.public_url;
+    while (url->length > 0 && url->bytes[url->length - 1] == '/') {
+        url->length--;
+    }
+    bool has_scheme = text_starts(*url, TEXT("https://")) || text_starts(*url, TEXT("http://"));
+    return url->length == 0 ||
+           (has_scheme && memchr(url->bytes, '?', url->length) == NULL &&
+            memchr(url->bytes, '#', url->length) == NULL) ||
+           fault_set(fault, FAULT_USAGE,
+                     "--public-url '%.*s': expected https://HOST, without a query or fragment",
+                     TEXT_ARGS(*url));
+}
+
 static bool open_parts(struct service *service, struct problem_list *problems,
                        struct fault *fault) {
-    return open_tls(service, fault) && open_gate(service, fault) &&
-           reload_open(service, &service->reload, fault) &&
+    return check_public_url(service, fault) && open_tls(service, fault) &&
+           open_gate(service, fault) && reload_open(service, &service->reload, fault) &&
            open_policies(service, problems, fault) && open_workers(service, fault) &&
            check_tables(service, problems, fault) && open_auth(service, fault) &&
            keep_policies(service, fault) && open_http(service, fault);

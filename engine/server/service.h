@@ -23,12 +23,14 @@ enum lock_failure {
 };
 
 struct service_options {
-    struct text listen;    /* "127.0.0.1:8080" */
-    struct text policies;  /* directory */
-    struct text store;     /* "sqlite:statute.db" */
-    struct text lock;      /* "local", "store", "redis://..." */
-    unsigned lock_failure; /* enum lock_failure */
-    struct text tls_cert;  /* PEM files; both or neither */
+    struct text listen;     /* "127.0.0.1:8080" */
+    struct text policies;   /* directory */
+    struct text store;      /* "sqlite:statute.db" */
+    struct text lock;       /* "local", "store", "redis://..." */
+    unsigned lock_failure;  /* enum lock_failure */
+    struct text public_url; /* how callers reach this server: scheme, host, maybe a path; empty: as
+                                 they come */
+    struct text tls_cert;   /* PEM files; both or neither */
     struct text tls_key;
     struct text cors_origin; /* origins, with commas between; empty: none */
     unsigned rate_limit;     /* requests a second of one caller; 0: any number */

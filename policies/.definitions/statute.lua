@@ -110,8 +110,12 @@ function roles(declaration) end
 function pii(declaration) end
 
 ---@param name string
----@return fun(declaration: { actions: table<string, string|string[]|fun(subject: table, resource: table, ctx: table): boolean?, string?> }): any
+---@return fun(declaration: { doc?: string, actions: table<string, string|string[]|fun(subject: table, resource: table, ctx: table): boolean?, string?> }): any
 function access(name) end
+
+---@alias statute.listed table<string, table<string, table<string, any>>> type = { id = { properties } }
+---@param declaration { doc?: string, subjects?: statute.listed, resources?: statute.listed }
+function directory(declaration) end
 
 ---@param list { url: string, machines?: string[], events?: string[], secret?: string, when?: fun(event: table): boolean }[]
 function webhooks(list) end

@@ -5,8 +5,8 @@
 #include "server/route.h"
 
 const struct route route_table[] = {
-    {HTTP_GET, "/livez", NULL, 0, true, false},
-    {HTTP_POST, "/v1/entities/{machine}", NULL, 0, false, true},
+    {HTTP_GET, "/livez", NULL, 0, true, false, false},
+    {HTTP_POST, "/v1/entities/{machine}", NULL, 0, false, true, false},
 };
 const size_t route_count = COUNT_OF(route_table);
 

@@ -1,0 +1,50 @@
+/* access_rules.h: what `access` and `directory` declarations say, as plain data. Built while
+ * loading, then read by any thread. Used by engine/policy only. */
+#ifndef STATUTE_ACCESS_RULES_H
+#define STATUTE_ACCESS_RULES_H
+
+#include "policy/access.h"
+
+struct access_action {
+    struct text name;
+    const struct text *permissions; /* all are needed */
+    size_t permission_count;
+    bool has_function;
+    int line;
+};
+
+/* One `access` declaration. */
+struct access_type {
+    struct text name, doc;
+    struct text file;
+    int line;
+    const struct access_action *actions; /* by name */
+    size_t action_count;
+};
+
+struct listed {
+    struct text type;
+    struct directory_entry entry;
+    struct text file;
+    int line;
+};
+
+struct directory {
+    struct listed *items; /* by type, then id, once access_rules_sort has run */
+    size_t count, capacity;
+};
+
+struct access_rules {
+    struct access_type *types; /* by name */
+    size_t type_count, type_capacity;
+    struct directory directories[DIRECTORY_SIDES];
+};
+
+#define DIRECTORY_MOST 100000 /* entries in all */
+
+/* Sorts, and reports what is declared twice. */
+void access_rules_sort(struct access_rules *rules, struct problem_list *problems);
+
+const struct access_type *access_type_of(const struct access_rules *rules, struct text name);
+
+#endif
