@@ -4,16 +4,25 @@
 
 #include "model/chain.h"
 
+/* Without what is personal. What a stored batch sent was cleaned when it was stored. */
+static const struct js *clean(struct work *work, const struct attempt *attempt,
+                              const struct js *value) {
+    const struct generation *generation = work->core->policy.generation;
+    struct arena *arena = &work->core->arena;
+    return attempt->cleaned ? generation_clean_again(generation, attempt->machine, arena, value)
+                            : generation_clean(generation, attempt->machine, arena, value);
+}
+
 /* The actor without what is personal in its attributes. */
-static const struct actor *clean_actor(struct work *work, const struct actor *actor) {
+static const struct actor *clean_actor(struct work *work, const struct attempt *attempt) {
+    const struct actor *actor = attempt->actor;
     if (actor == NULL || actor->attributes == NULL) {
         return actor;
     }
-    struct actor *clean = ARENA_NEW(&work->core->arena, struct actor);
-    *clean = *actor;
-    clean->attributes =
-        generation_clean(work->core->policy.generation, &work->core->arena, actor->attributes);
-    return clean;
+    struct actor *copy = ARENA_NEW(&work->core->arena, struct actor);
+    *copy = *actor;
+    copy->attributes = clean(work, attempt, actor->attributes);
+    return copy;
 }
 
 static struct text action_of(enum attempt_kind kind) {
@@ -41,20 +50,19 @@ static struct record record_of(struct work *work, const struct slot *slot,
         .entity_id = slot->current.id,
         .from_state = outcome->from,
         .to_state = outcome->to,
-        .actor = clean_actor(work, attempt->actor),
+        .actor = clean_actor(work, attempt),
         .action = action_of(attempt->kind),
         .reason = attempt->reason,
-        .comments = generation_clean_text(generation, arena, attempt->comments),
-        .metadata = generation_clean(generation, arena, attempt->metadata),
-        .patch = generation_clean(generation, arena, attempt->patch),
+        .comments = generation_clean_text(generation, attempt->machine, arena, attempt->comments),
+        .metadata = clean(work, attempt, attempt->metadata),
+        .patch = generation_clean(generation, attempt->machine, arena, attempt->patch),
         .version = slot->current.version,
         .data_hash =
             slot->current.exists ? chain_data_hash(arena, slot->current.data_json) : TEXT_NONE,
         .timestamp_us = work->now_us,
         .success = success,
         .error_code = success ? NULL : fault_name(outcome->code),
-        .error_message =
-            success ? TEXT_NONE : generation_clean_text(generation, arena, outcome->message),
+        .error_message = success ? TEXT_NONE : outcome->message,
         .execution_us = outcome->execute_us,
         .lock_us = outcome->lock_us,
         .isolation = isolation_name(core_isolation(work->core, attempt)),

@@ -63,6 +63,8 @@ static bool judge(struct work *work, const struct attempt *attempt, const struct
                        &reads, decision, fault)) {
         return false;
     }
+    generation_clean_decision(work->core->policy.generation, &work->core->arena, attempt, entity,
+                              decision);
     out->decision = decision;
     out->to = text_given(decision->to) ? decision->to : out->to;
     refuse(out, decision->code, decision->message);
@@ -134,6 +136,7 @@ static struct attempt effect_of(const struct attempt *cause, const struct outcom
         .comments = js_text(js_find(effect, TEXT("comments"))),
         .metadata = js_find(effect, TEXT("metadata")),
         .patch = js_find(effect, TEXT("data")),
+        .cleaned = cause->cleaned,
         .dry_run = cause->dry_run,
         .idempotent = true,
         .skip_permissions = true,
@@ -274,6 +277,8 @@ static bool record_refusal(struct work *work, const struct attempt *attempt, str
     struct slot *slot;
     out->changed = false;
     out->audit_uuid[0] = '\0';
+    out->message = generation_clean_text(work->core->policy.generation, attempt->machine,
+                                         &work->core->arena, out->message);
     if (!work_slot(work, attempt->machine, attempt->id, &slot, fault)) {
         return false;
     }

@@ -5,8 +5,10 @@ static void append(struct work *work, const struct attempt *attempt, const struc
     struct arena *arena = &work->core->arena;
     char *id = arena_alloc(arena, ID_LENGTH);
     id_uuid7(&work->core->ids, work->now_us, id);
-    const struct js *data =
-        generation_clean(work->core->policy.generation, arena, js_find(event, TEXT("data")));
+    const struct generation *generation = work->core->policy.generation;
+    const struct js *data = js_find(event, TEXT("data"));
+    data = attempt->cleaned ? generation_clean_again(generation, attempt->machine, arena, data)
+                            : generation_clean(generation, attempt->machine, arena, data);
     struct store_outbox *row = work_add(work, &work->outbox, sizeof *row);
     row->id = (struct text){id, ID_LENGTH};
     row->type = js_text(js_find(event, TEXT("type")));

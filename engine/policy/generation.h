@@ -37,7 +37,7 @@ struct generation {
     struct machine *machines; /* by name */
     size_t machine_count;
     struct roles roles;
-    struct pii pii;
+    struct pii_set pii;
     struct seat *seats;
     unsigned seat_count;
 };

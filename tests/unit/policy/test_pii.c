@@ -5,7 +5,8 @@
 
 static void check_clean(struct fixture *fixture, const char *value, const char *expected) {
     check_json(fixture,
-               generation_clean(fixture->generation, &fixture->arena, fixture_json(fixture, value)),
+               generation_clean(fixture->generation, TEXT_NONE, &fixture->arena,
+                                fixture_json(fixture, value)),
                expected);
 }
 
@@ -38,10 +39,11 @@ static void what_holds_nothing_personal_is_not_copied(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, "return pii { drop = { 'x' }, redact = { 'email' } }");
     const struct js *value = fixture_json(fixture, "{\"a\":[1,\"text\",{\"b\":null}]}");
-    assert_ptr_equal(generation_clean(fixture->generation, &fixture->arena, value), value);
-    assert_null(generation_clean(fixture->generation, &fixture->arena, NULL));
-    assert_false(
-        text_given(generation_clean_text(fixture->generation, &fixture->arena, TEXT_NONE)));
+    assert_ptr_equal(generation_clean(fixture->generation, TEXT_NONE, &fixture->arena, value),
+                     value);
+    assert_null(generation_clean(fixture->generation, TEXT_NONE, &fixture->arena, NULL));
+    assert_false(text_given(
+        generation_clean_text(fixture->generation, TEXT_NONE, &fixture->arena, TEXT_NONE)));
 }
 
 static void masks_leave_the_end(void **state) {
@@ -71,7 +73,7 @@ static void hashes_are_keyed(void **state) {
     digest_hmac(TEXT("the key"), TEXT("E77"), digest);
     digest_hex(digest, sizeof digest, hex);
     const struct js *clean = generation_clean(
-        fixture->generation, &fixture->arena,
+        fixture->generation, TEXT_NONE, &fixture->arena,
         fixture_json(fixture, "{\"Employee_Code\":\"E77\",\"b\":{\"employee_code\":[77,77]}}"));
     struct text code = js_text(js_find(clean, TEXT("Employee_Code")));
     assert_true(text_equal(code, (struct text){hex, DIGEST_HEX}));
@@ -95,9 +97,9 @@ static void check_texts(void **state, const char *patterns, const struct text_ca
         text_cstring(&fixture->arena,
                      text_print(&fixture->arena, "return pii { redact = { %s } }", patterns)));
     for (size_t i = 0; i < count; i++) {
-        check_text(
-            generation_clean_text(fixture->generation, &fixture->arena, text_of(cases[i].text)),
-            cases[i].expected);
+        check_text(generation_clean_text(fixture->generation, TEXT_NONE, &fixture->arena,
+                                         text_of(cases[i].text)),
+                   cases[i].expected);
     }
 }
 
