@@ -1,6 +1,7 @@
-/* redact.c: one pass. At each byte every wanted pattern that could begin there is tried; each try
- * looks ahead over a bounded number of bytes, but for an e-mail address, whose runs are looked at
- * once from their start (`email_from` says where the next may begin). So the whole is linear. */
+/* redact.c: one pass, and another where something was found. At each byte every wanted pattern that
+ * could begin there is tried; each try looks ahead over a bounded number of bytes, but for an
+ * e-mail address, whose runs are looked at once from their start (`email_from` says where the next
+ * may begin). So the whole is linear. */
 #include "policy/redact.h"
 
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #define CARD_LEAST       13
 #define CARD_MOST        19
 #define CARD_INTEGER     INT64_C(1000000000000) /* the least with 13 digits */
+#define PASSES_MOST      4
 #define IBAN_LEAST       15
 #define IBAN_MOST        34
 #define PHONE_LEAST      10
@@ -262,7 +264,7 @@ static size_t find(struct scan *scan, size_t at, const char **replacement) {
     return is_digit(c) || c == '+' || c == '(' ? end_of_number(scan, at, replacement) : 0;
 }
 
-struct text redact(struct arena *arena, struct text text, unsigned patterns) {
+static struct text pass(struct arena *arena, struct text text, unsigned patterns) {
     struct scan scan = {text, patterns, 0};
     struct buffer buffer = {0};
     size_t kept = 0;
@@ -285,4 +287,15 @@ struct text redact(struct arena *arena, struct text text, unsigned patterns) {
     }
     buffer_add(&buffer, text.bytes + kept, text.length - kept);
     return buffer_view(&buffer);
+}
+
+/* What was replaced may have hidden the form of what stands before it, so that is looked at again;
+ * not for ever, for a text can be made in which each pass uncovers one more. */
+struct text redact(struct arena *arena, struct text text, unsigned patterns) {
+    const char *before = NULL;
+    for (int i = 0; i < PASSES_MOST && text.bytes != before; i++) {
+        before = text.bytes;
+        text = pass(arena, text, patterns);
+    }
+    return text;
 }
