@@ -139,8 +139,9 @@ static void clean(struct evaluator *evaluator, const struct eval_request *reques
                               out);
     for (size_t i = 0; out->emit != NULL && i < out->emit->array.count; i++) {
         const struct js *event = out->emit->array.items[i];
-        const struct js *data = generation_clean(evaluator->generation, request->attempt.machine,
-                                                 arena, js_find(event, TEXT("data")));
+        const struct js *data =
+            generation_clean_as(evaluator->generation, request->attempt.machine, arena,
+                                js_find(event, TEXT("data")), CLEAN_ANYWHERE);
         events = js_append(arena, events,
                            data != NULL ? js_with(arena, event, TEXT("data"), data) : event);
     }

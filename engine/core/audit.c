@@ -2,16 +2,8 @@
  * here: what is hashed, what is stored and what the API shows are the same bytes. */
 #include "core/audit.h"
 
+#include "core/clean.h"
 #include "model/chain.h"
-
-/* Without what is personal. What a stored batch sent was cleaned when it was stored. */
-static const struct js *clean(struct work *work, const struct attempt *attempt,
-                              const struct js *value) {
-    const struct generation *generation = work->core->policy.generation;
-    struct arena *arena = &work->core->arena;
-    return attempt->cleaned ? generation_clean_again(generation, attempt->machine, arena, value)
-                            : generation_clean(generation, attempt->machine, arena, value);
-}
 
 /* The actor without what is personal in its attributes. */
 static const struct actor *clean_actor(struct work *work, const struct attempt *attempt) {
@@ -21,8 +13,15 @@ static const struct actor *clean_actor(struct work *work, const struct attempt *
     }
     struct actor *copy = ARENA_NEW(&work->core->arena, struct actor);
     *copy = *actor;
-    copy->attributes = clean(work, attempt, actor->attributes);
+    copy->attributes = clean_value(work, attempt, actor->attributes, 0);
     return copy;
+}
+
+/* A stored batch keeps it as it was sent. */
+static const struct js *clean_patch(struct work *work, const struct attempt *attempt) {
+    struct attempt raw = *attempt;
+    raw.cleaned = false;
+    return clean_value(work, &raw, attempt->patch, 0);
 }
 
 static struct text action_of(enum attempt_kind kind) {
@@ -53,9 +52,9 @@ static struct record record_of(struct work *work, const struct slot *slot,
         .actor = clean_actor(work, attempt),
         .action = action_of(attempt->kind),
         .reason = attempt->reason,
-        .comments = generation_clean_text(generation, attempt->machine, arena, attempt->comments),
-        .metadata = clean(work, attempt, attempt->metadata),
-        .patch = generation_clean(generation, attempt->machine, arena, attempt->patch),
+        .comments = clean_text(work, attempt, attempt->comments),
+        .metadata = clean_value(work, attempt, attempt->metadata, 0),
+        .patch = clean_patch(work, attempt),
         .version = slot->current.version,
         .data_hash =
             slot->current.exists ? chain_data_hash(arena, slot->current.data_json) : TEXT_NONE,

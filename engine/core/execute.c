@@ -13,6 +13,7 @@
 #include "core/execute.h"
 
 #include "core/audit.h"
+#include "core/clean.h"
 #include "core/outbox.h"
 #include "core/rows.h"
 
@@ -142,6 +143,7 @@ static struct attempt effect_of(const struct attempt *cause, const struct outcom
         .skip_permissions = true,
         .isolation = cause->isolation,
         .request_id = cause->request_id,
+        .cause = cause,
         .caused_by = text_of(out->audit_uuid),
     };
 }
@@ -277,8 +279,8 @@ static bool record_refusal(struct work *work, const struct attempt *attempt, str
     struct slot *slot;
     out->changed = false;
     out->audit_uuid[0] = '\0';
-    out->message = generation_clean_text(work->core->policy.generation, attempt->machine,
-                                         &work->core->arena, out->message);
+    out->message = clean_text(work, attempt, out->message);
+    out->to = clean_text(work, attempt, out->to);
     if (!work_slot(work, attempt->machine, attempt->id, &slot, fault)) {
         return false;
     }

@@ -441,12 +441,12 @@ bool generation_same_keys(const struct generation *a, const struct generation *b
 
 const struct js *generation_clean(const struct generation *generation, struct text machine,
                                   struct arena *arena, const struct js *value) {
-    return pii_clean(&generation->pii, machine, arena, value, false);
+    return pii_clean(&generation->pii, machine, arena, value, 0);
 }
 
-const struct js *generation_clean_again(const struct generation *generation, struct text machine,
-                                        struct arena *arena, const struct js *value) {
-    return pii_clean(&generation->pii, machine, arena, value, true);
+const struct js *generation_clean_as(const struct generation *generation, struct text machine,
+                                     struct arena *arena, const struct js *value, unsigned how) {
+    return pii_clean(&generation->pii, machine, arena, value, how);
 }
 
 struct text generation_clean_text(const struct generation *generation, struct text machine,

@@ -53,9 +53,9 @@ void pii_use_defaults(struct pii_set *set);
 
 /* --- cleaning (pii_walk.c); `machine` TEXT_NONE: by what holds for all --- */
 
-/* `again`: the value may have been cleaned before, so that what looks like a hash is one. */
+/* `how`: enum clean_how. */
 const struct js *pii_clean(const struct pii_set *set, struct text machine, struct arena *arena,
-                           const struct js *value, bool again);
+                           const struct js *value, unsigned how);
 struct text pii_clean_text(const struct pii_set *set, struct text machine, struct arena *arena,
                            struct text text);
 

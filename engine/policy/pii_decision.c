@@ -4,13 +4,16 @@
 
 struct cleaning {
     const struct pii_set *set;
-    struct text machine;
+    const struct attempt *attempt;
     struct pii_quotes quotes;
 };
 
 static struct text clean_text(struct cleaning *cleaning, struct text text) {
-    return pii_clean_text(cleaning->set, cleaning->machine, cleaning->quotes.arena,
-                          pii_unquote(&cleaning->quotes, text));
+    text = pii_unquote(&cleaning->quotes, text);
+    for (const struct attempt *at = cleaning->attempt; at != NULL; at = at->cause) {
+        text = pii_clean_text(cleaning->set, at->machine, cleaning->quotes.arena, text);
+    }
+    return text;
 }
 
 static const struct js *clean_message(struct cleaning *cleaning, const struct js *value) {
@@ -47,12 +50,13 @@ static const struct js *clean_errors(struct cleaning *cleaning, const struct js 
     return js_object(arena, members, count);
 }
 
-static void gather_quotes(struct cleaning *cleaning, const struct attempt *attempt,
+static void gather_quotes(struct cleaning *cleaning, struct text machine,
                           const struct entity *entity) {
+    const struct attempt *attempt = cleaning->attempt;
     const struct js *attributes = attempt->actor != NULL ? attempt->actor->attributes : NULL;
     const struct js *sources[] = {attempt->patch, attempt->metadata, attributes, entity->data};
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
-        pii_quotes_add(cleaning->set, cleaning->machine, &cleaning->quotes, sources[i]);
+        pii_quotes_add(cleaning->set, machine, &cleaning->quotes, sources[i]);
     }
 }
 
@@ -64,11 +68,13 @@ static bool says_something(const struct decision *decision) {
 void generation_clean_decision(const struct generation *generation, struct arena *arena,
                                const struct attempt *attempt, const struct entity *entity,
                                struct decision *decision) {
-    struct cleaning cleaning = {&generation->pii, attempt->machine, {.arena = arena}};
+    struct cleaning cleaning = {&generation->pii, attempt, {.arena = arena}};
     if (!says_something(decision)) {
         return;
     }
-    gather_quotes(&cleaning, attempt, entity);
+    for (const struct attempt *at = attempt; at != NULL; at = at->cause) {
+        gather_quotes(&cleaning, at->machine, entity);
+    }
     decision->message = clean_text(&cleaning, decision->message);
     decision->messages = clean_list(&cleaning, decision->messages);
     decision->errors = clean_errors(&cleaning, decision->errors);

@@ -23,6 +23,7 @@ struct walk {
     struct arena *arena;
     unsigned patterns;
     bool again;
+    bool anywhere;
     const struct pii_place **places;
     size_t place_count, place_capacity;
     size_t *seen; /* of each '**': the step in which it was added last */
@@ -71,6 +72,15 @@ static void enter(struct walk *walk, const struct pii_place *place, enum pii_act
     }
 }
 
+static void push_roots(struct walk *walk) {
+    if (walk->set->all.root != NULL) {
+        push(walk, walk->set->all.root);
+    }
+    if (walk->own != NULL && walk->own->root != NULL) {
+        push(walk, walk->own->root);
+    }
+}
+
 /* Where a key leads; `name` TEXT_NONE: a key that is in no rule, or an item. */
 static struct places step(struct walk *walk, struct places from, struct text name,
                           enum pii_action *action) {
@@ -82,22 +92,19 @@ static struct places step(struct walk *walk, struct places from, struct text nam
         enter(walk, place->any, action);
         enter(walk, text_given(name) ? map_find(&place->names, name) : NULL, action);
     }
+    if (walk->anywhere) {
+        push_roots(walk);
+    }
     to.count = walk->place_count - to.start;
     return to;
 }
 
 static struct places start(struct walk *walk) {
-    const struct pii *own = walk->own;
     if (walk->set->loop_count > 0) {
         walk->seen = ARENA_ARRAY(walk->arena, size_t, walk->set->loop_count + 1);
     }
     walk->step = 1;
-    if (walk->set->all.root != NULL) {
-        push(walk, walk->set->all.root);
-    }
-    if (own != NULL && own->root != NULL) {
-        push(walk, own->root);
-    }
+    push_roots(walk);
     return (struct places){0, walk->place_count};
 }
 
@@ -321,12 +328,13 @@ static struct walk walk_of(const struct pii_set *set, struct text machine, struc
 }
 
 const struct js *pii_clean(const struct pii_set *set, struct text machine, struct arena *arena,
-                           const struct js *value, bool again) {
+                           const struct js *value, unsigned how) {
     if (value == NULL) {
         return NULL;
     }
     struct walk walk = walk_of(set, machine, arena);
-    walk.again = again;
+    walk.again = (how & CLEAN_AGAIN) != 0;
+    walk.anywhere = (how & CLEAN_ANYWHERE) != 0;
     return clean(&walk, value, start(&walk));
 }
 

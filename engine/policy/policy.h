@@ -109,14 +109,17 @@ bool policy_ways(struct policy policy, struct arena *arena, const struct entity 
 /* metadata and patches: keys dropped, masked, hashed; strings redacted. NULL stays NULL. */
 const struct js *generation_clean(const struct generation *generation, struct text machine,
                                   struct arena *arena, const struct js *value);
-/* The same of what may have been cleaned before: hashes in it are not hashed once more. */
-const struct js *generation_clean_again(const struct generation *generation, struct text machine,
-                                        struct arena *arena, const struct js *value);
+enum clean_how {
+    CLEAN_AGAIN = 1,    /* it may have been cleaned before: what looks like a hash is one */
+    CLEAN_ANYWHERE = 2, /* a policy gave it its shape: paths begin anywhere in it */
+};
+const struct js *generation_clean_as(const struct generation *generation, struct text machine,
+                                     struct arena *arena, const struct js *value, unsigned how);
 /* comments and error messages: patterns in free text redacted. */
 struct text generation_clean_text(const struct generation *generation, struct text machine,
                                   struct arena *arena, struct text text);
-/* What a policy said of an attempt: patterns redacted, and what it quotes from under personal keys
- * of the attempt and the entity. Its data and effects stay as they are. */
+/* What a policy said of an attempt, whoever caused it: patterns redacted, and what it quotes from
+ * under personal keys of the attempt and the entity. Its data and effects stay as they are. */
 void generation_clean_decision(const struct generation *generation, struct arena *arena,
                                const struct attempt *attempt, const struct entity *entity,
                                struct decision *decision);

@@ -142,6 +142,18 @@ static void paths_begin_at_the_root(void **state) {
     }
 }
 
+static void in_events_paths_begin_anywhere(void **state) {
+    struct fixture *fixture = *state;
+    fixture_load_source(fixture, "return pii { drop = { 'a.*.b', 'c.**.d' } }");
+    const struct js *clean = generation_clean_as(
+        fixture->generation, TEXT_NONE, &fixture->arena,
+        fixture_json(fixture, "{\"x\":[{\"a\":[{\"b\":1,\"e\":2}]}],\"a\":{\"y\":{\"b\":3}},"
+                              "\"f\":{\"c\":{\"g\":[{\"d\":4}]}},\"b\":5}"),
+        CLEAN_ANYWHERE);
+    check_json(fixture, clean,
+               "{\"a\":{\"y\":{}},\"b\":5,\"f\":{\"c\":{\"g\":[{}]}},\"x\":[{\"a\":[{\"e\":2}]}]}");
+}
+
 static void the_strictest_rule_holds(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, "return pii { mask = { phone = 'last4', ['*.mail'] = 'domain' }, "
@@ -440,7 +452,7 @@ static void cleaning_twice_is_cleaning_once(void **state) {
         const struct js *twice = generation_clean(fixture->generation, TEXT_NONE, arena, once);
         check_text(js_print(arena, twice), text_cstring(arena, js_print(arena, once)));
         const struct js *again =
-            generation_clean_again(fixture->generation, TEXT_NONE, arena, once);
+            generation_clean_as(fixture->generation, TEXT_NONE, arena, once, CLEAN_AGAIN);
         assert_true(js_equal(again, once));
     }
 }
@@ -465,7 +477,8 @@ static void a_plain_hash_is_kept_only_when_it_was_cleaned_before(void **state) {
     const struct js *once = generation_clean(fixture->generation, TEXT_NONE, &fixture->arena,
                                              fixture_json(fixture, "{\"code\":\"E77\"}"));
     assert_true(js_equal(
-        generation_clean_again(fixture->generation, TEXT_NONE, &fixture->arena, once), once));
+        generation_clean_as(fixture->generation, TEXT_NONE, &fixture->arena, once, CLEAN_AGAIN),
+        once));
     assert_false(
         js_equal(generation_clean(fixture->generation, TEXT_NONE, &fixture->arena, once), once));
 }
@@ -684,6 +697,7 @@ int main(void) {
         fixture_test(masks_leave_the_end),
         fixture_test(hashes_are_keyed),
         fixture_test(paths_begin_at_the_root),
+        fixture_test(in_events_paths_begin_anywhere),
         fixture_test(the_strictest_rule_holds),
         fixture_test(wrong_paths_are_refused),
         fixture_test(many_rules_and_deep_values_take_little_time),
