@@ -136,6 +136,24 @@ static bool is_version_conflict(const struct eval_request *request, struct arena
     return true;
 }
 
+/* What the engine would let out of the decision: events and messages without what is personal. */
+static void clean(struct evaluator *evaluator, const struct eval_request *request,
+                  struct decision *out) {
+    struct arena *arena = &evaluator->arena;
+    const struct js *events = &js_empty_array;
+    generation_clean_decision(evaluator->generation, arena, &request->attempt, &request->entity,
+                              out);
+    for (size_t i = 0; out->emit != NULL && i < out->emit->array.count; i++) {
+        const struct js *event = out->emit->array.items[i];
+        const struct js *data =
+            generation_clean_as(evaluator->generation, request->attempt.machine, arena,
+                                js_find(event, TEXT("data")), CLEAN_ANYWHERE);
+        events = js_append(arena, events,
+                           data != NULL ? js_with(arena, event, TEXT("data"), data) : event);
+    }
+    out->emit = out->emit != NULL ? events : NULL;
+}
+
 static bool decide(struct evaluator *evaluator, struct text json, struct decision *out,
                    struct fault *fault) {
     struct eval_request *request = ARENA_NEW(&evaluator->arena, struct eval_request);
@@ -150,8 +168,12 @@ static bool decide(struct evaluator *evaluator, struct text json, struct decisio
     }
     struct policy policy = {evaluator->generation, 0};
     struct policy_reads reads = eval_request_reads(request);
-    return policy_decide(policy, &evaluator->arena, &request->attempt, &request->entity,
-                         request->now_us, &reads, out, fault);
+    if (!policy_decide(policy, &evaluator->arena, &request->attempt, &request->entity,
+                       request->now_us, &reads, out, fault)) {
+        return false;
+    }
+    clean(evaluator, request, out);
+    return true;
 }
 
 static struct text answer(struct evaluator *evaluator, const struct decision *decision) {

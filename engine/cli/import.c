@@ -15,6 +15,7 @@ struct import_values {
     struct text store;
     struct text policies;
     struct text actor;
+    struct policies_keys keys;
     unsigned on_error;
     bool skip_existing;
 };
@@ -25,6 +26,10 @@ static const struct option rows[] = {
     {"store", OPTION_TEXT, AT(store), "URL", 0, 0,
      "where the entities go: sqlite:PATH or postgresql://..."},
     {"policies", OPTION_TEXT, AT(policies), "DIR", 0, 0, "what validates and prepares them"},
+    {"pii-key", OPTION_SECRET, AT(keys.key), "SECRET", 0, 0,
+     "as of 'statute serve': keys the hashes of personal data in the audit"},
+    {"pii-keys", OPTION_TEXT, AT(keys.file), "FILE", 0, 0,
+     "as of 'statute serve': a file of them, in place of --pii-key"},
     {"on-error", OPTION_CHOICE, AT(on_error), "stop|continue", 0, 0,
      "what to do after a line that is refused"},
     {"skip-existing", OPTION_FLAG, AT(skip_existing), NULL, 0, 0,
@@ -136,8 +141,8 @@ static bool run_on_store(struct invocation *invocation, struct core *core, struc
 static bool run(struct invocation *invocation, struct fault *fault) {
     const struct import_values *values = invocation->values;
     struct core core = {.now = now_system(), .ids = id_system()};
-    if (!policies_load_or_tell(values->policies, invocation->arena, &core.policy.generation,
-                               fault)) {
+    if (!policies_load_keyed(values->policies, &values->keys, invocation->arena,
+                             &core.policy.generation, fault)) {
         return false;
     }
     bool ran = run_on_store(invocation, &core, fault);

@@ -12,13 +12,15 @@ bool policies_fault(const struct problem_list *problems, struct fault *fault) {
                      problems->count == 1 ? "" : "s", files, files == 1 ? "" : "s");
 }
 
-bool policies_load(struct text directory, struct arena *arena, struct generation **out,
-                   struct problem_list *problems, struct fault *fault) {
+static bool load(struct text directory, const struct policies_keys *keys, struct arena *arena,
+                 struct generation **out, struct problem_list *problems, struct fault *fault) {
     struct generation_options options = {
         .directory = directory,
         .limits = policy_limits_default(),
         .vm_count = 1,
         .now = now_system(),
+        .hash_key = keys->key,
+        .hash_keys = keys->file,
     };
     *problems = (struct problem_list){.arena = arena};
     if (generation_load(&options, out, problems, fault)) {
@@ -27,14 +29,31 @@ bool policies_load(struct text directory, struct arena *arena, struct generation
     return fault->code == FAULT_POLICY_INVALID && policies_fault(problems, fault);
 }
 
-bool policies_load_or_tell(struct text directory, struct arena *arena, struct generation **out,
-                           struct fault *fault) {
+bool policies_load(struct text directory, struct arena *arena, struct generation **out,
+                   struct problem_list *problems, struct fault *fault) {
+    const struct policies_keys none = {TEXT_NONE, TEXT_NONE};
+    return load(directory, &none, arena, out, problems, fault);
+}
+
+bool policies_load_keyed(struct text directory, const struct policies_keys *keys,
+                         struct arena *arena, struct generation **out, struct fault *fault) {
     struct problem_list problems;
-    if (policies_load(directory, arena, out, &problems, fault)) {
+    if (keys->key.length > 0 && keys->file.length > 0) {
+        return fault_set(fault, FAULT_USAGE,
+                         "--pii-key and --pii-keys exclude each other: put the secret into the "
+                         "file too");
+    }
+    if (load(directory, keys, arena, out, &problems, fault)) {
         return true;
     }
     policies_tell(&problems, stderr);
     return false;
+}
+
+bool policies_load_or_tell(struct text directory, struct arena *arena, struct generation **out,
+                           struct fault *fault) {
+    const struct policies_keys none = {TEXT_NONE, TEXT_NONE};
+    return policies_load_keyed(directory, &none, arena, out, fault);
 }
 
 bool policies_machine(const struct generation *generation, struct arena *arena, struct text name,

@@ -14,6 +14,15 @@ bool policies_load(struct text directory, struct arena *arena, struct generation
 bool policies_load_or_tell(struct text directory, struct arena *arena, struct generation **out,
                            struct fault *fault) MUST_CHECK;
 
+/* The secrets that personal data is hashed with: one, or a file of them; empty: not given. */
+struct policies_keys {
+    struct text key, file;
+};
+/* As policies_load_or_tell, for who writes audit records. FAULT_USAGE: both are given. */
+bool policies_load_keyed(struct text directory, const struct policies_keys *keys,
+                         struct arena *arena, struct generation **out,
+                         struct fault *fault) MUST_CHECK;
+
 /* The machine of that name. FAULT_UNKNOWN_MACHINE lists those that are there. */
 bool policies_machine(const struct generation *generation, struct arena *arena, struct text name,
                       const struct machine **out, struct fault *fault) MUST_CHECK;

@@ -43,6 +43,7 @@ static const struct option rows[] = {
     {"deciders", OPTION_UNSIGNED, SERVICE(deciders), "N", 1, 64, "threads that only read, each with a connection to the store: look-ups, lists, dry runs"},
     {"http-threads", OPTION_UNSIGNED, SERVICE(http_threads), "N", 1, 64, "threads that speak HTTP"},
     {"pii-key", OPTION_SECRET, SERVICE(pii_key), "SECRET", 0, 0, "keys the hashes of personal data; better set as STATUTE_PII_KEY, since others can see a command line"},
+    {"pii-keys", OPTION_TEXT, SERVICE(pii_keys), "FILE", 0, 0, "instead of --pii-key, several: a line 'id secret' each, the current one first, then old ones; read again on SIGHUP and with the policies"},
     {"log-format", OPTION_CHOICE, AT(log_format), "text|json", 0, 0, "one line per happening, on standard error"},
     {"log-level", OPTION_CHOICE, AT(log_level), "debug|info|warning|error", 0, 0, "the least that is logged"},
     {NULL, OPTION_HEADING, 0, NULL, 0, 0, "Limits of requests"},
@@ -165,7 +166,7 @@ static void warn(struct service *service, struct arena *arena) {
     if (!tokens && !auth_is_open(service->auth) && auth_key_count(service->auth) == 0) {
         warn_of_keys(service, arena);
     }
-    if (service->options.pii_key.length == 0) {
+    if (service->options.pii_key.length == 0 && service->options.pii_keys.length == 0) {
         log_line(LOG_WARNING, "pii_key",
                  "STATUTE_PII_KEY is not set: hashes of personal data use a key that everybody "
                  "knows");

@@ -2,18 +2,26 @@
  * here: what is hashed, what is stored and what the API shows are the same bytes. */
 #include "core/audit.h"
 
+#include "core/clean.h"
 #include "model/chain.h"
 
 /* The actor without what is personal in its attributes. */
-static const struct actor *clean_actor(struct work *work, const struct actor *actor) {
+static const struct actor *clean_actor(struct work *work, const struct attempt *attempt) {
+    const struct actor *actor = attempt->actor;
     if (actor == NULL || actor->attributes == NULL) {
         return actor;
     }
-    struct actor *clean = ARENA_NEW(&work->core->arena, struct actor);
-    *clean = *actor;
-    clean->attributes =
-        generation_clean(work->core->policy.generation, &work->core->arena, actor->attributes);
-    return clean;
+    struct actor *copy = ARENA_NEW(&work->core->arena, struct actor);
+    *copy = *actor;
+    copy->attributes = clean_value(work, attempt, actor->attributes, 0);
+    return copy;
+}
+
+/* A stored batch keeps it as it was sent. */
+static const struct js *clean_patch(struct work *work, const struct attempt *attempt) {
+    struct attempt raw = *attempt;
+    raw.cleaned = false;
+    return clean_value(work, &raw, attempt->patch, 0);
 }
 
 static struct text action_of(enum attempt_kind kind) {
@@ -41,20 +49,19 @@ static struct record record_of(struct work *work, const struct slot *slot,
         .entity_id = slot->current.id,
         .from_state = outcome->from,
         .to_state = outcome->to,
-        .actor = clean_actor(work, attempt->actor),
+        .actor = clean_actor(work, attempt),
         .action = action_of(attempt->kind),
         .reason = attempt->reason,
-        .comments = generation_clean_text(generation, arena, attempt->comments),
-        .metadata = generation_clean(generation, arena, attempt->metadata),
-        .patch = generation_clean(generation, arena, attempt->patch),
+        .comments = clean_text(work, attempt, attempt->comments),
+        .metadata = clean_value(work, attempt, attempt->metadata, 0),
+        .patch = clean_patch(work, attempt),
         .version = slot->current.version,
         .data_hash =
             slot->current.exists ? chain_data_hash(arena, slot->current.data_json) : TEXT_NONE,
         .timestamp_us = work->now_us,
         .success = success,
         .error_code = success ? NULL : fault_name(outcome->code),
-        .error_message =
-            success ? TEXT_NONE : generation_clean_text(generation, arena, outcome->message),
+        .error_message = success ? TEXT_NONE : outcome->message,
         .execution_us = outcome->execute_us,
         .lock_us = outcome->lock_us,
         .isolation = isolation_name(core_isolation(work->core, attempt)),

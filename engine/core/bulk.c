@@ -15,6 +15,20 @@ bool bulk_is_atomic(const struct bulk_request *request) {
 
 /* --- the request as JSON --- */
 
+void bulk_clean(struct arena *arena, const struct generation *generation,
+                struct bulk_request *request) {
+    struct attempt *attempt = &request->attempt;
+    struct text machine = attempt->machine;
+    attempt->comments = generation_clean_text(generation, machine, arena, attempt->comments);
+    attempt->metadata = generation_clean(generation, machine, arena, attempt->metadata);
+    if (attempt->actor != NULL) {
+        struct actor *actor = ARENA_NEW(arena, struct actor);
+        *actor = *attempt->actor;
+        actor->attributes = generation_clean(generation, machine, arena, actor->attributes);
+        attempt->actor = actor;
+    }
+}
+
 static void put_text(struct js_writer *writer, struct text key, struct text value) {
     if (text_given(value)) {
         js_key(writer, key);
@@ -96,6 +110,7 @@ bool bulk_request_read(struct arena *arena, struct text json, struct bulk_reques
                                      .comments = js_text(js_find(value, TEXT("comments"))),
                                      .metadata = js_find(value, TEXT("metadata")),
                                      .patch = js_find(value, TEXT("data")),
+                                     .cleaned = true,
                                      .request_id = js_text(js_find(value, TEXT("request_id"))),
                                      .lock = true,
                                      .blocking_timeout_ms = -1,

@@ -18,6 +18,10 @@ struct bulk_request {
     int64_t workers;
 };
 
+/* Takes what is personal out of all that is kept of a request but its data, which is the entities':
+ * its members' guards see comments, metadata and attributes as the audit will have them. */
+void bulk_clean(struct arena *arena, const struct generation *generation,
+                struct bulk_request *request);
 struct text bulk_request_json(struct arena *arena, const struct bulk_request *request);
 /* Reads back what bulk_request_json wrote. */
 bool bulk_request_read(struct arena *arena, struct text json, struct bulk_request *out,

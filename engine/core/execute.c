@@ -13,6 +13,7 @@
 #include "core/execute.h"
 
 #include "core/audit.h"
+#include "core/clean.h"
 #include "core/outbox.h"
 #include "core/rows.h"
 
@@ -63,6 +64,8 @@ static bool judge(struct work *work, const struct attempt *attempt, const struct
                        &reads, decision, fault)) {
         return false;
     }
+    generation_clean_decision(work->core->policy.generation, &work->core->arena, attempt, entity,
+                              decision);
     out->decision = decision;
     out->to = text_given(decision->to) ? decision->to : out->to;
     refuse(out, decision->code, decision->message);
@@ -134,11 +137,13 @@ static struct attempt effect_of(const struct attempt *cause, const struct outcom
         .comments = js_text(js_find(effect, TEXT("comments"))),
         .metadata = js_find(effect, TEXT("metadata")),
         .patch = js_find(effect, TEXT("data")),
+        .cleaned = cause->cleaned,
         .dry_run = cause->dry_run,
         .idempotent = true,
         .skip_permissions = true,
         .isolation = cause->isolation,
         .request_id = cause->request_id,
+        .cause = cause,
         .caused_by = text_of(out->audit_uuid),
     };
 }
@@ -274,6 +279,8 @@ static bool record_refusal(struct work *work, const struct attempt *attempt, str
     struct slot *slot;
     out->changed = false;
     out->audit_uuid[0] = '\0';
+    out->message = clean_text(work, attempt, out->message);
+    out->to = clean_text(work, attempt, out->to);
     if (!work_slot(work, attempt->machine, attempt->id, &slot, fault)) {
         return false;
     }

@@ -1,12 +1,14 @@
 /* outbox.c: rows that whoever delivers events (webhooks, the event stream) reads in order. */
 #include "core/outbox.h"
 
+#include "core/clean.h"
+
 static void append(struct work *work, const struct attempt *attempt, const struct js *event) {
     struct arena *arena = &work->core->arena;
     char *id = arena_alloc(arena, ID_LENGTH);
     id_uuid7(&work->core->ids, work->now_us, id);
     const struct js *data =
-        generation_clean(work->core->policy.generation, arena, js_find(event, TEXT("data")));
+        clean_value(work, attempt, js_find(event, TEXT("data")), CLEAN_ANYWHERE);
     struct store_outbox *row = work_add(work, &work->outbox, sizeof *row);
     row->id = (struct text){id, ID_LENGTH};
     row->type = js_text(js_find(event, TEXT("type")));

@@ -43,6 +43,7 @@ struct attempt {
     struct text comments;      /* TEXT_NONE: none */
     const struct js *metadata; /* an object, or NULL */
     const struct js *patch;    /* merge patch; for CREATE the data; an object, or NULL */
+    bool cleaned;              /* metadata and attributes are without personal data already */
     int64_t created_us;        /* CREATE, imports: the entity's own times; 0: now */
     int64_t updated_us;
     int64_t if_version; /* 0: any */
@@ -56,6 +57,7 @@ struct attempt {
     int64_t max_retries;         /* -1: the machine's */
     enum isolation isolation;
     struct text request_id;
+    const struct attempt *cause; /* whose effect this is; NULL: a request */
     struct text
         caused_by; /* audit uuid of the attempt whose effect this is; TEXT_NONE: a request */
 };

@@ -58,7 +58,8 @@ void declare_check_states(struct check *check, int table, struct machine *out);
 void declare_check_fields(struct check *check, int table, struct machine *out);
 void declare_check_table(struct check *check, int table, struct machine *out); /* after fields */
 void declare_check_roles(struct check *check, struct roles *out);
-void declare_check_pii(struct check *check, struct pii *out);
+void declare_check_pii(struct check *check, const struct text *machines, size_t machine_count,
+                       struct pii_set *out);
 void declare_check_access(struct check *check, struct access_rules *rules);
 void declare_check_directory(struct check *check, struct access_rules *rules);
 void declare_check_webhooks(struct check *check, const struct text *machines, size_t machine_count);

@@ -71,38 +71,58 @@ void declare_check_roles(struct check *check, struct roles *out) {
 
 static const struct key_rule pii_keys[] = {
     {"doc", KIND_TEXT, "a string"},
-    {"drop", KIND_TABLE, "a list of keys"},
+    {"machines", KIND_TABLE, "a list of machines"},
+    {"drop", KIND_TABLE, "a list of keys and paths"},
     {"mask", KIND_TABLE, "a table of key = 'last4' or key = 'domain'"},
-    {"hash", KIND_TABLE, "a list of keys"},
-    {"redact", KIND_TABLE, "a list of 'email', 'card', 'ssn', 'phone'"},
+    {"hash", KIND_TABLE, "a list of keys and paths"},
+    {"redact", KIND_TABLE, "a list of 'email', 'card', 'ssn', 'phone', 'iban'"},
+};
+
+/* What a declaration's rules are added to. */
+struct pii_targets {
+    struct pii_set *set;
+    struct pii **rules; /* of all machines, or of those it names */
+    size_t count;
 };
 
 static void add_key(struct check *check, const struct key_path *at, struct text key,
-                    enum pii_action action, struct pii *out) {
-    if (key.length == 0) {
-        check_problem(check, at, "a key is not empty");
-    } else if (!pii_add(out, key, action)) {
+                    enum pii_action action, const struct pii_targets *targets) {
+    const char *wrong = pii_wrong(targets->set, key);
+    bool agrees = true;
+    for (size_t i = 0; i < targets->count && wrong == NULL && agrees; i++) {
+        agrees = pii_add(targets->set, targets->rules[i], key, action);
+        wrong = i + 1 < targets->count ? pii_wrong(targets->set, key) : NULL;
+    }
+    if (wrong != NULL) {
+        check_problem(check, at, "'%.*s': %s", TEXT_ARGS(key), wrong);
+    } else if (!agrees) {
         check_problem(check, at, "'%.*s' is treated in another way too; choose drop, mask or hash",
                       TEXT_ARGS(key));
     }
 }
 
+/* Each rule is kept once for each machine. */
+static bool can_afford(struct check *check, const struct key_path *at, size_t count,
+                       const struct pii_targets *targets) {
+    return targets->count < 2 || check_afford(check, at, count * (targets->count - 1));
+}
+
 static void read_keys(struct check *check, int table, const char *name, enum pii_action action,
-                      struct pii *out) {
+                      const struct pii_targets *targets) {
     struct key_path at = {NULL, text_of(name), 0};
     if (check_push(check, table, at.name) == LUA_TTABLE) { // stack: list
         const struct text *keys;
         size_t count = check_texts(check, -1, &at, &keys);
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < count && can_afford(check, &at, 1, targets); i++) {
             struct key_path item = {&at, TEXT_NONE, i + 1};
-            add_key(check, &item, keys[i], action, out);
+            add_key(check, &item, keys[i], action, targets);
         }
     }
     lua_pop(check->lua, 1); // stack:
 }
 
 static void read_mask(struct check *check, const struct key_path *at, struct text key,
-                      struct pii *out) {
+                      const struct pii_targets *targets) {
     static const struct text styles[] = {{"last4", 5}, {"domain", 6}};
     struct text style = check_text_at(check, -1);
     if (!text_given(style)) {
@@ -111,47 +131,90 @@ static void read_mask(struct check *check, const struct key_path *at, struct tex
     }
     int64_t index = check_reference(check, at, "mask", style, styles, COUNT(styles));
     if (index >= 0) {
-        add_key(check, at, key, index == 0 ? PII_MASK_LAST4 : PII_MASK_DOMAIN, out);
+        add_key(check, at, key, index == 0 ? PII_MASK_LAST4 : PII_MASK_DOMAIN, targets);
     }
 }
 
-static void read_masks(struct check *check, int table, struct pii *out) {
+static void read_masks(struct check *check, int table, const struct pii_targets *targets) {
     struct key_path at = {NULL, TEXT("mask"), 0};
     if (check_push(check, table, at.name) == LUA_TTABLE) { // stack: mask
         struct text *names;
         size_t count = check_names(check, -1, &at, "key = 'last4' or key = 'domain'", &names);
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < count && can_afford(check, &at, 1, targets); i++) {
             struct key_path path = {&at, names[i], 0};
             check_push(check, -1, names[i]); // stack: mask style
-            read_mask(check, &path, names[i], out);
+            read_mask(check, &path, names[i], targets);
             lua_pop(check->lua, 1); // stack: mask
         }
     }
     lua_pop(check->lua, 1); // stack:
 }
 
-static void read_patterns(struct check *check, int table, struct pii *out) {
+static void add_pattern(const struct pii_targets *targets, int64_t index) {
+    for (size_t i = 0; i < targets->count && index >= 0; i++) {
+        targets->rules[i]->patterns |= 1U << index;
+    }
+}
+
+static void read_patterns(struct check *check, int table, const struct pii_targets *targets) {
     struct key_path at = {NULL, TEXT("redact"), 0};
     if (check_push(check, table, at.name) == LUA_TTABLE) { // stack: redact
         const struct text *names;
         size_t count = check_texts(check, -1, &at, &names);
         for (size_t i = 0; i < count; i++) {
             struct key_path item = {&at, TEXT_NONE, i + 1};
-            int64_t index = check_reference(check, &item, "pattern", names[i], redact_names,
-                                            REDACT_PATTERN_COUNT);
-            out->patterns |= index >= 0 ? 1U << index : 0;
+            add_pattern(targets, check_reference(check, &item, "pattern", names[i], redact_names,
+                                                 REDACT_PATTERN_COUNT));
         }
     }
     lua_pop(check->lua, 1); // stack:
 }
 
-void declare_check_pii(struct check *check, struct pii *out) {
+static bool is_target(const struct pii_targets *targets, const struct pii *rules) {
+    for (size_t i = 0; i < targets->count; i++) {
+        if (targets->rules[i] == rules) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* stack: [-0, +0]. The list of machines is on top. */
+static void read_targets(struct check *check, const struct text *machines, size_t machine_count,
+                         struct pii_targets *targets) {
+    struct key_path at = {NULL, TEXT("machines"), 0};
+    const struct text *names;
+    size_t count = check_texts(check, -1, &at, &names);
+    if (count == 0) {
+        check_problem(check, &at, "it names no machine; leave it out to mean all");
+    }
+    targets->rules = ARENA_ARRAY(check->arena, struct pii *, count);
+    for (size_t i = 0; i < count; i++) {
+        struct key_path item = {&at, TEXT_NONE, i + 1};
+        if (check_reference(check, &item, "machine", names[i], machines, machine_count) >= 0) {
+            struct pii *rules = pii_of_machine(targets->set, names[i]);
+            if (!is_target(targets, rules)) {
+                targets->rules[targets->count++] = rules;
+            }
+        }
+    }
+}
+
+void declare_check_pii(struct check *check, const struct text *machines, size_t machine_count,
+                       struct pii_set *out) {
     int table = lua_gettop(check->lua);
+    struct pii *all[] = {&out->all};
+    struct pii_targets targets = {out, all, 1};
     check_keys(check, table, NULL, pii_keys, COUNT(pii_keys));
-    read_keys(check, table, "drop", PII_DROP, out);
-    read_keys(check, table, "hash", PII_HASH, out);
-    read_masks(check, table, out);
-    read_patterns(check, table, out);
+    if (check_push(check, table, TEXT("machines")) == LUA_TTABLE) { // stack: machines
+        targets = (struct pii_targets){out, NULL, 0};
+        read_targets(check, machines, machine_count, &targets);
+    }
+    lua_pop(check->lua, 1); // stack:
+    read_keys(check, table, "drop", PII_DROP, &targets);
+    read_keys(check, table, "hash", PII_HASH, &targets);
+    read_masks(check, table, &targets);
+    read_patterns(check, table, &targets);
 }
 
 /* --- webhooks --- */

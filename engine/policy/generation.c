@@ -71,7 +71,8 @@ static void check_declaration(struct checking *checking) {
         return;
     case DECLARATION_PII:
         checking->build->has_pii = true;
-        declare_check_pii(check, &generation->pii);
+        declare_check_pii(check, checking->machine_names, checking->machine_name_count,
+                          &generation->pii);
         return;
     case DECLARATION_ACCESS:
         declare_check_access(check, &generation->access);
@@ -340,10 +341,10 @@ static struct generation *generation_new(const struct generation_options *option
     generation->limits = options->limits;
     generation->now = options->now;
     generation->loaded_us = now_wall_us(&options->now);
-    pii_init(&generation->pii, &generation->arena);
-    generation->pii.hash_key = options->hash_key.length > 0
-                                   ? text_copy(&generation->arena, options->hash_key)
-                                   : DEVELOPMENT_HASH_KEY;
+    pii_set_init(&generation->pii, &generation->arena);
+    generation->pii.keyring =
+        keyring_of_secret(&generation->arena,
+                          options->hash_key.length > 0 ? options->hash_key : DEVELOPMENT_HASH_KEY);
     return generation;
 }
 
@@ -397,6 +398,10 @@ bool generation_load(const struct generation_options *options, struct generation
         return false;
     }
     build.generation->files = files;
+    if (options->hash_keys.length > 0) {
+        keyring_read(options->hash_keys, &build.generation->arena, &build.generation->pii.keyring,
+                     problems);
+    }
     build_it(&build);
     if (problems->count > build.problems_before) {
         problem_sort(problems);
@@ -469,12 +474,26 @@ const struct js *generation_roles(const struct generation *generation, struct ar
     return roles_json(&generation->roles, arena);
 }
 
-const struct js *generation_clean(const struct generation *generation, struct arena *arena,
-                                  const struct js *value) {
-    return pii_clean(&generation->pii, arena, value);
+bool generation_same_keys(const struct generation *a, const struct generation *b) {
+    return keyring_equal(&a->pii.keyring, &b->pii.keyring);
 }
 
-struct text generation_clean_text(const struct generation *generation, struct arena *arena,
-                                  struct text text) {
-    return redact(arena, text, generation->pii.patterns);
+const struct js *generation_clean(const struct generation *generation, struct text machine,
+                                  struct arena *arena, const struct js *value) {
+    return pii_clean(&generation->pii, machine, arena, value, 0);
+}
+
+const struct js *generation_clean_as(const struct generation *generation, struct text machine,
+                                     struct arena *arena, const struct js *value, unsigned how) {
+    return pii_clean(&generation->pii, machine, arena, value, how);
+}
+
+struct text generation_clean_text(const struct generation *generation, struct text machine,
+                                  struct arena *arena, struct text text) {
+    return pii_clean_text(&generation->pii, machine, arena, text);
+}
+
+const struct js *generation_hashes(const struct generation *generation, struct text machine,
+                                   struct arena *arena, const struct js *value) {
+    return pii_hashes(&generation->pii, machine, arena, value);
 }

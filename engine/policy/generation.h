@@ -38,7 +38,7 @@ struct generation {
     struct machine *machines; /* by name */
     size_t machine_count;
     struct roles roles;
-    struct pii pii;
+    struct pii_set pii;
     struct access_rules access;
     struct seat *seats;
     unsigned seat_count;

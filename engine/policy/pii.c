@@ -1,16 +1,24 @@
-/* pii.c: one walk over the value. Whatever holds nothing personal is shared, not copied. */
+/* pii.c: the rules. Plain keys are a map; paths are a trie, with the keys in it in that map too, so
+ * that a key that is in no rule is known as such by one look-up, or by its length alone. */
 #include "policy/pii.h"
 
-#include "base/digest.h"
-
-#define KEY_BYTES_MOST 256
-
-static const enum pii_action pii_actions[] = {PII_DROP, PII_HASH, PII_MASK_LAST4, PII_MASK_DOMAIN};
-
-void pii_init(struct pii *pii, struct arena *arena) {
-    *pii = (struct pii){.hash_key = TEXT_NONE};
-    map_init(&pii->actions, arena);
+void pii_set_init(struct pii_set *set, struct arena *arena) {
+    *set = (struct pii_set){.arena = arena};
+    map_init(&set->all.names, arena);
+    map_init(&set->of_machines, arena);
 }
+
+struct pii *pii_of_machine(struct pii_set *set, struct text machine) {
+    struct pii *pii = map_find(&set->of_machines, machine);
+    if (pii == NULL) {
+        pii = ARENA_NEW(set->arena, struct pii);
+        map_init(&pii->names, set->arena);
+        map_set(&set->of_machines, machine, pii);
+    }
+    return pii;
+}
+
+/* --- names --- */
 
 static struct text lower(struct text text, char *out) {
     for (size_t i = 0; i < text.length; i++) {
@@ -20,175 +28,159 @@ static struct text lower(struct text text, char *out) {
     return (struct text){out, text.length};
 }
 
-bool pii_add(struct pii *pii, struct text key, enum pii_action action) {
-    struct text name = lower(key, arena_alloc(pii->actions.arena, key.length + 1));
-    const enum pii_action *old = map_find(&pii->actions, name);
-    if (old != NULL) {
-        return *old == action;
+const struct pii_name *pii_name_of(const struct pii *pii, struct text key) {
+    char bytes[PII_NAME_MOST];
+    if (key.length > PII_NAME_MOST || !pii->has_length[key.length]) {
+        return NULL;
     }
-    map_set(&pii->actions, name, (void *)(uintptr_t)&pii_actions[action]);
-    pii->longest_key = key.length > pii->longest_key ? key.length : pii->longest_key;
-    return true;
+    return map_find(&pii->names, lower(key, bytes));
 }
 
-void pii_use_defaults(struct pii *pii) {
+static struct pii_name *make_name(struct pii_set *set, struct pii *pii, struct text name) {
+    struct pii_name *known = map_find(&pii->names, name);
+    if (known == NULL) {
+        known = ARENA_NEW(set->arena, struct pii_name);
+        *known = (struct pii_name){PII_NONE, name};
+        map_set(&pii->names, name, known);
+        pii->has_length[name.length] = true;
+    }
+    return known;
+}
+
+/* --- entries --- */
+
+/* Cuts the part before the next dot off the path. */
+static struct text next_part(struct text *path) {
+    const char *dot = memchr(path->bytes, '.', path->length);
+    size_t length = dot != NULL ? (size_t)(dot - path->bytes) : path->length;
+    struct text part = {path->bytes, length};
+    size_t used = dot != NULL ? length + 1 : length;
+    *path = (struct text){path->bytes + used, path->length - used};
+    return part;
+}
+
+static bool is_path(struct text entry) {
+    return memchr(entry.bytes, '.', entry.length) != NULL || text_equal(entry, TEXT("*")) ||
+           text_equal(entry, TEXT("**"));
+}
+
+static bool is_wildcard(struct text part) {
+    return text_equal(part, TEXT("*")) || text_equal(part, TEXT("**"));
+}
+
+static bool is_wild(struct text entry) {
+    return memchr(entry.bytes, '*', entry.length) != NULL;
+}
+
+static const char *wrong_part(struct text part) {
+    if (part.length == 0) {
+        return "there is a part between its dots that is empty";
+    }
+    return !is_wildcard(part) && memchr(part.bytes, '*', part.length) != NULL
+               ? "a '*' or '**' stands for itself between dots, as in 'contacts.*.phone'"
+               : NULL;
+}
+
+static const char *wrong_path(struct text entry) {
+    const char *wrong = text_ends(entry, TEXT(".")) ? wrong_part(TEXT("")) : NULL;
+    size_t count = 0;
+    while (entry.length > 0 && wrong == NULL) {
+        wrong = wrong_part(next_part(&entry));
+        count++;
+    }
+    return wrong == NULL && count > PII_PARTS_MOST ? "a path has 32 parts at most" : wrong;
+}
+
+const char *pii_wrong(const struct pii_set *set, struct text entry) {
+    if (entry.length == 0) {
+        return "a key is not empty";
+    }
+    if (entry.length > PII_NAME_MOST) {
+        return "a key or path has 256 bytes at most";
+    }
+    if (is_wild(entry) && set->wild_count >= PII_WILD_MOST) {
+        return "there are more than 1000 paths with '*'; name the keys alone, which are found at "
+               "any depth";
+    }
+    return is_path(entry) || is_wild(entry) ? wrong_path(entry) : NULL;
+}
+
+/* --- paths --- */
+
+static struct pii_place *new_place(struct pii_set *set) {
+    struct pii_place *place = ARENA_NEW(set->arena, struct pii_place);
+    place->action = PII_NONE;
+    map_init(&place->names, set->arena);
+    return place;
+}
+
+/* Two '**' in a row say what one does. */
+static struct pii_place *into_depth(struct pii_set *set, struct pii_place *place) {
+    if (place->loop > 0) {
+        return place;
+    }
+    if (place->depth == NULL) {
+        place->depth = new_place(set);
+        place->depth->loop = ++set->loop_count;
+    }
+    return place->depth;
+}
+
+static struct pii_place *into_any(struct pii_set *set, struct pii_place *place) {
+    if (place->any == NULL) {
+        place->any = new_place(set);
+    }
+    return place->any;
+}
+
+static struct pii_place *into_name(struct pii_set *set, struct pii *pii, struct pii_place *place,
+                                   struct text name) {
+    struct pii_place *next = map_find(&place->names, name);
+    if (next == NULL) {
+        next = new_place(set);
+        map_set(&place->names, make_name(set, pii, name)->lower, next);
+    }
+    return next;
+}
+
+static struct pii_place *into(struct pii_set *set, struct pii *pii, struct pii_place *place,
+                              struct text part) {
+    if (text_equal(part, TEXT("**"))) {
+        return into_depth(set, place);
+    }
+    return text_equal(part, TEXT("*")) ? into_any(set, place) : into_name(set, pii, place, part);
+}
+
+static enum pii_action *action_of_path(struct pii_set *set, struct pii *pii, struct text path) {
+    struct pii_place *place = pii->root != NULL ? pii->root : (pii->root = new_place(set));
+    set->wild_count += is_wild(path);
+    while (path.length > 0) {
+        place = into(set, pii, place, next_part(&path));
+    }
+    return &place->action;
+}
+
+static bool set_action(enum pii_action *place, enum pii_action action) {
+    bool is_new = *place == PII_NONE;
+    if (is_new) {
+        *place = action;
+    }
+    return is_new || *place == action;
+}
+
+/* A path without wildcards is also a key that has dots in it. */
+bool pii_add(struct pii_set *set, struct pii *pii, struct text entry, enum pii_action action) {
+    struct text name = lower(entry, arena_alloc(set->arena, entry.length + 1));
+    if (is_path(name) && !set_action(action_of_path(set, pii, name), action)) {
+        return false;
+    }
+    return is_wild(name) || set_action(&make_name(set, pii, name)->action, action);
+}
+
+void pii_use_defaults(struct pii_set *set) {
     static const char *const keys[] = {"password", "token", "secret",
                                        "api_key",  "ssn",   "credit_card"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        (void)!pii_add(pii, text_of(keys[i]), PII_DROP);
+        (void)!pii_add(set, &set->all, text_of(keys[i]), PII_DROP);
     }
-}
-
-/* NULL: nothing is said of this key. */
-static const enum pii_action *action_of(const struct pii *pii, struct text key) {
-    char bytes[KEY_BYTES_MOST];
-    if (key.length > pii->longest_key || key.length > sizeof bytes) {
-        return NULL;
-    }
-    return map_find(&pii->actions, lower(key, bytes));
-}
-
-/* --- what becomes of a text --- */
-
-/* Where the last `count` characters begin; 0 when there are no more than that. */
-static size_t last_characters(struct text text, size_t count) {
-    size_t at = text.length;
-    while (at > 0 && count > 0) {
-        at--;
-        count -= ((unsigned char)text.bytes[at] & 0xC0) != 0x80;
-    }
-    return at;
-}
-
-static struct text mask_last4(struct arena *arena, struct text text) {
-    size_t start = last_characters(text, 4);
-    if (start == 0) {
-        return TEXT("****");
-    }
-    return text_print(arena, "****%.*s", (int)(text.length - start), text.bytes + start);
-}
-
-static struct text mask_domain(struct arena *arena, struct text text) {
-    const char *at = memrchr(text.bytes, '@', text.length);
-    if (at == NULL) {
-        return TEXT("***");
-    }
-    return text_print(arena, "***%.*s", (int)(text.bytes + text.length - at), at);
-}
-
-static struct text keyed_hash(const struct pii *pii, struct arena *arena, struct text text) {
-    unsigned char digest[DIGEST_BYTES];
-    char *hex = arena_alloc(arena, DIGEST_HEX);
-    digest_hmac(pii->hash_key, text, digest);
-    digest_hex(digest, sizeof digest, hex);
-    return (struct text){hex, DIGEST_HEX};
-}
-
-static struct text hidden(const struct pii *pii, struct arena *arena, enum pii_action action,
-                          struct text text) {
-    switch (action) {
-    case PII_HASH:
-        return keyed_hash(pii, arena, text);
-    case PII_MASK_LAST4:
-        return mask_last4(arena, text);
-    case PII_MASK_DOMAIN:
-        return mask_domain(arena, text);
-    case PII_DROP:
-        break;
-    }
-    return TEXT("");
-}
-
-/* --- what becomes of a value under a masked or hashed key: NULL when it goes --- */
-
-static const struct js *hide(const struct pii *pii, struct arena *arena, enum pii_action action,
-                             const struct js *value);
-
-static const struct js *hide_items(const struct pii *pii, struct arena *arena,
-                                   enum pii_action action, const struct js *array) {
-    const struct js **items = ARENA_ARRAY(arena, const struct js *, array->array.count);
-    size_t count = 0;
-    for (size_t i = 0; i < array->array.count; i++) {
-        const struct js *item = hide(pii, arena, action, array->array.items[i]);
-        if (item != NULL) {
-            items[count++] = item;
-        }
-    }
-    return js_array(arena, items, count);
-}
-
-static const struct js *hide(const struct pii *pii, struct arena *arena, enum pii_action action,
-                             const struct js *value) {
-    switch (value->type) {
-    case JS_NULL:
-        return value;
-    case JS_STRING:
-        return js_string(arena, hidden(pii, arena, action, value->string));
-    case JS_FALSE:
-    case JS_TRUE:
-    case JS_INTEGER:
-    case JS_REAL:
-        return js_string(arena, hidden(pii, arena, action, js_print(arena, value)));
-    case JS_ARRAY:
-        return hide_items(pii, arena, action, value);
-    case JS_OBJECT:
-        return NULL;
-    }
-    return NULL;
-}
-
-/* --- the walk --- */
-
-static const struct js *clean_string(const struct pii *pii, struct arena *arena,
-                                     const struct js *value) {
-    struct text text = redact(arena, value->string, pii->patterns);
-    return text.bytes == value->string.bytes ? value : js_string(arena, text);
-}
-
-static const struct js *clean_array(const struct pii *pii, struct arena *arena,
-                                    const struct js *array) {
-    const struct js **items = ARENA_ARRAY(arena, const struct js *, array->array.count);
-    bool same = true;
-    for (size_t i = 0; i < array->array.count; i++) {
-        items[i] = pii_clean(pii, arena, array->array.items[i]);
-        same = same && items[i] == array->array.items[i];
-    }
-    return same ? array : js_array(arena, items, array->array.count);
-}
-
-/* NULL when the member goes. */
-static const struct js *clean_member(const struct pii *pii, struct arena *arena,
-                                     const struct js_member *member) {
-    const enum pii_action *action = action_of(pii, member->key);
-    if (action == NULL) {
-        return pii_clean(pii, arena, member->value);
-    }
-    return *action == PII_DROP ? NULL : hide(pii, arena, *action, member->value);
-}
-
-static const struct js *clean_object(const struct pii *pii, struct arena *arena,
-                                     const struct js *object) {
-    struct js_member *members = ARENA_ARRAY(arena, struct js_member, object->object.count);
-    size_t count = 0;
-    bool same = true;
-    for (size_t i = 0; i < object->object.count; i++) {
-        const struct js_member *member = &object->object.members[i];
-        struct js_member clean = {redact(arena, member->key, pii->patterns),
-                                  clean_member(pii, arena, member)};
-        same = same && clean.value == member->value && clean.key.bytes == member->key.bytes;
-        if (clean.value != NULL) {
-            members[count++] = clean;
-        }
-    }
-    return same ? object : js_object(arena, members, count);
-}
-
-const struct js *pii_clean(const struct pii *pii, struct arena *arena, const struct js *value) {
-    if (js_is(value, JS_STRING)) {
-        return clean_string(pii, arena, value);
-    }
-    if (js_is(value, JS_ARRAY)) {
-        return clean_array(pii, arena, value);
-    }
-    return js_is(value, JS_OBJECT) ? clean_object(pii, arena, value) : value;
 }

@@ -41,6 +41,7 @@ struct generation_options {
     struct now now;
     struct text hash_key; /* secret of pii `hash`; empty: a fixed development key, logged as such by
                              the server */
+    struct text hash_keys; /* a file of them, see keyring.h; empty: `hash_key` alone */
 };
 
 /* Loads, checks and proves a whole directory. On false with FAULT_POLICY_INVALID `problems` holds
@@ -103,13 +104,30 @@ bool policy_ways(struct policy policy, struct arena *arena, const struct entity 
                  const struct actor *actor, int64_t now_us, const struct policy_reads *reads,
                  const struct js **out, struct fault *fault) MUST_CHECK;
 
-/* --- personal data (pii.c; pure C, any thread) --- */
+/* --- personal data (pii.h; pure C, any thread) --- */
+/* All take the machine whose rules hold besides those for all; TEXT_NONE: those alone. */
 /* metadata and patches: keys dropped, masked, hashed; strings redacted. NULL stays NULL. */
-const struct js *generation_clean(const struct generation *generation, struct arena *arena,
-                                  const struct js *value);
+const struct js *generation_clean(const struct generation *generation, struct text machine,
+                                  struct arena *arena, const struct js *value);
+enum clean_how {
+    CLEAN_AGAIN = 1,    /* it may have been cleaned before: what looks like a hash is one */
+    CLEAN_ANYWHERE = 2, /* a policy gave it its shape: paths begin anywhere in it */
+};
+const struct js *generation_clean_as(const struct generation *generation, struct text machine,
+                                     struct arena *arena, const struct js *value, unsigned how);
 /* comments and error messages: patterns in free text redacted. */
-struct text generation_clean_text(const struct generation *generation, struct arena *arena,
-                                  struct text text);
+struct text generation_clean_text(const struct generation *generation, struct text machine,
+                                  struct arena *arena, struct text text);
+/* What a policy said of an attempt, whoever caused it: patterns redacted, and what it quotes from
+ * under personal keys of the attempt and the entity. Its data and effects stay as they are. */
+void generation_clean_decision(const struct generation *generation, struct arena *arena,
+                               const struct attempt *attempt, const struct entity *entity,
+                               struct decision *decision);
+/* {path: [hash under the current key, under older ones...]} of all values under hashed keys. */
+const struct js *generation_hashes(const struct generation *generation, struct text machine,
+                                   struct arena *arena, const struct js *value);
+/* Whether both hash alike. */
+bool generation_same_keys(const struct generation *a, const struct generation *b);
 
 /* --- pictures (graph.c) --- */
 struct text graph_dot(struct arena *arena, const struct machine *machine);

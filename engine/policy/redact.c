@@ -1,18 +1,25 @@
-/* redact.c: one pass. At each byte every wanted pattern that could begin there is tried; each try
- * looks ahead over a bounded number of bytes, but for an e-mail address, whose runs are looked at
- * once from their start (`email_from` says where the next may begin). So the whole is linear. */
+/* redact.c: one pass, and another where something was found. At each byte every wanted pattern that
+ * could begin there is tried; each try looks ahead over a bounded number of bytes, but for an
+ * e-mail address, whose runs are looked at once from their start (`email_from` says where the next
+ * may begin). So the whole is linear. */
 #include "policy/redact.h"
+
+#include <stdio.h>
 
 #include "base/buffer.h"
 
 #define CARD_LEAST       13
 #define CARD_MOST        19
+#define CARD_INTEGER     INT64_C(1000000000000) /* the least with 13 digits */
+#define PASSES_MOST      4
+#define IBAN_LEAST       15
+#define IBAN_MOST        34
 #define PHONE_LEAST      10
 #define PHONE_LEAST_PLUS 7
 #define PHONE_MOST       15
 
 const struct text redact_names[REDACT_PATTERN_COUNT] = {
-    {"email", 5}, {"card", 4}, {"ssn", 3}, {"phone", 5}};
+    {"email", 5}, {"card", 4}, {"ssn", 3}, {"phone", 5}, {"iban", 4}};
 
 struct scan {
     struct text text;
@@ -95,7 +102,7 @@ static bool luhn_is_card(const struct luhn *luhn) {
 }
 
 static bool is_separator(char c, bool of_phones) {
-    return c == ' ' || c == '-' || (of_phones && (c == '.' || c == '(' || c == ')' || c == '/'));
+    return c == ' ' || c == '-' || c == '.' || (of_phones && (c == '(' || c == ')' || c == '/'));
 }
 
 /* Skips up to three separators if a digit follows them. */
@@ -132,6 +139,64 @@ static bool matches(struct text text, size_t at, const char *form) {
         }
     }
     return true;
+}
+
+/* The first digit of a card is 2 to 6 (ISO/IEC 7812); instants, which have as many digits, begin
+ * with 1. */
+bool redact_is_card(int64_t number) {
+    char digits[24];
+    struct luhn luhn = {0};
+    if (number < CARD_INTEGER) {
+        return false;
+    }
+    int length = snprintf(digits, sizeof digits, "%lld", (long long)number);
+    for (int i = 0; i < length; i++) {
+        luhn_add(&luhn, digits[i] - '0');
+    }
+    return digits[0] >= '2' && digits[0] <= '6' && luhn_is_card(&luhn);
+}
+
+/* ISO 13616: letters count as 10 to 35, and the number, its first four characters moved to the end,
+ * is 1 modulo 97 (ISO/IEC 7064). */
+static unsigned iban_add(unsigned remainder, char c) {
+    unsigned value = is_digit(c) ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a') + 10;
+    return (remainder * (value > 9 ? 100 : 10) + value) % 97;
+}
+
+static bool iban_is_whole(unsigned remainder, const char *head) {
+    for (int i = 0; i < 4; i++) {
+        remainder = iban_add(remainder, head[i]);
+    }
+    return remainder == 1;
+}
+
+static bool may_begin_iban(struct text text, size_t at) {
+    return !is_alphanumeric(byte_before(text, at)) && !is_digit(text.bytes[at]) &&
+           at + 1 < text.length && is_alphanumeric(text.bytes[at + 1]) &&
+           !is_digit(text.bytes[at + 1]) && matches(text, at + 2, "dd");
+}
+
+/* The longest that ends with a word; groups have one space between them. */
+static size_t end_of_iban(struct text text, size_t at) {
+    const char *head = text.bytes + at;
+    size_t found = 0, count = 4;
+    unsigned remainder = 0;
+    if (!may_begin_iban(text, at)) {
+        return 0;
+    }
+    for (at += 4; count <= IBAN_MOST; at++) {
+        bool in_word = is_alphanumeric(byte_at(text, at));
+        if (in_word) {
+            remainder = iban_add(remainder, text.bytes[at]);
+            count++;
+            continue;
+        }
+        found = count >= IBAN_LEAST && iban_is_whole(remainder, head) ? at : found;
+        if (byte_at(text, at) != ' ' || !is_alphanumeric(byte_at(text, at + 1))) {
+            break;
+        }
+    }
+    return found;
 }
 
 static size_t end_of_ssn(struct text text, size_t at) {
@@ -191,10 +256,15 @@ static size_t find(struct scan *scan, size_t at, const char **replacement) {
         *replacement = "[email]";
         return end;
     }
+    if (wants(scan, REDACT_IBAN) && is_alphanumeric(c) && !is_digit(c) &&
+        (end = end_of_iban(scan->text, at)) > 0) {
+        *replacement = "[iban]";
+        return end;
+    }
     return is_digit(c) || c == '+' || c == '(' ? end_of_number(scan, at, replacement) : 0;
 }
 
-struct text redact(struct arena *arena, struct text text, unsigned patterns) {
+static struct text pass(struct arena *arena, struct text text, unsigned patterns) {
     struct scan scan = {text, patterns, 0};
     struct buffer buffer = {0};
     size_t kept = 0;
@@ -217,4 +287,15 @@ struct text redact(struct arena *arena, struct text text, unsigned patterns) {
     }
     buffer_add(&buffer, text.bytes + kept, text.length - kept);
     return buffer_view(&buffer);
+}
+
+/* What was replaced may have hidden the form of what stands before it, so that is looked at again;
+ * not for ever, for a text can be made in which each pass uncovers one more. */
+struct text redact(struct arena *arena, struct text text, unsigned patterns) {
+    const char *before = NULL;
+    for (int i = 0; i < PASSES_MOST && text.bytes != before; i++) {
+        before = text.bytes;
+        text = pass(arena, text, patterns);
+    }
+    return text;
 }

@@ -143,6 +143,7 @@ static bool evaluate_way(struct worker *worker, struct arena *arena,
                        &decision, fault)) {
         return false;
     }
+    generation_clean_decision(core->policy.generation, arena, &attempt, entity, &decision);
     *out = (struct access_answer){.code = decision.code,
                                   .reason = decision.message,
                                   .required = decision.required_permissions,
@@ -171,8 +172,14 @@ bool access_evaluate(struct worker *worker, struct arena *arena,
         return evaluate_way(worker, arena, &question, machine, &resource, out, fault);
     }
     struct policy_reads reads = batch_reads(core);
-    return access_decide(core->policy, arena, &question, now_wall_us(&core->now), &reads, out,
-                         fault);
+    if (!access_decide(core->policy, arena, &question, now_wall_us(&core->now), &reads, out,
+                       fault)) {
+        return false;
+    }
+    if (text_given(out->reason)) {
+        out->reason = generation_clean_text(generation, TEXT_NONE, arena, out->reason);
+    }
+    return true;
 }
 
 /* --- answers --- */

@@ -154,6 +154,27 @@ static bool is_key(struct text key) {
     return key.length > 0 && key.length <= KEY_MOST;
 }
 
+/* Caller, method and target: the path as it is, and a query by its hash, since the scope is kept
+ * and nobody looks at what a query has in it. */
+static struct text scope_of(struct call *call) {
+    struct http_exchange *exchange = call->exchange;
+    struct text target = exchange->target;
+    struct text caller = caller_identity(&exchange->arena, &call->caller);
+    struct text scope = text_print(&exchange->arena, "%.*s %.*s ", TEXT_ARGS(caller),
+                                   TEXT_ARGS(exchange->method_name));
+    const char *query = memchr(target.bytes, '?', target.length);
+    if (query == NULL) {
+        return text_print(&exchange->arena, "%.*s%.*s", TEXT_ARGS(scope), TEXT_ARGS(target));
+    }
+    unsigned char digest[DIGEST_BYTES];
+    char hex[DIGEST_HEX];
+    size_t path = (size_t)(query - target.bytes);
+    digest_sha256((struct text){query, target.length - path}, digest);
+    digest_hex(digest, sizeof digest, hex);
+    return text_print(&exchange->arena, "%.*s%.*s?%.*s", TEXT_ARGS(scope), (int)path, target.bytes,
+                      DIGEST_HEX, hex);
+}
+
 static bool read_idempotency_key(struct call *call, struct attempt_job *job, struct fault *fault) {
     struct text key = http_header(call->exchange, "Idempotency-Key");
     if (!text_given(key) || job->attempt.dry_run) {
@@ -164,11 +185,8 @@ static bool read_idempotency_key(struct call *call, struct attempt_job *job, str
                          "Idempotency-Key: expected 1 to %d printable ASCII characters", KEY_MOST);
     }
     struct member *member = &job->job.member;
-    struct text caller = caller_identity(&call->exchange->arena, &call->caller);
     member->idempotency_key = key;
-    member->idempotency_scope =
-        text_print(&call->exchange->arena, "%.*s %.*s %.*s", TEXT_ARGS(caller),
-                   TEXT_ARGS(call->exchange->method_name), TEXT_ARGS(call->exchange->target));
+    member->idempotency_scope = scope_of(call);
     digest_sha256(call->exchange->body, member->body_hash);
     return true;
 }

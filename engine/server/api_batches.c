@@ -179,6 +179,7 @@ static bool add_bulk(struct core *core, struct bulk_order *order, struct fault *
         return false;
     }
     id_uuid7(&core->ids, now_us, order->id);
+    bulk_clean(arena, core->policy.generation, &order->request);
     struct store_bulk bulk = {
         .id = {order->id, ID_LENGTH},
         .request = bulk_request_json(arena, &order->request),

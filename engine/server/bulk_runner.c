@@ -79,7 +79,7 @@ void bulk_put_summary(struct js_writer *writer, const struct store_bulk *bulk) {
 }
 
 static void put_bulk(struct js_writer *writer, const struct store_bulk *bulk,
-                     const struct store_bulk_error *errors, size_t count) {
+                     const struct store_bulk_error *errors, size_t count, struct text request) {
     char instant[INSTANT_TEXT];
     js_open(writer, '{');
     put_counts(writer, bulk);
@@ -94,8 +94,24 @@ static void put_bulk(struct js_writer *writer, const struct store_bulk *bulk,
     js_key(writer, TEXT("updated_at"));
     js_put_text(writer, instant_print(bulk->updated_us, instant));
     js_key(writer, TEXT("request"));
-    js_put_raw(writer, bulk->request);
+    js_put_raw(writer, request);
     js_close(writer, '}');
+}
+
+/* The request as it is kept has the entities' new data as they were sent. */
+static struct text request_shown(struct http_exchange *exchange, struct text json) {
+    const struct call *call = exchange->context;
+    struct arena *arena = &exchange->arena;
+    const struct js *request;
+    struct fault fault = FAULT_INIT;
+    if (!js_parse(arena, json, &request, &fault) || js_find(request, TEXT("data")) == NULL) {
+        return json;
+    }
+    struct generation *generation = published_take(call->service->published);
+    const struct js *data = generation_clean(generation, js_text(js_find(request, TEXT("machine"))),
+                                             arena, js_find(request, TEXT("data")));
+    generation_unref(generation);
+    return js_print(arena, js_with(arena, request, TEXT("data"), data));
 }
 
 static bool read_bulk(struct store *store, struct arena *arena, struct text id,
@@ -125,7 +141,7 @@ void bulk_answer(struct store *store, struct http_exchange *exchange, struct tex
     struct js_writer writer;
     buffer_init(&buffer, &exchange->arena);
     js_writer_init(&writer, &buffer);
-    put_bulk(&writer, bulk, errors, count);
+    put_bulk(&writer, bulk, errors, count, request_shown(exchange, bulk->request));
     struct http_answer answer = {.status = status, .body = buffer_view(&buffer)};
     if (status == 202) {
         answer.headers[answer.header_count++] =
@@ -263,13 +279,27 @@ static void try_later(struct bulk_runner *runner, struct carried *carried) {
     }
 }
 
+/* A fault may quote a row of an application's table. */
+static void log_fault(struct bulk_runner *runner, const struct carried *carried, const char *what,
+                      struct text message) {
+    struct generation *generation = published_take(runner->service->published);
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct text clean =
+        generation_clean_text(generation, carried->request.attempt.machine, &arena, message);
+    log_line(LOG_ERROR, "bulk", "batch %.*s %s: %.*s", ID_LENGTH, carried->id, what,
+             TEXT_ARGS(clean));
+    arena_deinit(&arena);
+    generation_unref(generation);
+}
+
 static void step(struct bulk_runner *runner, struct carried *carried) {
     struct text *ids = NULL;
     size_t count;
     struct fault fault = FAULT_INIT;
     arena_reset(&carried->arena);
     if (!read_in_transaction(runner, carried, &ids, &count, &fault)) {
-        log_line(LOG_ERROR, "bulk", "batch %.*s waits: %s", ID_LENGTH, carried->id, fault.message);
+        log_fault(runner, carried, "waits", text_of(fault.message));
         try_later(runner, carried);
         return;
     }
@@ -291,8 +321,7 @@ static void next(struct bulk_runner *runner, struct carried *carried) {
         step(runner, carried);
         return;
     }
-    log_line(LOG_ERROR, "bulk", "batch %.*s tries again after a fault: %.*s", ID_LENGTH,
-             carried->id, TEXT_ARGS(member->fault_message));
+    log_fault(runner, carried, "tries again after a fault", member->fault_message);
     member->fault = FAULT_NONE;
     try_later(runner, carried);
 }

@@ -142,6 +142,7 @@ static struct generation_options options_of(const struct service *service) {
         .vm_count = service->writer_count + service->decider_count,
         .now = service->now,
         .hash_key = service->options.pii_key,
+        .hash_keys = service->options.pii_keys,
     };
 }
 
@@ -155,18 +156,29 @@ static bool is_named(const struct generation *generation, struct text name) {
     return generation != NULL && text_equal(generation_name(generation), name);
 }
 
+/* The same policies with other keys take the place of those in force, and are no news besides. */
+static void publish_keys(struct reload *reload, struct generation *made) {
+    log_line(LOG_INFO, "pii_keys", "personal data is hashed with other keys from now on");
+    published_set(reload->service->published, generation_ref(made));
+}
+
 /* Takes over `made`; `loaded` has a reference to what is in force afterwards. */
 static void publish_if_new(struct reload *reload, struct generation *made, struct loaded *loaded) {
-    if (is_named(loaded->generation, generation_name(made))) {
+    bool is_same = is_named(loaded->generation, generation_name(made));
+    if (is_same && generation_same_keys(loaded->generation, made)) {
         generation_unref(made);
         return;
     }
-    publish(reload, made);
+    if (is_same) {
+        publish_keys(reload, made);
+    } else {
+        publish(reload, made);
+    }
     if (loaded->generation != NULL) {
         generation_unref(loaded->generation);
     }
     loaded->generation = made;
-    loaded->changed = true;
+    loaded->changed = !is_same;
 }
 
 static void add_problem(struct problem_list *problems, struct text message) {

@@ -308,9 +308,25 @@ void call_ok(struct http_exchange *exchange, int status, struct text json) {
     http_answer(exchange, &answer);
 }
 
+/* A problem's detail quotes what came in, and may pass through other hands' logs. */
+static struct fault clean_fault(struct http_exchange *exchange, const struct fault *fault) {
+    const struct call *call = exchange->context;
+    struct fault clean = FAULT_INIT;
+    struct generation *generation = call != NULL ? published_take(call->service->published) : NULL;
+    if (generation == NULL) {
+        return *fault;
+    }
+    struct text message =
+        generation_clean_text(generation, TEXT_NONE, &exchange->arena, text_of(fault->message));
+    fault_set(&clean, fault->code, "%.*s", TEXT_ARGS(message));
+    generation_unref(generation);
+    return clean;
+}
+
 void call_fail(struct http_exchange *exchange, const struct fault *fault, struct text extra) {
     struct http_answer answer = {0};
-    http_problem(exchange, fault, extra, &answer);
+    struct fault clean = clean_fault(exchange, fault);
+    http_problem(exchange, &clean, extra, &answer);
     http_answer(exchange, &answer);
 }
 

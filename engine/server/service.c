@@ -35,12 +35,18 @@ struct service_options service_options_default(void) {
 
 static bool open_policies(struct service *service, struct problem_list *problems,
                           struct fault *fault) {
+    if (service->options.pii_key.length > 0 && service->options.pii_keys.length > 0) {
+        return fault_set(fault, FAULT_USAGE,
+                         "--pii-key and --pii-keys exclude each other: put the secret into the "
+                         "file too");
+    }
     struct generation_options options = {
         .directory = service->options.policies,
         .limits = service->options.policy,
         .vm_count = service->writer_count + service->decider_count,
         .now = service->now,
         .hash_key = service->options.pii_key,
+        .hash_keys = service->options.pii_keys,
     };
     struct generation *generation;
     if (!generation_load(&options, &generation, problems, fault)) {

@@ -48,7 +48,8 @@ struct service_options {
     int64_t drain_us;       /* how long requests in flight may take after that: 10 s */
     struct http_limits http;
     struct policy_limits policy;
-    struct text pii_key; /* secret of pii `hash` */
+    struct text pii_key;  /* secret of pii `hash` */
+    struct text pii_keys; /* or a file of them; empty: none */
 };
 struct service_options service_options_default(void);
 

@@ -106,7 +106,9 @@ function machine(name) end
 ---@param declaration table<string, string[]|{ inherits?: string|string[] }>
 function roles(declaration) end
 
----@param declaration { drop?: string[], mask?: table<string, "last4"|"domain">, hash?: string[], redact?: ("email"|"card"|"ssn"|"phone")[] }
+---An entry without a dot is a key at any depth; one with dots is a path from the root: "customer.address.street",
+---"contacts.*.phone" (`*`: any one member or item), "**.note.text" (`**`: any number of levels).
+---@param declaration { doc?: string, machines?: string[], drop?: string[], mask?: table<string, "last4"|"domain">, hash?: string[], redact?: ("email"|"card"|"ssn"|"phone"|"iban")[] }
 function pii(declaration) end
 
 ---@param name string

@@ -82,6 +82,20 @@ describe("statute import and export", function()
     assert.truthy(out:find("in.ndjson:1: bad_request: created_at: ", 1, true), out)
   end)
 
+  it("hash what is personal with the keys of the server", function()
+    policies.write_file(folder .. "/pii.lua", 'return pii { hash = { "code" } }')
+    policies.write_file(directory .. "/keys", "k7 0123456789abcdef-seven\n")
+    local status, out, err = import({ line("a", { data = { code = "E-77" } }) }, "--pii-keys", directory .. "/keys")
+    assert.equal(0, status, out .. err)
+    local _, records = server.statute { "audit", "list", "--store", store }
+    assert.truthy(records:find('"code":"k7:', 1, true), records)
+    assert.is_nil(records:find("E-77", 1, true))
+    assert.equal("E-77", export()[1].data.code)
+    status, _, err = import({ line "b" }, "--pii-keys", directory .. "/keys", "--pii-key", "other")
+    assert.equal(2, status)
+    assert.truthy(err:find("exclude each other", 1, true), err)
+  end)
+
   it("name the lines that are bad, and take the others", function()
     local status, out = import({ line "a", "{", line("b", { state = "MELTED" }), line("c", { data = { height = "tall" } }),
                                  line "a", line("d", { machine = "gate" }), line("f", { data = 7 }), line "e" }, "--on-error", "continue")

@@ -96,6 +96,20 @@ describe("an explanation", function()
     assert.same({ "house.lua", 9 }, { problem.explanation.rules[1].file, problem.explanation.rules[1].line })
   end)
 
+  it("says nothing that the answer itself would not", function()
+    local problem = http.expect(try { to = "GUTTED", actor = { id = "bob" }, comments = "from joe@example.org" }, 403)
+    assert.equal("Only the owner", problem.explanation.rules[1].message)
+    statute:write_policy("house.lua", (HOUSE:gsub('"Only the owner"', '"Only the owner: " .. house.mail')))
+    statute:write_policy("pii.lua", [[ return pii { redact = { "email" } } ]])
+    http.expect(statute.client:post "/v1/policies/reload", 200)
+    http.expect(statute.client:patch("/v1/entities/house/h", { data = { mail = "ann@example.org" } }), 200)
+    problem = http.expect(try { to = "GUTTED", actor = { id = "bob" } }, 403)
+    assert.equal("Only the owner: [email]", problem.explanation.rules[1].message)
+    local answer = http.expect(statute.client:post("/access/v1/evaluation", { subject = { type = "user", id = "bob" },
+      action = { name = "GUTTED" }, resource = { type = "house", id = "h" } }), 200)
+    assert.equal("Only the owner: [email]", answer.context.reason)
+  end)
+
   it("of what is allowed lists what was asked, and changes nothing", function()
     local body = { to = "SOLD", comments = "Moving", data = { buyer = "eve" }, actor = { id = "bob", roles = { "agent" } }, options = { dry_run = true } }
     local answer = http.expect(try(body), 200)

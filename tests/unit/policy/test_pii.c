@@ -5,7 +5,16 @@
 
 static void check_clean(struct fixture *fixture, const char *value, const char *expected) {
     check_json(fixture,
-               generation_clean(fixture->generation, &fixture->arena, fixture_json(fixture, value)),
+               generation_clean(fixture->generation, TEXT_NONE, &fixture->arena,
+                                fixture_json(fixture, value)),
+               expected);
+}
+
+static void check_clean_of(struct fixture *fixture, const char *machine, const char *value,
+                           const char *expected) {
+    check_json(fixture,
+               generation_clean(fixture->generation, text_of(machine), &fixture->arena,
+                                fixture_json(fixture, value)),
                expected);
 }
 
@@ -38,10 +47,11 @@ static void what_holds_nothing_personal_is_not_copied(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, "return pii { drop = { 'x' }, redact = { 'email' } }");
     const struct js *value = fixture_json(fixture, "{\"a\":[1,\"text\",{\"b\":null}]}");
-    assert_ptr_equal(generation_clean(fixture->generation, &fixture->arena, value), value);
-    assert_null(generation_clean(fixture->generation, &fixture->arena, NULL));
-    assert_false(
-        text_given(generation_clean_text(fixture->generation, &fixture->arena, TEXT_NONE)));
+    assert_ptr_equal(generation_clean(fixture->generation, TEXT_NONE, &fixture->arena, value),
+                     value);
+    assert_null(generation_clean(fixture->generation, TEXT_NONE, &fixture->arena, NULL));
+    assert_false(text_given(
+        generation_clean_text(fixture->generation, TEXT_NONE, &fixture->arena, TEXT_NONE)));
 }
 
 static void masks_leave_the_end(void **state) {
@@ -71,7 +81,7 @@ static void hashes_are_keyed(void **state) {
     digest_hmac(TEXT("the key"), TEXT("E77"), digest);
     digest_hex(digest, sizeof digest, hex);
     const struct js *clean = generation_clean(
-        fixture->generation, &fixture->arena,
+        fixture->generation, TEXT_NONE, &fixture->arena,
         fixture_json(fixture, "{\"Employee_Code\":\"E77\",\"b\":{\"employee_code\":[77,77]}}"));
     struct text code = js_text(js_find(clean, TEXT("Employee_Code")));
     assert_true(text_equal(code, (struct text){hex, DIGEST_HEX}));
@@ -79,6 +89,444 @@ static void hashes_are_keyed(void **state) {
     assert_int_equal(list->array.count, 2);
     assert_true(js_equal(list->array.items[0], list->array.items[1]));
     assert_int_equal(list->array.items[0]->string.length, DIGEST_HEX);
+}
+
+/* --- paths --- */
+
+struct path_case {
+    const char *rules, *value, *expected;
+};
+
+static void paths_begin_at_the_root(void **state) {
+    static const struct path_case cases[] = {
+        {"drop = { 'a.b' }", "{\"a\":{\"b\":1,\"c\":2},\"b\":3,\"x\":{\"a\":{\"b\":4}}}",
+         "{\"a\":{\"c\":2},\"b\":3,\"x\":{\"a\":{\"b\":4}}}"},
+        {"drop = { 'Customer.ADDRESS.street' }",
+         "{\"CUSTOMER\":{\"address\":{\"Street\":\"x\",\"zip\":1}}}",
+         "{\"CUSTOMER\":{\"address\":{\"zip\":1}}}"},
+        {"drop = { 'a.*.b' }", "{\"a\":[{\"b\":1,\"c\":2},{\"b\":3}],\"d\":[{\"b\":4}]}",
+         "{\"a\":[{\"c\":2},{}],\"d\":[{\"b\":4}]}"},
+        {"drop = { 'a.*.b' }", "{\"a\":{\"b\":1,\"x\":{\"b\":2,\"c\":3}}}",
+         "{\"a\":{\"b\":1,\"x\":{\"c\":3}}}"},
+        {"drop = { '*.b' }", "{\"b\":1,\"a\":{\"b\":2,\"a\":{\"b\":3}}}",
+         "{\"a\":{\"a\":{\"b\":3}},\"b\":1}"},
+        {"drop = { '**.note.text' }",
+         "{\"note\":{\"text\":1},\"a\":[[{\"note\":{\"text\":2,\"by\":3}}]],\"text\":4}",
+         "{\"a\":[[{\"note\":{\"by\":3}}]],\"note\":{},\"text\":4}"},
+        {"drop = { 'a.**.z' }", "{\"a\":{\"z\":1,\"b\":{\"c\":[{\"z\":2}]}},\"z\":3}",
+         "{\"a\":{\"b\":{\"c\":[{}]}},\"z\":3}"},
+        {"drop = { 'a.**.b.**.c' }", "{\"a\":{\"c\":1,\"b\":{\"c\":2,\"b\":{\"x\":{\"c\":3}}}}}",
+         "{\"a\":{\"b\":{\"b\":{\"x\":{}}},\"c\":1}}"},
+        {"drop = { '**.**.**.z' }", "{\"z\":1,\"a\":{\"z\":2},\"b\":3}", "{\"a\":{},\"b\":3}"},
+        {"drop = { 'a.**' }", "{\"a\":{\"b\":{\"c\":1}},\"d\":1}", "{\"a\":{},\"d\":1}"},
+        {"drop = { '**.**.**' }", "{\"a\":{\"b\":1},\"c\":1}", "{}"},
+        {"drop = { 'a.*' }", "{\"a\":[1,[2],{\"b\":3}]}", "{\"a\":[]}"},
+        {"drop = { '*' }", "{\"a\":1}", "{}"},
+        {"mask = { ['a.*.phone'] = 'last4' }",
+         "{\"a\":[{\"phone\":\"555-1234\"}],\"phone\":\"555-1234\"}",
+         "{\"a\":[{\"phone\":\"****1234\"}],\"phone\":\"555-1234\"}"},
+        {"drop = { 'a.b' }", "{\"x\":{\"A.b\":1,\"c\":2}}", "{\"x\":{\"c\":2}}"},
+        {"drop = { 'a.b' }", "{\"a\":[{\"b\":1}]}", "{\"a\":[{\"b\":1}]}"},
+        {"drop = { 'a.b.c', 'a.b' }", "{\"a\":{\"b\":{\"c\":1}}}", "{\"a\":{}}"},
+        {"drop = { 'a.b.c', 'x.b' }", "{\"a\":{\"b\":{\"c\":1,\"d\":2}},\"x\":{\"b\":3}}",
+         "{\"a\":{\"b\":{\"d\":2}},\"x\":{}}"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct fixture *fixture = *state;
+        fixture_load_source(
+            fixture, text_cstring(&fixture->arena, text_print(&fixture->arena, "return pii { %s }",
+                                                              cases[i].rules)));
+        check_clean(fixture, cases[i].value, cases[i].expected);
+        generation_unref(fixture->generation);
+        fixture->generation = NULL;
+    }
+}
+
+static void in_events_paths_begin_anywhere(void **state) {
+    struct fixture *fixture = *state;
+    fixture_load_source(fixture, "return pii { drop = { 'a.*.b', 'c.**.d' } }");
+    const struct js *clean = generation_clean_as(
+        fixture->generation, TEXT_NONE, &fixture->arena,
+        fixture_json(fixture, "{\"x\":[{\"a\":[{\"b\":1,\"e\":2}]}],\"a\":{\"y\":{\"b\":3}},"
+                              "\"f\":{\"c\":{\"g\":[{\"d\":4}]}},\"b\":5}"),
+        CLEAN_ANYWHERE);
+    check_json(fixture, clean,
+               "{\"a\":{\"y\":{}},\"b\":5,\"f\":{\"c\":{\"g\":[{}]}},\"x\":[{\"a\":[{\"e\":2}]}]}");
+}
+
+static void the_strictest_rule_holds(void **state) {
+    struct fixture *fixture = *state;
+    fixture_load_source(fixture, "return pii { mask = { phone = 'last4', ['*.mail'] = 'domain' }, "
+                                 "drop = { 'a.phone', 'b.mail' }, hash = { 'c.phone' } }");
+    check_clean(fixture, "{\"a\":{\"phone\":\"12345678\"},\"b\":{\"mail\":\"a@b.de\"}}",
+                "{\"a\":{},\"b\":{}}");
+    const struct js *clean = generation_clean(
+        fixture->generation, TEXT_NONE, &fixture->arena,
+        fixture_json(fixture, "{\"c\":{\"phone\":\"12345678\",\"mail\":\"a@b.de\"}}"));
+    const struct js *inside = js_find(clean, TEXT("c"));
+    assert_int_equal(js_text(js_find(inside, TEXT("phone"))).length, DIGEST_HEX);
+    check_text(js_text(js_find(inside, TEXT("mail"))), "***@b.de");
+}
+
+static void wrong_paths_are_refused(void **state) {
+    static const char *const wrongs[][2] = {
+        {"''", "a key is not empty"},
+        {"'a..b'", "a part between its dots that is empty"},
+        {"'.a'", "a part between its dots that is empty"},
+        {"'a.'", "a part between its dots that is empty"},
+        {"'.'", "a part between its dots that is empty"},
+        {"'a.b*'", "stands for itself between dots"},
+        {"'***'", "stands for itself between dots"},
+        {"'pass*'", "stands for itself between dots"},
+        {"('a.'):rep(32) .. 'b'", "32 parts at most"},
+        {"('a'):rep(257)", "256 bytes at most"},
+    };
+    for (size_t i = 0; i < COUNT_OF(wrongs); i++) {
+        struct fixture *fixture = *state;
+        fixture->problems.count = 0;
+        fixture_write(fixture, "test.lua",
+                      text_cstring(&fixture->arena,
+                                   text_print(&fixture->arena, "return pii { drop = { %s } }",
+                                              wrongs[i][0])));
+        assert_false(fixture_try(fixture));
+        assert_int_equal(fixture->problems.count, 1);
+        check_says(fixture, fixture->problems.items[0].message, wrongs[i][1]);
+    }
+}
+
+/* {"a":{"a":...{"z":1}}} */
+static const struct js *nested(struct arena *arena, size_t depth) {
+    const struct js *value = js_with(arena, NULL, TEXT("z"), js_integer(arena, 1));
+    for (size_t i = 0; i < depth; i++) {
+        value = js_with(arena, NULL, TEXT("a"), value);
+        value = js_with(arena, value, TEXT("b"), js_integer(arena, 1));
+    }
+    return value;
+}
+
+static void many_rules_and_deep_values_take_little_time(void **state) {
+    struct fixture *fixture = *state;
+    struct now now = now_system();
+    fixture_load_source(
+        fixture,
+        "local drop = {}\n"
+        "for i = 1, 9000 do drop[i] = ('k%d.x%d.y'):format(i, i) end\n"
+        "for i = 1, 900 do drop[#drop + 1] = ('**.a.**.a.**.q%d.*.a.**.r%d'):format(i, i) end\n"
+        "drop[#drop + 1] = '**.a.**.a.**.z'\n"
+        "return pii { drop = drop }");
+    const struct js *deep = nested(&fixture->arena, 128);
+    int64_t start_us = now_monotonic_us(&now);
+    const struct js *clean =
+        generation_clean(fixture->generation, TEXT_NONE, &fixture->arena, deep);
+    assert_true(now_monotonic_us(&now) - start_us < NOW_SECOND);
+    struct text json = js_print(&fixture->arena, clean);
+    assert_null(memmem(json.bytes, json.length, "\"z\"", 3));
+    assert_int_equal(js_print(&fixture->arena, deep).length - json.length, strlen("\"z\":1"));
+}
+
+static void too_many_wildcards_are_refused(void **state) {
+    struct fixture *fixture = *state;
+    fixture_write(fixture, "test.lua",
+                  "local drop = {}\nfor i = 1, 1001 do drop[i] = '*.a' .. i end\n"
+                  "return pii { drop = drop }");
+    assert_false(fixture_try(fixture));
+    check_says(fixture, fixture->problems.items[0].message, "more than 1000 paths");
+}
+
+/* --- machines --- */
+
+#define MACHINE(name) "machine '" name "' { initial = 'A', states = { A = {} } }"
+
+static void a_machine_has_rules_of_its_own(void **state) {
+    struct fixture *fixture = *state;
+    fixture_write(fixture, "a.lua",
+                  "return { " MACHINE("ticket") ", " MACHINE("task") ", " MACHINE("visit") " }");
+    fixture_write(
+        fixture, "b.lua",
+        "return { pii { machines = { 'ticket', 'task', 'task' }, drop = { 'room', 'a.b' },"
+        " redact = { 'email' } },\n"
+        "pii { machines = { 'ticket' }, mask = { phone = 'last4' } } }");
+    fixture_write(fixture, "c.lua",
+                  "return pii { drop = { 'password', 'c.d' }, redact = { 'ssn' } }");
+    fixture_load(fixture);
+    const char *value = "{\"a\":{\"b\":1},\"c\":{\"d\":1},\"password\":1,\"phone\":\"55512345\","
+                        "\"room\":1,\"text\":\"a@b.de 123-45-6789\"}";
+    check_clean_of(fixture, "ticket", value,
+                   "{\"a\":{},\"c\":{},\"phone\":\"****2345\",\"text\":\"[email] [ssn]\"}");
+    check_clean_of(fixture, "task", value,
+                   "{\"a\":{},\"c\":{},\"phone\":\"55512345\",\"text\":\"[email] [ssn]\"}");
+    const char *others = "{\"a\":{\"b\":1},\"c\":{},\"phone\":\"55512345\",\"room\":1,"
+                         "\"text\":\"a@b.de [ssn]\"}";
+    check_clean_of(fixture, "visit", value, others);
+    check_clean_of(fixture, "nobody", value, others);
+    check_clean(fixture, value, others);
+    check_text(
+        generation_clean_text(fixture->generation, TEXT("task"), &fixture->arena, TEXT("a@b.de")),
+        "[email]");
+    check_text(
+        generation_clean_text(fixture->generation, TEXT("visit"), &fixture->arena, TEXT("a@b.de")),
+        "a@b.de");
+}
+
+static void machines_of_a_declaration_are_there(void **state) {
+    struct fixture *fixture = *state;
+    fixture_write(fixture, "a.lua",
+                  "return { " MACHINE("ticket") ",\npii {\nmachines = { 'tiket' } },\n"
+                                                "pii { machines = {} } }");
+    assert_false(fixture_try(fixture));
+    assert_int_equal(fixture->problems.count, 2);
+    check_says(fixture, fixture->problems.items[0].message,
+               "machines[1]: there is no machine 'tiket'; did you mean 'ticket'?");
+    check_says(fixture, fixture->problems.items[1].message, "names no machine");
+}
+
+static void a_machine_cannot_have_a_key_two_ways(void **state) {
+    struct fixture *fixture = *state;
+    fixture_write(
+        fixture, "a.lua",
+        "return { " MACHINE("ticket") ", pii { machines = { 'ticket' }, drop = { 'a.b' } },"
+                                      " pii { machines = { 'ticket' }, hash = { 'A.b' } } }");
+    assert_false(fixture_try(fixture));
+    check_says(fixture, fixture->problems.items[0].message, "'A.b' is treated in another way too");
+}
+
+/* --- keys of hashes --- */
+
+#define SECRET_1 "0123456789abcdef-one"
+#define SECRET_2 "0123456789abcdef-two"
+
+static bool load_with_keys(struct fixture *fixture, const char *keys) {
+    fixture_write(fixture, "test.lua", "return pii { hash = { 'code' }, mask = { a = 'last4' } }");
+    fixture_write(fixture, "keys", keys);
+    struct generation_options options = {
+        .directory = text_of(fixture->directory),
+        .limits = fixture->limits,
+        .vm_count = 1,
+        .now = now_system(),
+        .hash_keys = text_print(&fixture->arena, "%s/keys", fixture->directory)};
+    return generation_load(&options, &fixture->generation, &fixture->problems, &fixture->fault);
+}
+
+static struct text hash_of(struct fixture *fixture, const char *prefix, const char *secret,
+                           const char *value) {
+    unsigned char digest[DIGEST_BYTES];
+    char *hex = arena_alloc(&fixture->arena, DIGEST_HEX + 1);
+    digest_hmac(text_of(secret), text_of(value), digest);
+    digest_hex(digest, sizeof digest, hex);
+    return text_print(&fixture->arena, "%s%s", prefix, hex);
+}
+
+static void the_first_key_hashes_and_bears_its_name(void **state) {
+    struct fixture *fixture = *state;
+    assert_true(load_with_keys(fixture, "# keys\n\n new_2  " SECRET_2 "\r\n\tOld-1\t" SECRET_1));
+    const struct js *clean = generation_clean(fixture->generation, TEXT_NONE, &fixture->arena,
+                                              fixture_json(fixture, "{\"code\":\"E77\"}"));
+    struct text hash = js_text(js_find(clean, TEXT("code")));
+    assert_true(text_equal(hash, hash_of(fixture, "new_2:", SECRET_2, "E77")));
+}
+
+static void every_key_gives_a_candidate(void **state) {
+    struct fixture *fixture = *state;
+    assert_true(load_with_keys(fixture, "b " SECRET_2 "\na " SECRET_1 "\n"));
+    const struct js *hashes = generation_hashes(
+        fixture->generation, TEXT_NONE, &fixture->arena,
+        fixture_json(fixture, "{\"x\":[{\"code\":[\"E77\",{\"y\":1}]}],\"a\":\"12345\"}"));
+    assert_int_equal(hashes->object.count, 1);
+    const struct js *list = js_find(hashes, TEXT("x.0.code.0"));
+    assert_int_equal(list->array.count, 2);
+    assert_true(text_equal(list->array.items[0]->string, hash_of(fixture, "b:", SECRET_2, "E77")));
+    assert_true(text_equal(list->array.items[1]->string, hash_of(fixture, "a:", SECRET_1, "E77")));
+    assert_int_equal(
+        generation_hashes(fixture->generation, TEXT_NONE, &fixture->arena, NULL)->object.count, 0);
+}
+
+static void wrong_key_files_are_told_without_their_secrets(void **state) {
+    static const struct {
+        const char *keys;
+        int line;
+        const char *message;
+    } wrongs[] = {
+        {"", 0, "no key in the file"},
+        {"# nothing\n", 0, "no key in the file"},
+        {"a " SECRET_1 "\nb tooshortsecret1\n", 2, "shorter than 16 bytes"},
+        {"a\n", 1, "shorter than 16 bytes"},
+        {"a/b " SECRET_1, 1, "expected a key's id"},
+        {"a " SECRET_1 "\n\na " SECRET_2, 3, "the same id"},
+        {"a " SECRET_1 " more", 1, "a space in it"},
+    };
+    for (size_t i = 0; i < COUNT_OF(wrongs); i++) {
+        struct fixture *fixture = *state;
+        fixture->problems.count = 0;
+        assert_false(load_with_keys(fixture, wrongs[i].keys));
+        assert_int_equal(fixture->problems.count, 1);
+        struct problem problem = fixture->problems.items[0];
+        assert_int_equal(problem.line, wrongs[i].line);
+        check_says(fixture, problem.message, wrongs[i].message);
+        assert_null(memmem(problem.message.bytes, problem.message.length, "0123456789abcdef", 16));
+        assert_null(memmem(problem.message.bytes, problem.message.length, "tooshort", 8));
+    }
+}
+
+static void a_key_file_that_is_not_there_is_a_problem(void **state) {
+    struct fixture *fixture = *state;
+    fixture_write(fixture, "test.lua", "return roles {}");
+    struct generation_options options = {.directory = text_of(fixture->directory),
+                                         .limits = fixture->limits,
+                                         .now = now_system(),
+                                         .hash_keys = TEXT("/nowhere/keys")};
+    assert_false(
+        generation_load(&options, &fixture->generation, &fixture->problems, &fixture->fault));
+    check_says(fixture, fixture->problems.items[0].message, "cannot be read: No such file");
+}
+
+/* --- properties --- */
+
+static uint32_t next_random(uint32_t *state) {
+    *state = *state * 1664525U + 1013904223U;
+    return *state >> 8;
+}
+
+static const struct js *random_text(struct arena *arena, uint32_t *random) {
+    static const char *const pieces[] = {"a@b.de",
+                                         "4111 1111 1111 1111",
+                                         "-",
+                                         " ",
+                                         "123-45-6789",
+                                         "+1 (415) 555-2671",
+                                         "x",
+                                         ".",
+                                         "@",
+                                         "7",
+                                         "DE89370400440532013000",
+                                         "(",
+                                         "/",
+                                         "4111111111111111"};
+    struct buffer buffer;
+    buffer_init(&buffer, arena);
+    for (uint32_t count = next_random(random) % 6; count > 0; count--) {
+        buffer_add_text(&buffer, text_of(pieces[next_random(random) % COUNT_OF(pieces)]));
+    }
+    return js_string(arena, buffer_view(&buffer));
+}
+
+static const struct js *random_value(struct arena *arena, uint32_t *random, int depth,
+                                     const char *const *keys, uint32_t key_count) {
+    uint32_t kind = next_random(random) % (depth > 0 ? 6 : 4);
+    if (kind < 2) {
+        return random_text(arena, random);
+    }
+    if (kind < 4) {
+        return js_integer(arena, next_random(random));
+    }
+    const struct js *value = kind == 4 ? &js_empty_object : &js_empty_array;
+    for (uint32_t count = next_random(random) % 5; count > 0; count--) {
+        const struct js *inside = random_value(arena, random, depth - 1, keys, key_count);
+        value = kind == 4
+                    ? js_with(arena, value, text_of(keys[next_random(random) % key_count]), inside)
+                    : js_append(arena, value, inside);
+    }
+    return value;
+}
+
+static void cleaning_twice_is_cleaning_once(void **state) {
+    static const char *const keys[] = {"code", "phone", "mail", "gone", "a", "b", "c", "a@b.de"};
+    struct fixture *fixture = *state;
+    fixture_write(fixture, "test.lua",
+                  "return pii { drop = { 'gone', 'a.*.b' }, hash = { 'code', '**.c.c' },\n"
+                  "mask = { phone = 'last4', ['**.a.mail'] = 'domain' },\n"
+                  "redact = { 'email', 'card', 'ssn', 'phone', 'iban' } }");
+    fixture_write(fixture, "keys", "k1 " SECRET_1);
+    struct generation_options options = {
+        .directory = text_of(fixture->directory),
+        .limits = fixture->limits,
+        .vm_count = 1,
+        .now = now_system(),
+        .hash_keys = text_print(&fixture->arena, "%s/keys", fixture->directory)};
+    assert_true(
+        generation_load(&options, &fixture->generation, &fixture->problems, &fixture->fault));
+    uint32_t random = 7;
+    for (int i = 0; i < 5000; i++) {
+        struct arena *arena = &fixture->arena;
+        const struct js *value = random_value(arena, &random, 5, keys, COUNT_OF(keys));
+        const struct js *once = generation_clean(fixture->generation, TEXT_NONE, arena, value);
+        const struct js *twice = generation_clean(fixture->generation, TEXT_NONE, arena, once);
+        check_text(js_print(arena, twice), text_cstring(arena, js_print(arena, once)));
+        const struct js *again =
+            generation_clean_as(fixture->generation, TEXT_NONE, arena, once, CLEAN_AGAIN);
+        assert_true(js_equal(again, once));
+    }
+}
+
+static void a_value_without_personal_keys_is_the_same_value(void **state) {
+    static const char *const keys[] = {"d", "e", "f", "Phones", "co", "codes", "aa"};
+    struct fixture *fixture = *state;
+    fixture_load_source(
+        fixture, "return pii { drop = { 'gone', 'a.*.b', '**.x.**.y' }, hash = { 'code' } }");
+    uint32_t random = 11;
+    for (int i = 0; i < 2000; i++) {
+        const struct js *value = random_value(&fixture->arena, &random, 5, keys, COUNT_OF(keys));
+        assert_ptr_equal(generation_clean(fixture->generation, TEXT_NONE, &fixture->arena, value),
+                         value);
+    }
+}
+
+static void a_plain_hash_is_kept_only_when_it_was_cleaned_before(void **state) {
+    struct fixture *fixture = *state;
+    fixture->hash_key = TEXT("the key");
+    fixture_load_source(fixture, "return pii { hash = { 'code' } }");
+    const struct js *once = generation_clean(fixture->generation, TEXT_NONE, &fixture->arena,
+                                             fixture_json(fixture, "{\"code\":\"E77\"}"));
+    assert_true(js_equal(
+        generation_clean_as(fixture->generation, TEXT_NONE, &fixture->arena, once, CLEAN_AGAIN),
+        once));
+    assert_false(
+        js_equal(generation_clean(fixture->generation, TEXT_NONE, &fixture->arena, once), once));
+}
+
+/* --- what a policy says --- */
+
+static struct decision said(struct fixture *fixture, const char *guard, const char *data,
+                            const char *metadata) {
+    fixture_load_source(
+        fixture,
+        text_cstring(
+            &fixture->arena,
+            text_print(
+                &fixture->arena,
+                "return { pii { drop = { 'password' }, hash = { 'meta.code' }, redact = { "
+                "'email' } },\nmachine 'm' { initial = 'A', states = { A = { to = { B = { guard "
+                "= function(data, ctx) %s end } } }, B = {} } } }",
+                guard)));
+    struct attempt attempt = fixture_attempt("B");
+    struct entity entity = fixture_entity(fixture, "A", data);
+    attempt.metadata = fixture_json(fixture, metadata);
+    struct decision decision = fixture_decide(fixture, &attempt, &entity);
+    generation_clean_decision(fixture->generation, &fixture->arena, &attempt, &entity, &decision);
+    return decision;
+}
+
+static void refusals_do_not_quote_what_is_personal(void **state) {
+    struct decision decision = said(
+        *state,
+        "return false, 'no ' .. data.password .. ' for ' .. ctx.metadata.meta.code .. ' at a@b.de'",
+        "{\"password\":{\"old\":[\"hunter2\",1]}, \"x\":1}", "{\"meta\":{\"code\":\"E-4711\"}}");
+    check_refused(decision, FAULT_POLICY_ERROR); /* a table cannot be joined: says Lua */
+    struct fixture *fixture = *state;
+    generation_unref(fixture->generation);
+    decision = said(
+        *state,
+        "return false, 'no ' .. data.password .. ' for ' .. ctx.metadata.meta.code .. ' at a@b.de'",
+        "{\"password\":\"hunter2\"}", "{\"meta\":{\"code\":4711}}");
+    check_refused(decision, FAULT_GUARD_REJECTED);
+    check_json(fixture, decision.messages, "[\"no [hidden] for [hidden] at [email]\"]");
+    assert_null(memmem(decision.message.bytes, decision.message.length, "hunter2", 7));
+}
+
+static void errors_of_lua_do_not_quote_what_is_personal(void **state) {
+    struct decision decision = said(*state, "error('no customer ' .. data.password.old[1])",
+                                    "{\"password\":{\"old\":[\"hunter2\",1]}}", "{}");
+    check_refused(decision, FAULT_POLICY_ERROR);
+    check_says(*state, decision.message, "no customer [hidden]");
 }
 
 /* --- free text --- */
@@ -95,9 +543,9 @@ static void check_texts(void **state, const char *patterns, const struct text_ca
         text_cstring(&fixture->arena,
                      text_print(&fixture->arena, "return pii { redact = { %s } }", patterns)));
     for (size_t i = 0; i < count; i++) {
-        check_text(
-            generation_clean_text(fixture->generation, &fixture->arena, text_of(cases[i].text)),
-            cases[i].expected);
+        check_text(generation_clean_text(fixture->generation, TEXT_NONE, &fixture->arena,
+                                         text_of(cases[i].text)),
+                   cases[i].expected);
     }
 }
 
@@ -135,9 +583,48 @@ static void cards_are_redacted_by_luhn(void **state) {
         {"1234567890", "1234567890"},
         {"4111  1111 - 1111 1111", "[card]"},
         {"4111/1111/1111/1111", "4111/1111/1111/1111"},
+        {"4111.1111.1111.1111.", "[card]."},
+        {"no. 3.4111111111111111", "no. 3.[card]"},
+        {"6304000000000000000", "[card]"},
+        {"63040000000000000000", "63040000000000000000"},
+        {"42222222222", "42222222222"},
+        {"12345678901234567890 4111111111111111", "12345678901234567890 [card]"},
+        {"\u0664111111111111111", "\u0664111111111111111"},
+        {"\uff14\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11"
+         "\uff11"
+         "\uff11",
+         "\uff14\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11"
+         "\uff11"
+         "\uff11"},
         {"4111 1111 1111 1111 4111 1111 1111 1111", "[card] [card]"},
     };
     check_texts(state, "'card'", cases, COUNT_OF(cases));
+}
+
+static void numbers_that_are_cards_are_redacted(void **state) {
+    struct fixture *fixture = *state;
+    fixture_load_source(fixture, "return pii { redact = { 'card' } }");
+    check_clean(fixture, "{\"a\":4111111111111111,\"b\":[378282246310005,4111111111111112]}",
+                "{\"a\":\"[card]\",\"b\":[\"[card]\",4111111111111112]}");
+    check_clean(fixture, "{\"at\":1759289400000007,\"n\":-4111111111111111,\"small\":0}",
+                "{\"at\":1759289400000007,\"n\":-4111111111111111,\"small\":0}");
+}
+
+static void ibans_are_redacted(void **state) {
+    static const struct text_case cases[] = {
+        {"to DE89370400440532013000, please", "to [iban], please"},
+        {"to DE89 3704 0044 0532 0130 00 please", "to [iban] please"},
+        {"GB82WEST12345698765432", "[iban]"},
+        {"gb82 west 1234 5698 7654 32", "[iban]"},
+        {"NO9386011117947", "[iban]"},
+        {"MT84MALT011000012345MTLCAST001S", "[iban]"},
+        {"DE88370400440532013000", "DE88370400440532013000"},
+        {"XDE89370400440532013000", "XDE89370400440532013000"},
+        {"DE89  3704 0044 0532 0130 00", "DE89  3704 0044 0532 0130 00"},
+        {"DE89", "DE89"},
+        {"D", "D"},
+    };
+    check_texts(state, "'iban'", cases, COUNT_OF(cases));
 }
 
 static void ssns_are_redacted(void **state) {
@@ -183,8 +670,9 @@ static void strings_and_keys_within_values_are_redacted(void **state) {
 /* The worst texts for each pattern; a quadratic pass would take minutes. */
 static void redaction_takes_linear_time(void **state) {
     struct fixture *fixture = *state;
-    static const char *const pieces[] = {"a",  "1",  "1 ", "@",    "a@",         "1-",   "a.",
-                                         "+1", "(1", "@a", "a@a.", "111-11-111", "4111 "};
+    static const char *const pieces[] = {"a",     "1",    "1 ",    "@",     "a@",   "1-",
+                                         "a.",    "+1",   "(1",    "@a",    "a@a.", "111-11-111",
+                                         "4111 ", "DE11", "DE11 ", "AA11a "};
     size_t size = 1024 * 1024;
     char *bytes = malloc(size);
     struct now now = now_system();
@@ -194,7 +682,7 @@ static void redaction_takes_linear_time(void **state) {
         }
         int64_t start_us = now_monotonic_us(&now);
         redact(&fixture->arena, (struct text){bytes, size},
-               REDACT_EMAIL | REDACT_CARD | REDACT_SSN | REDACT_PHONE);
+               REDACT_EMAIL | REDACT_CARD | REDACT_SSN | REDACT_PHONE | REDACT_IBAN);
         assert_true(now_monotonic_us(&now) - start_us < 10 * NOW_SECOND);
     }
     free(bytes);
@@ -208,6 +696,26 @@ int main(void) {
         fixture_test(what_holds_nothing_personal_is_not_copied),
         fixture_test(masks_leave_the_end),
         fixture_test(hashes_are_keyed),
+        fixture_test(paths_begin_at_the_root),
+        fixture_test(in_events_paths_begin_anywhere),
+        fixture_test(the_strictest_rule_holds),
+        fixture_test(wrong_paths_are_refused),
+        fixture_test(many_rules_and_deep_values_take_little_time),
+        fixture_test(too_many_wildcards_are_refused),
+        fixture_test(a_machine_has_rules_of_its_own),
+        fixture_test(machines_of_a_declaration_are_there),
+        fixture_test(a_machine_cannot_have_a_key_two_ways),
+        fixture_test(the_first_key_hashes_and_bears_its_name),
+        fixture_test(every_key_gives_a_candidate),
+        fixture_test(wrong_key_files_are_told_without_their_secrets),
+        fixture_test(a_key_file_that_is_not_there_is_a_problem),
+        fixture_test(cleaning_twice_is_cleaning_once),
+        fixture_test(a_value_without_personal_keys_is_the_same_value),
+        fixture_test(a_plain_hash_is_kept_only_when_it_was_cleaned_before),
+        fixture_test(refusals_do_not_quote_what_is_personal),
+        fixture_test(errors_of_lua_do_not_quote_what_is_personal),
+        fixture_test(numbers_that_are_cards_are_redacted),
+        fixture_test(ibans_are_redacted),
         fixture_test(email_addresses_are_redacted),
         fixture_test(cards_are_redacted_by_luhn),
         fixture_test(ssns_are_redacted),

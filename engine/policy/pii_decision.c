@@ -1,0 +1,99 @@
+/* pii_decision.c: what a policy says is answered, audited, logged and kept with idempotency keys,
+ * so it is cleaned once, as soon as it is said. */
+#include "policy/generation.h"
+
+struct cleaning {
+    const struct pii_set *set;
+    const struct attempt *attempt;
+    struct pii_quotes quotes;
+};
+
+static struct text clean_text(struct cleaning *cleaning, struct text text) {
+    text = pii_unquote(&cleaning->quotes, text);
+    for (const struct attempt *at = cleaning->attempt; at != NULL; at = at->cause) {
+        text = pii_clean_text(cleaning->set, at->machine, cleaning->quotes.arena, text);
+    }
+    return text;
+}
+
+static const struct js *clean_message(struct cleaning *cleaning, const struct js *value) {
+    return js_is(value, JS_STRING)
+               ? js_string(cleaning->quotes.arena, clean_text(cleaning, value->string))
+               : value;
+}
+
+static const struct js *clean_list(struct cleaning *cleaning, const struct js *list) {
+    if (!js_is(list, JS_ARRAY) || list->array.count == 0) {
+        return list;
+    }
+    struct arena *arena = cleaning->quotes.arena;
+    const struct js **items = ARENA_ARRAY(arena, const struct js *, list->array.count);
+    for (size_t i = 0; i < list->array.count; i++) {
+        items[i] = clean_message(cleaning, list->array.items[i]);
+    }
+    return js_array(arena, items, list->array.count);
+}
+
+/* {field: message}: that a field is wrong is no secret, whatever its name. */
+static const struct js *clean_errors(struct cleaning *cleaning, const struct js *errors) {
+    if (!js_is(errors, JS_OBJECT)) {
+        return errors;
+    }
+    struct arena *arena = cleaning->quotes.arena;
+    size_t count = errors->object.count;
+    struct js_member *members = ARENA_ARRAY(arena, struct js_member, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct js_member *member = &errors->object.members[i];
+        members[i] = (struct js_member){clean_text(cleaning, member->key),
+                                        clean_message(cleaning, member->value)};
+    }
+    return js_object(arena, members, count);
+}
+
+static void gather_quotes(struct cleaning *cleaning, struct text machine,
+                          const struct entity *entity) {
+    const struct attempt *attempt = cleaning->attempt;
+    const struct js *attributes = attempt->actor != NULL ? attempt->actor->attributes : NULL;
+    const struct js *sources[] = {attempt->patch, attempt->metadata, attributes, entity->data};
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        pii_quotes_add(cleaning->set, machine, &cleaning->quotes, sources[i]);
+    }
+}
+
+static bool says_something(const struct decision *decision) {
+    return decision->code != FAULT_NONE ||
+           (decision->warnings != NULL && decision->warnings->array.count > 0);
+}
+
+/* {rules: [{message, ...}...], ...}: the messages. */
+static const struct js *clean_explanation(struct cleaning *cleaning, const struct js *explanation) {
+    struct arena *arena = cleaning->quotes.arena;
+    const struct js *rules = js_find(explanation, TEXT("rules")), *clean = &js_empty_array;
+    for (size_t i = 0; rules != NULL && i < rules->array.count; i++) {
+        const struct js *rule = rules->array.items[i];
+        struct text message = js_text(js_find(rule, TEXT("message")));
+        if (text_given(message)) {
+            rule = js_with(arena, rule, TEXT("message"),
+                           js_string(arena, clean_text(cleaning, message)));
+        }
+        clean = js_append(arena, clean, rule);
+    }
+    return rules != NULL ? js_with(arena, explanation, TEXT("rules"), clean) : explanation;
+}
+
+void generation_clean_decision(const struct generation *generation, struct arena *arena,
+                               const struct attempt *attempt, const struct entity *entity,
+                               struct decision *decision) {
+    struct cleaning cleaning = {&generation->pii, attempt, {.arena = arena}};
+    if (!says_something(decision)) {
+        return;
+    }
+    for (const struct attempt *at = attempt; at != NULL; at = at->cause) {
+        gather_quotes(&cleaning, at->machine, entity);
+    }
+    decision->message = clean_text(&cleaning, decision->message);
+    decision->messages = clean_list(&cleaning, decision->messages);
+    decision->errors = clean_errors(&cleaning, decision->errors);
+    decision->warnings = clean_list(&cleaning, decision->warnings);
+    decision->explanation = clean_explanation(&cleaning, decision->explanation);
+}
