@@ -32,6 +32,7 @@ describe("API keys", function()
     keys.app       = create("app", "read,transition,act_as")
     keys.importer  = create("importer", "read,transition,system")
     keys.auditor   = create("auditor", "audit")
+    keys.inspector = create("inspector", "read,audit")
     keys.admin     = create("admin", "admin")
     keys.shortlived = create("shortlived", "read", "--expires", "30d")
     keys.goner     = create("goner", "read")
@@ -178,6 +179,12 @@ describe("API keys", function()
       assert.is_nil(stored:find(key:match("_(%w+)$"), 1, true))
     end
     assert.is_nil(statute:log():find(keys.reader, 1, true))
+  end)
+
+  it("show what a value is hashed to only to who may search the audit", function()
+    local asked = { metadata = { a = 1 } }
+    assert.is_nil(http.expect(as "reader":post("/v1/sanitize", asked), 200).hashes)
+    assert.same({}, http.expect(as "inspector":post("/v1/sanitize", asked), 200).hashes)
   end)
 
   it("need a name of their own, and scopes that exist", function()

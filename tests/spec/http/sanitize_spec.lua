@@ -94,6 +94,26 @@ describe("sanitize", function()
     end
   end)
 
+  it("hashes what a batch is sent once, as it hashes what a single request is sent", function()
+    statute:create("any", "h", {})
+    local hash = clean({ employee_code = "E-9" }).employee_code
+    local batch = http.expect(statute.client:post("/v1/batches", { machine = "any", ids = { "h" }, to = "B", metadata = { employee_code = "E-9" },
+                                                                   data = { password = "hunter-batch", room = 4 } }), 200)
+    assert.same({ room = 4 }, batch.request.data)
+    assert.equal(hash, batch.request.metadata.employee_code)
+    local records = statute:history("any", "h")
+    assert.equal(hash, records[#records].metadata.employee_code)
+    assert.same({ room = 4 }, records[#records].patch)
+    assert.equal("hunter-batch", statute:read("any", "h").json.data.password)
+  end)
+
+  it("knows the rules of a machine, and what a value is hashed to", function()
+    http.expect(statute.client:post("/v1/sanitize", { machine = "anny", metadata = {} }), 404, "unknown_machine")
+    local answer = http.expect(statute.client:post("/v1/sanitize", { machine = "any", metadata = { a = { employee_code = { "E-1", "E-2" } } } }), 200)
+    assert.same({ ["a.employee_code.0"] = { answer.metadata.a.employee_code[1] }, ["a.employee_code.1"] = { answer.metadata.a.employee_code[2] } },
+                answer.hashes)
+  end)
+
   it("answers nothing for nothing", function()
     http.expect(statute.client:post("/v1/sanitize", {}), 200)
   end)
