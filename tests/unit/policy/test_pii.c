@@ -215,10 +215,10 @@ static void many_rules_and_deep_values_take_little_time(void **state) {
         "drop[#drop + 1] = '**.a.**.a.**.z'\n"
         "return pii { drop = drop }");
     const struct js *deep = nested(&fixture->arena, 128);
-    int64_t start_us = now_monotonic_us(&now);
+    int64_t start_us = now_thread_us(&now);
     const struct js *clean =
         generation_clean(fixture->generation, TEXT_NONE, &fixture->arena, deep);
-    assert_true(now_monotonic_us(&now) - start_us < NOW_SECOND);
+    assert_true(now_thread_us(&now) - start_us < NOW_SECOND);
     struct text json = js_print(&fixture->arena, clean);
     assert_null(memmem(json.bytes, json.length, "\"z\"", 3));
     assert_int_equal(js_print(&fixture->arena, deep).length - json.length, strlen("\"z\":1"));
@@ -667,23 +667,24 @@ static void strings_and_keys_within_values_are_redacted(void **state) {
                 "{\"[email]\":[\"[email]\",1],\"note\":\"to [email]\"}");
 }
 
-/* The worst texts for each pattern; a quadratic pass would take minutes. */
+/* The worst texts for each pattern; a quadratic pass would take minutes. The thread's own time, as
+ * other programs may run beside this one. */
 static void redaction_takes_linear_time(void **state) {
     struct fixture *fixture = *state;
     static const char *const pieces[] = {"a",     "1",    "1 ",    "@",     "a@",   "1-",
                                          "a.",    "+1",   "(1",    "@a",    "a@a.", "111-11-111",
                                          "4111 ", "DE11", "DE11 ", "AA11a "};
-    size_t size = 1024 * 1024;
+    size_t size = 512 * 1024;
     char *bytes = malloc(size);
     struct now now = now_system();
     for (size_t i = 0; i < COUNT_OF(pieces); i++) {
         for (size_t at = 0; at < size; at++) {
             bytes[at] = pieces[i][at % strlen(pieces[i])];
         }
-        int64_t start_us = now_monotonic_us(&now);
+        int64_t start_us = now_thread_us(&now);
         redact(&fixture->arena, (struct text){bytes, size},
                REDACT_EMAIL | REDACT_CARD | REDACT_SSN | REDACT_PHONE | REDACT_IBAN);
-        assert_true(now_monotonic_us(&now) - start_us < 10 * NOW_SECOND);
+        assert_true(now_thread_us(&now) - start_us < 10 * NOW_SECOND);
     }
     free(bytes);
 }
