@@ -1,28 +1,33 @@
 -- bench.lua: what wrk sends in scripts/bench. Moves task entities between INPROGRESS and WORKING, round
 -- robin, so that every request is a transition that succeeds; or repeats one fixed request.
 -- Arguments after wrk's "--": transitions COUNT FIRST | fixed METHOD PATH BODY
-local mode, count, first, turn
-local fixed
-
-function init(arguments)
-  mode = arguments[1]
-  if mode == "transitions" then
-    count, first, turn = tonumber(arguments[2]), tonumber(arguments[3]), -1 -- wrk asks once before it sends
-  else
-    fixed = wrk.format(arguments[2], arguments[3], { ["Content-Type"] = "application/json" },
-      arguments[4] ~= "" and arguments[4] or nil)
-  end
-end
+local requests, turn = {}, -2
 
 local STATES = { "WORKING", "INPROGRESS" }
 local HEADERS = { ["Content-Type"] = "application/json" }
 
+-- All requests are made before the first is sent: the load must not take the server's time to print itself.
+local function make_transitions(count, first)
+  for lap, state in ipairs(STATES) do
+    for number = 0, count - 1 do
+      requests[(lap - 1) * count + number] = wrk.format("POST", ("/v1/entities/task/bench-%d/transitions"):format(first + number),
+        HEADERS, ('{"to":"%s","actor":{"id":"bench","permissions":["activity.start_task"]}}'):format(state))
+    end
+  end
+end
+
+function init(arguments)
+  if arguments[1] == "transitions" then
+    make_transitions(tonumber(arguments[2]), tonumber(arguments[3]))
+  else
+    requests[0] = wrk.format(arguments[2], arguments[3], HEADERS, arguments[4] ~= "" and arguments[4] or nil)
+  end
+  requests[-1] = requests[0] -- wrk asks once before it sends
+end
+
 function request()
-  if mode ~= "transitions" then return fixed end
-  local number, lap = turn % count, math.floor(turn / count)
-  turn = turn + 1
-  return wrk.format("POST", ("/v1/entities/task/bench-%d/transitions"):format(first + number), HEADERS,
-    ('{"to":"%s","actor":{"id":"bench","permissions":["activity.start_task"]}}'):format(STATES[lap % 2 + 1]))
+  turn = requests[turn + 1] and turn + 1 or 0
+  return requests[turn]
 end
 
 function done(summary, latency)

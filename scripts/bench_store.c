@@ -4,8 +4,9 @@
  * that URL, in which it leaves its entities.
  * With SECONDS it only commits one by one for so long, and prints how many a second.
  * A transition is what a worker does with the store: read the entity, write it in its next state,
- * add its audit record and its event. Sizes are measured in turns, so that a slow moment of the
- * machine hits them all, and the median of the rounds is shown. Links statute_store. */
+ * take back its timers, add its audit record and its event. Sizes are measured in turns, so that a
+ * slow moment of the machine hits them all, and the median of the rounds is shown. Links
+ * statute_store. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -180,6 +181,8 @@ static void run(struct bench *bench, const struct store_key *keys, size_t count)
                                 .entity_count = count,
                                 .records = records,
                                 .record_count = count,
+                                .disarmed = keys,
+                                .disarmed_count = count,
                                 .outbox = events,
                                 .outbox_count = bench->events ? count : 0};
     check(store_write(bench->store, &batch, &fault), &fault);
