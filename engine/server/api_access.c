@@ -10,6 +10,7 @@
 
 #define NAME_MOST        1000
 #define EVALUATIONS_MOST 1000
+#define EVALUATIONS_US   (2 * NOW_SECOND) /* of one call; what is left then is denied */
 
 /* --- reading --- */
 
@@ -18,65 +19,82 @@ static bool missing(struct fault *fault, const char *where, const char *what) {
                      where[0] != '\0' ? "." : "", what);
 }
 
-static bool read_party(struct arena *arena, const struct js *object, const char *key, bool needs_id,
+static bool read_party(struct arena *arena, const struct js *object, const char *key, bool wants_id,
                        struct party *out, struct fault *fault) {
     struct form form = {arena, object, "", fault};
     struct form part = {arena, NULL, key, fault};
-    if (!form_object(&form, key, &part.object)) {
-        return false;
-    }
-    if (part.object == NULL) {
-        return missing(fault, "", key);
-    }
-    if (!form_text(&part, "type", NAME_MOST, &out->type) ||
-        !form_text(&part, "id", NAME_MOST, &out->id) ||
-        !form_object(&part, "properties", &out->properties)) {
-        return false;
-    }
-    if (!text_given(out->type)) {
-        return missing(fault, key, "type");
-    }
-    return !needs_id || text_given(out->id) || missing(fault, key, "id");
+    return form_object(&form, key, &part.object) &&
+           form_text(&part, "type", NAME_MOST, &out->type) &&
+           (!wants_id || form_text(&part, "id", NAME_MOST, &out->id)) &&
+           form_object(&part, "properties", &out->properties);
 }
 
 static bool read_action(struct arena *arena, const struct js *object, struct access_question *out,
                         struct fault *fault) {
     struct form form = {arena, object, "", fault};
     struct form part = {arena, NULL, "action", fault};
-    if (!form_object(&form, "action", &part.object)) {
-        return false;
-    }
-    if (part.object == NULL) {
-        return missing(fault, "", "action");
-    }
-    return form_text(&part, "name", NAME_MOST, &out->action) &&
-           form_object(&part, "properties", &out->action_properties) &&
-           (text_given(out->action) || missing(fault, "action", "name"));
+    return form_object(&form, "action", &part.object) &&
+           form_text(&part, "name", NAME_MOST, &out->action) &&
+           form_object(&part, "properties", &out->action_properties);
 }
 
-bool access_read_question(struct arena *arena, const struct js *object, unsigned optional,
-                          struct access_question *out, struct fault *fault) {
+/* What is there has the right type; something may be missing. */
+static bool read_parts(struct arena *arena, const struct js *object, unsigned sought,
+                       struct access_question *out, struct fault *fault) {
     struct form form = {arena, object, "", fault};
-    *out = (struct access_question){.wants_rule = optional == 0};
-    return read_party(arena, object, "subject", (optional & ACCESS_SUBJECT_ID) == 0, &out->subject,
+    return read_party(arena, object, "subject", (sought & ACCESS_SUBJECT_ID) == 0, &out->subject,
                       fault) &&
-           ((optional & ACCESS_ACTION) != 0 || read_action(arena, object, out, fault)) &&
-           read_party(arena, object, "resource", (optional & ACCESS_RESOURCE_ID) == 0,
-                      &out->resource, fault) &&
+           ((sought & ACCESS_ACTION) != 0 || read_action(arena, object, out, fault)) &&
+           read_party(arena, object, "resource", (sought & ACCESS_RESOURCE_ID) == 0, &out->resource,
+                      fault) &&
            form_object(&form, "context", &out->context);
+}
+
+static bool has_object(const struct js *object, const char *key) {
+    return js_is(js_find(object, text_of(key)), JS_OBJECT);
+}
+
+static bool check_party(const struct js *object, const char *key, bool wants_id,
+                        const struct party *party, struct fault *fault) {
+    if (!has_object(object, key)) {
+        return missing(fault, "", key);
+    }
+    return (text_given(party->type) || missing(fault, key, "type")) &&
+           (!wants_id || text_given(party->id) || missing(fault, key, "id"));
+}
+
+static bool check_action(const struct js *object, const struct access_question *question,
+                         struct fault *fault) {
+    return has_object(object, "action")
+               ? text_given(question->action) || missing(fault, "action", "name")
+               : missing(fault, "", "action");
+}
+
+bool access_read_question(struct arena *arena, const struct js *object, unsigned sought,
+                          struct access_question *out, struct fault *fault) {
+    *out = (struct access_question){.wants_rule = sought == 0};
+    return read_parts(arena, object, sought, out, fault) &&
+           check_party(object, "subject", (sought & ACCESS_SUBJECT_ID) == 0, &out->subject,
+                       fault) &&
+           ((sought & ACCESS_ACTION) != 0 || check_action(object, out, fault)) &&
+           check_party(object, "resource", (sought & ACCESS_RESOURCE_ID) == 0, &out->resource,
+                       fault);
 }
 
 /* --- deciding --- */
 
+bool access_read_entity(struct worker *worker, struct arena *arena, const struct party *party,
+                        struct entity *out, struct fault *fault) {
+    struct store_key key = {party->type, party->id};
+    *out = (struct entity){.exists = false};
+    return generation_machine(worker->core.policy.generation, party->type) == NULL ||
+           !entity_is_id(party->id) || core_read(&worker->core, arena, &key, 1, out, fault);
+}
+
 /* A type that is a machine has its entities for parties: their data are what is known of them. */
 static bool complete_party(struct worker *worker, struct arena *arena, struct party *party,
                            struct entity *entity, struct fault *fault) {
-    struct store_key key = {party->type, party->id};
-    entity->exists = false;
-    if (generation_machine(worker->core.policy.generation, party->type) == NULL) {
-        return true;
-    }
-    if (!core_read(&worker->core, arena, &key, 1, entity, fault)) {
+    if (!access_read_entity(worker, arena, party, entity, fault)) {
         return false;
     }
     if (entity->exists) {
@@ -221,7 +239,7 @@ static void put_error(struct js_writer *writer, const struct access_answer *answ
 
 /* What is no judgement of the policies, but a question that could not be put to them. */
 static bool is_error(enum fault_code code) {
-    return code == FAULT_BAD_REQUEST || code == FAULT_POLICY_ERROR;
+    return code == FAULT_BAD_REQUEST || code == FAULT_POLICY_ERROR || code == FAULT_OVERLOADED;
 }
 
 static void put_decision(struct js_writer *writer, const struct access_answer *answer) {
@@ -353,22 +371,33 @@ static const struct js *with_defaults(struct arena *arena, const struct js *body
     return item;
 }
 
-static bool evaluate_item(struct worker *worker, struct call *call, const struct js *item,
-                          struct access_answer *answer, struct fault *fault) {
-    struct arena *arena = &call->exchange->arena;
+static bool deny_item(struct arena *arena, const struct fault *wrong,
+                      struct access_answer *answer) {
+    *answer = (struct access_answer){.code = wrong->code,
+                                     .reason = text_copy(arena, text_of(wrong->message))};
+    return true;
+}
+
+static bool evaluate_item(struct worker *worker, struct arena *arena, const struct js *body,
+                          const struct js *item, struct access_answer *answer,
+                          struct fault *fault) {
     struct access_question question;
     struct fault wrong = FAULT_INIT;
-    bool is_read = js_is(item, JS_OBJECT)
-                       ? access_read_question(arena, with_defaults(arena, call->body, item), 0,
-                                              &question, &wrong)
-                       : fault_set(&wrong, FAULT_BAD_REQUEST, "expected an object, not %s",
-                                   js_type_name(item));
-    if (!is_read) {
-        *answer = (struct access_answer){.code = wrong.code,
-                                         .reason = text_copy(arena, text_of(wrong.message))};
-        return true;
-    }
-    return access_evaluate(worker, arena, &question, answer, fault);
+    bool is_read =
+        js_is(item, JS_OBJECT)
+            ? access_read_question(arena, with_defaults(arena, body, item), 0, &question, &wrong)
+            : fault_set(&wrong, FAULT_BAD_REQUEST, "expected an object, not %s",
+                        js_type_name(item));
+    return is_read ? access_evaluate(worker, arena, &question, answer, fault)
+                   : deny_item(arena, &wrong, answer);
+}
+
+static bool deny_late(struct arena *arena, struct access_answer *answer) {
+    struct fault late = FAULT_INIT;
+    fault_set(&late, FAULT_OVERLOADED,
+              "not evaluated: those before it took more than %d s; send fewer in one call",
+              (int)(EVALUATIONS_US / NOW_SECOND));
+    return deny_item(arena, &late, answer);
 }
 
 static bool is_last(enum semantic semantic, const struct access_answer *answer) {
@@ -377,23 +406,35 @@ static bool is_last(enum semantic semantic, const struct access_answer *answer) 
            (semantic == PERMIT_ON_FIRST_PERMIT && permitted);
 }
 
+/* Each in an arena that the next one uses again: entities may be large. */
+static bool evaluate_each(struct worker *worker, const struct js *body, enum semantic semantic,
+                          struct js_writer *writer, struct fault *fault) {
+    const struct js *list = js_find(body, TEXT("evaluations"));
+    const struct now *now = &worker->core.now;
+    int64_t until_us = now_monotonic_us(now) + EVALUATIONS_US;
+    struct access_answer answer = {.code = FAULT_NONE};
+    struct arena arena;
+    arena_init(&arena, 0);
+    bool going_on = true, done = true;
+    for (size_t i = 0; done && going_on && i < list->array.count; i++) {
+        arena_reset(&arena);
+        done = now_monotonic_us(now) > until_us
+                   ? deny_late(&arena, &answer)
+                   : evaluate_item(worker, &arena, body, list->array.items[i], &answer, fault);
+        if (done) {
+            put_decision(writer, &answer);
+            going_on = !is_last(semantic, &answer);
+        }
+    }
+    arena_deinit(&arena);
+    return done;
+}
+
 static bool evaluate_all(struct worker *worker, struct call *call, struct js_writer *writer,
                          struct fault *fault) {
-    const struct js *list = js_find(call->body, TEXT("evaluations"));
     enum semantic semantic;
-    bool ended = false;
-    if (!read_semantic(call, &semantic, fault)) {
-        return false;
-    }
-    for (size_t i = 0; i < list->array.count && !ended; i++) {
-        struct access_answer answer;
-        if (!evaluate_item(worker, call, list->array.items[i], &answer, fault)) {
-            return false;
-        }
-        put_decision(writer, &answer);
-        ended = is_last(semantic, &answer);
-    }
-    return true;
+    return read_semantic(call, &semantic, fault) &&
+           evaluate_each(worker, call->body, semantic, writer, fault);
 }
 
 static void run_evaluations(struct job *job, struct worker *worker) {
@@ -418,11 +459,18 @@ static void run_evaluations(struct job *job, struct worker *worker) {
     }
 }
 
+/* Defaults that some evaluations do without may lack parts, but a wrong type spoils the call. */
+static bool check_call(struct call *call, const struct js **list, struct fault *fault) {
+    struct access_question defaults = {.wants_rule = false};
+    enum semantic semantic;
+    return read_evaluations(call, list, fault) && read_semantic(call, &semantic, fault) &&
+           read_parts(&call->exchange->arena, call->body, 0, &defaults, fault);
+}
+
 void api_access_evaluations(struct call *call) {
     struct fault fault = FAULT_INIT;
     const struct js *list;
-    enum semantic semantic;
-    if (!read_evaluations(call, &list, &fault) || !read_semantic(call, &semantic, &fault)) {
+    if (!check_call(call, &list, &fault)) {
         call_fail(call->exchange, &fault, TEXT_NONE);
     } else if (list == NULL) {
         api_access_evaluation(call);

@@ -23,9 +23,27 @@ static struct text base_of(struct call *call) {
                       TEXT_ARGS(http_header(call->exchange, "Host")));
 }
 
-void api_access_metadata(struct call *call) {
-    struct arena *arena = &call->exchange->arena;
-    struct text base = base_of(call);
+/* The path that --public-url has, or nothing. */
+static struct text path_of(struct text url) {
+    const char *scheme = memmem(url.bytes, url.length, "://", 3);
+    const char *host = scheme != NULL ? scheme + 3 : url.bytes;
+    const char *slash = memchr(host, '/', (size_t)(url.bytes + url.length - host));
+    return slash != NULL ? (struct text){slash, (size_t)(url.bytes + url.length - slash)}
+                         : TEXT("");
+}
+
+/* Callers put the well-known part before the path of the URL that they know; what stands before
+ * this server may take that path away. */
+static bool is_here(struct call *call, struct text base) {
+    struct text path = path_of(base);
+    return !text_given(call->parameters[0]) ||
+           (path.length > 0 &&
+            text_equal(call->exchange->path,
+                       text_print(&call->exchange->arena, "/.well-known/authzen-configuration%.*s",
+                                  TEXT_ARGS(path))));
+}
+
+static struct text document(struct arena *arena, struct text base) {
     struct buffer buffer;
     struct js_writer writer;
     buffer_init(&buffer, arena);
@@ -38,5 +56,20 @@ void api_access_metadata(struct call *call) {
         js_put_text(&writer, text_print(arena, "%.*s%s", TEXT_ARGS(base), endpoints[i].path));
     }
     js_close(&writer, '}');
-    call_ok(call->exchange, 200, buffer_view(&buffer));
+    return buffer_view(&buffer);
+}
+
+void api_access_metadata(struct call *call) {
+    struct text base = base_of(call);
+    if (!is_here(call, base)) {
+        struct fault fault = FAULT_INIT;
+        fault_set(&fault, FAULT_NOT_FOUND,
+                  "no policy decision point of that path is here; --public-url says which is");
+        call_fail(call->exchange, &fault, TEXT_NONE);
+        return;
+    }
+    struct http_answer answer = {.status = 200, .body = document(&call->exchange->arena, base)};
+    answer.headers[answer.header_count++] =
+        (struct http_header){TEXT("Cache-Control"), TEXT("max-age=300")};
+    http_answer(call->exchange, &answer);
 }

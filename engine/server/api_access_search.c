@@ -19,17 +19,20 @@
 #define SEARCH_US       (100 * NOW_MILLISECOND) /* likewise */
 #define IDS_AT_ONCE     200
 #define QUERY_HASH      8 /* bytes */
+#define PAGE_HASH       4 /* likewise */
+#define TOKEN_HASH      (QUERY_HASH + PAGE_HASH)
 
 enum target { FIND_SUBJECTS, FIND_RESOURCES, FIND_ACTIONS };
 enum source { FROM_DIRECTORY, FROM_ENTITIES };
 
 struct search {
     struct worker *worker;
-    struct arena *arena;
+    struct arena *arena;  /* of the answer */
+    struct arena scratch; /* of one candidate */
     enum target target;
     struct access_question question;
-    bool is_paged; /* the request has `page` */
-    unsigned char query[QUERY_HASH];
+    bool is_paged;                  /* the request has `page` */
+    unsigned char hash[TOKEN_HASH]; /* of what is asked; then, of page.properties */
     int64_t limit;
     /* Behind which candidate to go on; then, behind which the last result stands. */
     enum source source;
@@ -46,12 +49,32 @@ struct search {
 
 /* --- page --- */
 
+/* What is searched for has no id, and no action, whatever the request says. */
+static const struct js *asked_part(struct search *search, const struct js *body, const char *key) {
+    static const char *const sought[] = {"subject", "resource", "action"};
+    const struct js *part = js_find(body, text_of(key));
+    if (strcmp(key, sought[search->target]) != 0) {
+        return part;
+    }
+    return search->target == FIND_ACTIONS ? NULL : js_with(search->arena, part, TEXT("id"), NULL);
+}
+
 static void hash_query(struct search *search, const struct js *body) {
+    static const char *const keys[] = {"subject", "action", "resource", "context"};
+    const struct js *query = &js_empty_object;
     unsigned char digest[DIGEST_BYTES];
-    const struct js *query = js_with(search->arena, body, TEXT("page"), NULL);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        query = js_with(search->arena, query, text_of(keys[i]), asked_part(search, body, keys[i]));
+    }
     digest_sha256_two((struct text){"sra" + search->target, 1}, js_print(search->arena, query),
                       digest);
-    memcpy(search->query, digest, QUERY_HASH);
+    memcpy(search->hash, digest, QUERY_HASH);
+}
+
+static void hash_page(struct search *search, const struct js *properties) {
+    unsigned char digest[DIGEST_BYTES];
+    digest_sha256(properties != NULL ? js_print(search->arena, properties) : TEXT(""), digest);
+    memcpy(search->hash + QUERY_HASH, digest, PAGE_HASH);
 }
 
 static struct text hex_of(struct arena *arena, struct text bytes) {
@@ -61,9 +84,9 @@ static struct text hex_of(struct arena *arena, struct text bytes) {
 }
 
 static struct text token_of(const struct search *search) {
-    struct text query = {(const char *)search->query, QUERY_HASH};
+    struct text hash = {(const char *)search->hash, TOKEN_HASH};
     struct text last = text_given(search->last) ? search->last : TEXT("");
-    return text_print(search->arena, "%.*s-%lld-%d-%.*s", TEXT_ARGS(hex_of(search->arena, query)),
+    return text_print(search->arena, "%.*s-%lld-%d-%.*s", TEXT_ARGS(hex_of(search->arena, hash)),
                       (long long)search->limit, (int)search->last_source,
                       TEXT_ARGS(hex_of(search->arena, last)));
 }
@@ -90,54 +113,68 @@ static bool read_position(struct search *search, struct text hex) {
     return !text_given(search->after) || text_is_utf8(search->after);
 }
 
-/* `limit`: what the request says, or -1. */
-static bool read_token(struct search *search, struct text token, int64_t limit,
-                       struct fault *fault) {
-    unsigned char query[QUERY_HASH];
-    struct text rest = token, hash = next_part(&rest), size = next_part(&rest);
+static bool read_source(struct search *search, struct text source) {
+    search->source = text_equal(source, TEXT("1")) ? FROM_ENTITIES : FROM_DIRECTORY;
+    return text_equal(source, TEXT("0")) ||
+           (search->source == FROM_ENTITIES &&
+            (!text_given(search->after) || entity_is_id(search->after)));
+}
+
+/* `hash` gets what the token says of the search it belongs to. */
+static bool split_token(struct search *search, struct text token, unsigned char *hash) {
+    struct text rest = token, given = next_part(&rest), size = next_part(&rest);
     struct text source = next_part(&rest);
-    bool is_token =
-        hash.length == (size_t)2 * QUERY_HASH && digest_of_hex(hash, query, QUERY_HASH) &&
-        text_to_integer(size, &search->limit) && search->limit >= 0 &&
-        search->limit <= LIMIT_MOST && source.length == 1 &&
-        (source.bytes[0] == '0' || source.bytes[0] == '1') && read_position(search, rest);
-    if (!is_token) {
+    return given.length == (size_t)2 * TOKEN_HASH && digest_of_hex(given, hash, TOKEN_HASH) &&
+           text_to_integer(size, &search->limit) && search->limit >= 0 &&
+           search->limit <= LIMIT_MOST && read_position(search, rest) &&
+           read_source(search, source);
+}
+
+/* What the request says: `limit` or -1, `properties` or NULL. Left out they are as before. */
+static bool read_token(struct search *search, struct text token, int64_t limit,
+                       const struct js *properties, struct fault *fault) {
+    unsigned char hash[TOKEN_HASH];
+    if (!split_token(search, token, hash)) {
         return fault_set(fault, FAULT_BAD_REQUEST,
                          "page.token: it is not one that this server gave");
     }
-    search->source = source.bytes[0] == '1' ? FROM_ENTITIES : FROM_DIRECTORY;
-    return (memcmp(query, search->query, QUERY_HASH) == 0 &&
-            (limit < 0 || limit == search->limit)) ||
+    bool is_same = memcmp(hash, search->hash, properties != NULL ? TOKEN_HASH : QUERY_HASH) == 0 &&
+                   (limit < 0 || limit == search->limit);
+    memcpy(search->hash, hash, TOKEN_HASH);
+    return is_same ||
            fault_set(fault, FAULT_BAD_REQUEST,
                      "page.token: it belongs to another search; a page is asked for with the same "
-                     "subject, action, resource, context and limit as the one before");
+                     "subject, action, resource, context, limit and properties as the one before");
 }
 
 static bool read_page(struct search *search, const struct js *body, struct fault *fault) {
     struct form form = {search->arena, body, "", fault};
     struct form page = {search->arena, NULL, "page", fault};
+    const struct js *properties = NULL;
     struct text token = TEXT_NONE;
     int64_t limit = -1;
     if (!form_object(&form, "page", &page.object) ||
         !form_integer(&page, "limit", 0, INT64_MAX, &limit) ||
-        !form_text(&page, "token", 8192, &token)) {
+        !form_text(&page, "token", 8192, &token) ||
+        !form_object(&page, "properties", &properties)) {
         return false;
     }
     limit = limit > LIMIT_MOST ? LIMIT_MOST : limit;
     search->is_paged = page.object != NULL;
     search->limit = limit >= 0 ? limit : LIMIT_DEFAULT;
-    return !text_given(token) || token.length == 0 || read_token(search, token, limit, fault);
+    hash_page(search, properties);
+    return !text_given(token) || token.length == 0 ||
+           read_token(search, token, limit, properties, fault);
 }
 
 /* --- who is known --- */
 
 static bool entity_exists(struct search *search, const struct party *party, bool *exists,
                           struct fault *fault) {
-    struct store_key key = {party->type, party->id};
-    struct entity entity = {.exists = false};
-    bool read = core_read(&search->worker->core, search->arena, &key, 1, &entity, fault);
-    *exists = read && entity.exists;
-    return read;
+    struct entity entity;
+    *exists =
+        access_read_entity(search->worker, search->arena, party, &entity, fault) && entity.exists;
+    return fault->code == FAULT_NONE;
 }
 
 /* Nobody may find out about somebody who is not there. A type that nothing lists is taken as the
@@ -174,7 +211,8 @@ static bool are_known(struct search *search, bool *known, struct fault *fault) {
 static bool try_candidate(struct search *search, const struct js *result, enum source source,
                           struct text id, bool *going_on, struct fault *fault) {
     struct access_answer answer;
-    if (!access_evaluate(search->worker, search->arena, &search->question, &answer, fault)) {
+    arena_reset(&search->scratch);
+    if (!access_evaluate(search->worker, &search->scratch, &search->question, &answer, fault)) {
         return false;
     }
     search->candidates++;
@@ -299,13 +337,27 @@ static bool try_action(struct search *search, struct text name, struct text to, 
 
 static const struct state *state_of(struct search *search, const struct machine *machine,
                                     struct fault *fault) {
-    struct store_key key = {search->question.resource.type, search->question.resource.id};
     struct entity entity;
-    if (!core_read(&search->worker->core, search->arena, &key, 1, &entity, fault) ||
-        !entity.exists) {
-        return NULL;
+    return access_read_entity(search->worker, search->arena, &search->question.resource, &entity,
+                              fault) &&
+                   entity.exists
+               ? machine_state(machine, entity.state)
+               : NULL;
+}
+
+/* But for those that `access` decides, which are listed already. */
+static bool walk_ways(struct search *search, const struct state *state, size_t position,
+                      bool *going_on, struct fault *fault) {
+    const struct generation *generation = search->worker->core.policy.generation;
+    for (size_t i = 0; i < state->way_count && *going_on; i++) {
+        const struct way *way = &state->ways[i];
+        struct text name = text_given(way->name) ? way->name : way->to;
+        if (!access_declares(generation, search->question.resource.type, name) &&
+            !try_action(search, name, way->to, position++, going_on, fault)) {
+            return false;
+        }
     }
-    return machine_state(machine, entity.state);
+    return true;
 }
 
 static bool walk_actions(struct search *search, struct fault *fault) {
@@ -323,14 +375,7 @@ static bool walk_actions(struct search *search, struct fault *fault) {
             return false;
         }
     }
-    for (size_t i = 0; state != NULL && i < state->way_count && going_on; i++) {
-        const struct way *way = &state->ways[i];
-        if (!try_action(search, text_given(way->name) ? way->name : way->to, way->to, position++,
-                        &going_on, fault)) {
-            return false;
-        }
-    }
-    return true;
+    return state == NULL || walk_ways(search, state, position, &going_on, fault);
 }
 
 /* --- the whole --- */
@@ -362,13 +407,13 @@ static void answer(struct call *call, const struct search *search) {
 
 static bool read_search(struct call *call, enum target target, struct search *search,
                         struct fault *fault) {
-    static const unsigned optional[] = {
+    static const unsigned sought[] = {
         [FIND_SUBJECTS] = ACCESS_SUBJECT_ID,
         [FIND_RESOURCES] = ACCESS_RESOURCE_ID,
         [FIND_ACTIONS] = ACCESS_ACTION,
     };
     *search = (struct search){.arena = &call->exchange->arena, .target = target};
-    if (!access_read_question(search->arena, call->body, optional[target], &search->question,
+    if (!access_read_question(search->arena, call->body, sought[target], &search->question,
                               fault)) {
         return false;
     }
@@ -399,8 +444,10 @@ static void run_search(struct worker *worker, struct call *call, enum target tar
         search.last = search.after;
         search.last_source = search.source;
         search.results = ARENA_ARRAY(search.arena, const struct js *, (size_t)search.limit + 1);
+        arena_init(&search.scratch, 0);
         done = store_begin(store, STORE_READ, ISOLATION_DEFAULT, &fault) && walk(&search, &fault);
         store_rollback(store);
+        arena_deinit(&search.scratch);
     }
     if (done) {
         answer(call, &search);

@@ -12,6 +12,8 @@
 #include "base/now.h"
 #include "server/tls.h"
 
+#define HTTP_REQUEST_ID_MOST 256 /* printable ASCII; one that is not that is not taken */
+
 enum http_method {
     HTTP_GET,
     HTTP_HEAD,
@@ -66,13 +68,12 @@ struct http_exchange {
     struct text body;  /* empty when there is none */
     const struct http_header *headers;
     size_t header_count;
-    char request_id[129]; /* X-Request-Id: the client's (1..128 printable ASCII characters), else a
-                             UUIDv7 */
-    struct text peer;     /* "127.0.0.1" */
-    int64_t received_us;  /* monotonic, when the request was whole */
-    struct http_answer answer; /* set by http_answer */
-    void *context;             /* the handler's own */
-    void *slot;                /* private to http.c */
+    char request_id[HTTP_REQUEST_ID_MOST + 1]; /* X-Request-Id: the client's, else a UUIDv7 */
+    struct text peer;                          /* "127.0.0.1" */
+    int64_t received_us;                       /* monotonic, when the request was whole */
+    struct http_answer answer;                 /* set by http_answer */
+    void *context;                             /* the handler's own */
+    void *slot;                                /* private to http.c */
 };
 
 /* The header's value, name compared without case; TEXT_NONE when absent. */

@@ -301,9 +301,9 @@ static bool note_authorization(struct http_head *head, struct text value, struct
 
 static bool note_request_id(struct http_head *head, struct text value, struct fault *fault) {
     (void)fault;
-    bool fit = value.length >= 1 && value.length <= 128;
+    bool fit = value.length >= 1 && value.length <= HTTP_REQUEST_ID_MOST;
     for (size_t i = 0; fit && i < value.length; i++) {
-        fit = value.bytes[i] > ' ' && value.bytes[i] < 0x7F;
+        fit = value.bytes[i] >= ' ' && value.bytes[i] < 0x7F;
     }
     if (fit && !text_given(head->request_id)) {
         head->request_id = value;

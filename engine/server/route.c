@@ -44,6 +44,7 @@ const struct route route_table[] = {
     {HTTP_POST,   "/access/v1/search/resource",              api_access_search_resource, SCOPE_READ, false, true, true},
     {HTTP_POST,   "/access/v1/search/action",                api_access_search_action, SCOPE_READ,   false, true, true},
     {HTTP_GET,    "/.well-known/authzen-configuration",      api_access_metadata,  0,                true,  false, false},
+    {HTTP_GET,    "/.well-known/authzen-configuration/{path}", api_access_metadata,  0,                true,  false, false},
     {HTTP_GET,    "/openapi.json",                           api_openapi,          0,                true,  false, false},
     {HTTP_GET,    "/livez",                                  api_livez,            0,                true,  false, false},
     {HTTP_GET,    "/readyz",                                 api_readyz,           0,                true,  false, false},

@@ -72,6 +72,16 @@ describe("TLS:", function()
     http.expect(statute.client:get("/v1/machines", { Origin = "http://statute.test" }), 403, "permission_denied")
   end)
 
+  it("AuthZEN Discovery 6.3 and 6.4: every URL of the metadata document is an HTTPS URL, and is where it says", function()
+    local document = http.expect(statute.client:get("/.well-known/authzen-configuration"), 200)
+    assert.equal("https://statute.test", document.policy_decision_point)
+    for name, url in pairs(document) do
+      local path = url:match("^https://statute%.test(.*)$")
+      assert.truthy(path, name)
+      if name ~= "policy_decision_point" then http.expect(statute.client:post(path, "{}"), 400, "bad_request") end
+    end
+  end)
+
   it("bodies larger than a record arrive whole, both ways", function()
     local long = ("x"):rep(300000)
     statute:create("any", "long", { note = long })

@@ -1,10 +1,11 @@
--- The certification scenario of the OpenID AuthZEN Authorization API 1.0, by the numbers of its sections, on the policies
--- of examples/authzen; then machines, pages, and what the scenario leaves open.
+-- The certification scenario of the OpenID AuthZEN Authorization API 1.0, each case under its level and the number of its
+-- section, on the policies of examples/authzen; then what the standard asks for besides, machines, and pages.
 local http     = require "tests.support.http"
 local policies = require "tests.support.policies"
 local server   = require "tests.support.server"
 
 local BASE = "https://pdp.example.com"
+local WELL_KNOWN = "/.well-known/authzen-configuration"
 
 local function fixture()
   local files = {}
@@ -17,14 +18,29 @@ end
 
 local ALICE  = '"subject":{"type":"user","id":"alice"}'
 local BOB    = '"subject":{"type":"user","id":"bob"}'
+local USER   = '"subject":{"type":"user"}'
 local READ   = '"action":{"name":"read"}'
 local WRITE  = '"action":{"name":"write"}'
 local RECORD = '"resource":{"type":"record","id":"record-1"}'
-local CONTEXT = '"context":{"time":"2025-06-27T18:03-07:00","ip":"192.168.1.1"}'
+local RECORDS = '"resource":{"type":"record"}'
+local ACTIVE = '"resource":{"type":"record","id":"record-1","properties":{"status":"active"}}'
 local ARCHIVED = '"resource":{"type":"record","id":"record-2","properties":{"status":"archived"}}'
 local ADMIN = '"subject":{"type":"user","id":"bob","properties":{"role":"admin"}}'
+local CONTEXT = '"context":{"time":"2025-06-27T18:03-07:00","ip":"192.168.1.1"}'
+local FOREIGN = '"foo":"bar","futureField":{"nested":true}'
 
 local function object(...) return "{" .. table.concat({ ... }, ",") .. "}" end
+local function list(...) return '"evaluations":[' .. table.concat({ ... }, ",") .. "]" end
+local function semantic(name) return ('"options":{"evaluations_semantic":"%s"}'):format(name) end
+
+-- What every call has to do alike, with a request that it answers.
+local CALLS = {
+  evaluation          = { "Basic Core", ALICE, READ, RECORD },
+  evaluations         = { "Batch Core", ALICE, READ, list(object(RECORD), object(ARCHIVED)) },
+  ["search/subject"]  = { "Search Core", USER, READ, RECORD },
+  ["search/resource"] = { "Search Core", ALICE, READ, RECORDS },
+  ["search/action"]   = { "Search Core", ALICE, RECORD },
+}
 
 describe("the AuthZEN certification scenario:", function()
   local statute
@@ -33,183 +49,291 @@ describe("the AuthZEN certification scenario:", function()
 
   local function post(path, body, headers) return statute.client:post("/access/v1/" .. path, body, headers) end
   local function ask(body) return http.expect(post("evaluation", body), 200).decision end
-  local function ask_all(body)
-    local decisions = {}
-    for i, item in ipairs(http.expect(post("evaluations", body), 200).evaluations) do decisions[i] = item.decision end
+  local function ask_all(...)
+    local answer, decisions = http.expect(post("evaluations", object(...)), 200), {}
+    for i, item in ipairs(answer.evaluations) do
+      assert.is_boolean(item.decision)
+      decisions[i] = item.decision
+    end
+    assert.is_nil(answer.decision)
     return decisions
   end
-  local function find(what, body)
-    local answer, names = http.expect(post("search/" .. what, body), 200), {}
+  local function find(what, ...)
+    local answer, names = http.expect(post("search/" .. what, object(...)), 200), {}
     for i, result in ipairs(answer.results) do names[i] = result.id or result.name end
     return names, answer
   end
 
-  for section, case in pairs {
-    ["2.2.1 permit"]                       = { true, ALICE, READ, RECORD },
-    ["2.2.2 deny"]                         = { false, BOB, WRITE, RECORD },
-    ["1.4 rule 2"]                         = { true, ALICE, WRITE, RECORD },
-    ["1.4 rule 3"]                         = { true, BOB, READ, RECORD },
-    ["2.2.3 context"]                      = { true, ALICE, READ, RECORD, CONTEXT },
-    ["2.2.4 deny by resource properties"]  = { false, ALICE, WRITE, ARCHIVED },
-    ["2.2.5 permit by subject properties"] = { true, ADMIN, WRITE, ARCHIVED },
-    ["2.2.6 permit by action properties"]  = { true, ALICE, '"action":{"name":"delete","properties":{"soft":true}}', RECORD },
-    ["2.2.7 deny by action properties"]    = { false, ALICE, '"action":{"name":"delete","properties":{"soft":false}}', RECORD },
-    ["2.2.8 more properties"]              = { true, '"subject":{"type":"user","id":"alice","properties":{"department":"Sales","role":"manager"}}',
+  for name, case in pairs {
+    ["Basic Core 2.2.1: permit"]                       = { true, ALICE, READ, RECORD },
+    ["Basic Core 2.2.2: deny"]                         = { false, BOB, WRITE, RECORD },
+    ["Basic Core 1.4: rule 2"]                         = { true, ALICE, WRITE, RECORD },
+    ["Basic Core 1.4: rule 3"]                         = { true, BOB, READ, RECORD },
+    ["Basic Core 2.2.3: context"]                      = { true, ALICE, READ, RECORD, CONTEXT },
+    ["Basic Core 2.2.8: more properties"]              = { true, '"subject":{"type":"user","id":"alice","properties":{"department":"Sales","role":"manager"}}',
       '"action":{"name":"read","properties":{"method":"GET"}}', '"resource":{"type":"record","id":"record-1","properties":{"status":"active","owner":"bob"}}' },
-    ["2.2.9 unknown fields"]               = { true, ALICE, READ, RECORD, '"foo":"bar"', '"futureField":{"nested":true}' },
+    ["Basic Core 2.2.9: unknown fields"]               = { true, ALICE, READ, RECORD, FOREIGN },
+    ["Basic Core 2.2.9: unknown fields of a subject"]  = { true, '"subject":{"type":"user","id":"alice","customAttr":"x","more":{"k":"v"}}', READ, RECORD },
+    ["Basic Core 2.2.9: unknown fields of an action"]  = { true, ALICE, '"action":{"name":"read","customAttr":"x"}', RECORD },
+    ["Basic Core 2.2.9: unknown fields of a resource"] = { true, ALICE, READ, '"resource":{"type":"record","id":"record-1","more":[1,2,3]}' },
+    ["Basic Properties 2.2.4: deny by resource"]       = { false, ALICE, WRITE, ARCHIVED },
+    ["Basic Properties 2.2.5: permit by subject"]      = { true, ADMIN, WRITE, ARCHIVED },
+    ["Basic Properties 2.2.6: permit by action"]       = { true, ALICE, '"action":{"name":"delete","properties":{"soft":true}}', RECORD },
+    ["Basic Properties 2.2.7: deny by action"]         = { false, ALICE, '"action":{"name":"delete","properties":{"soft":false}}', RECORD },
   } do
-    it(section, function()
+    it(name, function()
       for _ = 1, 3 do assert.equal(case[1], ask(object(table.unpack(case, 2)))) end -- 2.6: again and again
+      local with_context = { table.unpack(case, 2) }
+      with_context[#with_context + 1] = case[5] ~= CONTEXT and CONTEXT or nil
+      assert.equal(case[1], ask(object(table.unpack(with_context)))) -- 1.6
     end)
   end
 
-  it("2.3 and 2.5: format and headers", function()
-    local answer = post("evaluation", object(BOB, WRITE, RECORD), { ["X-Request-ID"] = "bfe9eb29-ab87" })
-    assert.equal("bfe9eb29-ab87", answer.headers["x-request-id"])
-    assert.equal("application/json", answer.headers["content-type"])
-    assert.is_table(answer.json.context)
-    assert.is_string(post("evaluation", object(ALICE, READ, RECORD)).headers["x-request-id"])
+  it("Basic Core 2.3: a decision, and a context that is an object", function()
+    assert.same({ decision = true }, post("evaluation", object(ALICE, READ, RECORD)).json)
+    assert.is_table(post("evaluation", object(BOB, WRITE, RECORD)).json.context)
   end)
 
+  for path, case in pairs(CALLS) do
+    local level, body = case[1], object(table.unpack(case, 2))
+
+    it(("%s 2.5, 2.6 and 5: %s, again and again, with its headers"):format(level, path), function()
+      local first = post(path, body)
+      http.expect(first, 200)
+      assert.equal("application/json", first.headers["content-type"])
+      assert.is_string(first.headers["x-request-id"])
+      for _, id in ipairs { "bfe9eb29-ab87-4ca3-be83-a1d5d8305716", "any words, even: these / \"quoted\"", ("i"):rep(256) } do
+        local answer = post(path, body, { ["X-Request-ID"] = id })
+        assert.equal(id, answer.headers["x-request-id"])
+        assert.equal(first.body, answer.body)
+        assert.equal(id, post(path, "{", { ["X-Request-ID"] = id }).headers["x-request-id"])
+      end
+      for _, kind in ipairs { "application/json; charset=utf-8", "APPLICATION/JSON" } do
+        assert.equal(first.body, post(path, body, { ["Content-Type"] = kind }).body)
+      end
+      assert.equal(first.body, post(path, "{" .. FOREIGN .. "," .. body:sub(2)).body)
+    end)
+
+    it(("%s 2.4.3 to 2.4.5: what is not a JSON object is 400: %s"):format(level, path), function()
+      for _, kind in ipairs { "text/plain", "application/x-www-form-urlencoded", "application/xml", "application/problem+json" } do
+        http.expect(post(path, body, { ["Content-Type"] = kind }), 400, "bad_request")
+      end
+      for _, wrong in ipairs { "", "{", body .. ",", "[" .. body .. "]", '"alice"', "null", '{"subject":{"type":"user","id":"\\ud800"}}' } do
+        local answer = post(path, wrong)
+        http.expect(answer, 400, "bad_request")
+        assert.is_string(answer.json.detail)
+      end
+    end)
+
+    it(("%s 5: only POST: %s"):format(level, path), function()
+      for _, method in ipairs { "GET", "PUT", "DELETE" } do
+        local answer = statute.client:request(method, "/access/v1/" .. path, method ~= "GET" and body or nil)
+        http.expect(answer, 405, "method_not_allowed")
+        assert.equal("POST", answer.headers["allow"])
+      end
+    end)
+  end
+
   for name, body in pairs {
-    ["2.4.1 no subject"]         = object(READ, RECORD),
-    ["2.4.1 no action"]          = object(ALICE, RECORD),
-    ["2.4.1 no resource"]        = object(ALICE, READ),
-    ["2.4.2 no subject.type"]    = object('"subject":{"id":"alice"}', READ, RECORD),
-    ["2.4.2 no subject.id"]      = object('"subject":{"type":"user"}', READ, RECORD),
-    ["2.4.2 no action.name"]     = object(ALICE, '"action":{}', RECORD),
-    ["2.4.2 no resource.type"]   = object(ALICE, READ, '"resource":{"id":"record-1"}'),
-    ["2.4.2 no resource.id"]     = object(ALICE, READ, '"resource":{"type":"record"}'),
-    ["2.4.4 malformed"]          = "{" .. ALICE,
-    ["2.4.4 no object"]          = "[]",
-    ["2.4.5 empty"]              = "",
-    ["2.4.6 subject is a string"] = object('"subject":"alice"', READ, RECORD),
-    ["2.4.6 name is a number"]   = object(ALICE, '"action":{"name":123}', RECORD),
-    ["2.4.6 properties are a list"] = object('"subject":{"type":"user","id":"alice","properties":[]}', READ, RECORD),
-    ["2.4.6 context is a string"] = object(ALICE, READ, RECORD, '"context":"now"'),
+    ["2.4.1: no subject"]             = object(READ, RECORD),
+    ["2.4.1: no action"]              = object(ALICE, RECORD),
+    ["2.4.1: no resource"]            = object(ALICE, READ),
+    ["2.4.2: no subject.type"]        = object('"subject":{"id":"alice"}', READ, RECORD),
+    ["2.4.2: no subject.id"]          = object(USER, READ, RECORD),
+    ["2.4.2: no action.name"]         = object(ALICE, '"action":{}', RECORD),
+    ["2.4.2: no resource.type"]       = object(ALICE, READ, '"resource":{"id":"record-1"}'),
+    ["2.4.2: no resource.id"]         = object(ALICE, READ, RECORDS),
+    ["2.4.6: subject is a string"]    = object('"subject":"alice"', READ, RECORD),
+    ["2.4.6: name is a number"]       = object(ALICE, '"action":{"name":123}', RECORD),
+    ["2.4.6: id is a number"]         = object(ALICE, READ, '"resource":{"type":"record","id":1}'),
+    ["2.4.6: properties are a list"]  = object('"subject":{"type":"user","id":"alice","properties":[]}', READ, RECORD),
+    ["2.4.6: context is a string"]    = object(ALICE, READ, RECORD, '"context":"now"'),
   } do
-    it(name .. " is 400", function()
+    it("Basic Core " .. name .. " is 400", function()
       http.expect(post("evaluation", body), 400, "bad_request")
       http.expect(post("evaluations", body), 400, "bad_request")
     end)
   end
 
-  it("2.4.3: another content type is 400", function()
-    for _, kind in ipairs { "text/plain", "application/x-www-form-urlencoded", "application/xml" } do
-      http.expect(post("evaluation", object(ALICE, READ, RECORD), { ["Content-Type"] = kind }), 400, "bad_request")
-    end
-    assert.is_true(http.expect(post("evaluation", object(ALICE, READ, RECORD), { ["Content-Type"] = "application/json; charset=utf-8" }), 200).decision)
+  it("Batch Core 3.2.1, 3.2.2, 3.2.5, 3.2.6, 3.3: decisions in the order of the questions", function()
+    assert.same({ true, true }, ask_all(ALICE, READ, list(object(RECORD), object '"resource":{"type":"record","id":"record-2"}')))
+    assert.same({ true, false }, ask_all(BOB, RECORD, list(object(READ), object(WRITE))))
+    assert.same({ true, false }, ask_all(list(object(ALICE, READ, RECORD), object(BOB, WRITE, RECORD))))
+    assert.same({ true, true }, ask_all(ALICE, READ, CONTEXT,
+      list(object(RECORD), object('"resource":{"type":"record","id":"record-2"}', '"context":{"source":"batch-override"}'))))
+    assert.same({ true, false }, ask_all(BOB, WRITE, RECORD, list(object(READ), "{}")))
   end)
 
-  it("3.2: many evaluations, defaults, order", function()
-    local ONE, TWO = '"resource":{"type":"record","id":"record-1","properties":{"status":"active"}}', ARCHIVED
-    assert.equal(2, #ask_all(object(ALICE, READ, '"evaluations":[' .. object(RECORD) .. "," .. object(TWO) .. "]")))
-    assert.same({ true, false }, ask_all(object(BOB, RECORD, '"evaluations":[' .. object(READ) .. "," .. object(WRITE) .. "]")))
-    assert.same({ true, false }, ask_all(object(ALICE, WRITE, '"evaluations":[' .. object(ONE) .. "," .. object(TWO) .. "]")))
-    assert.same({ false, true }, ask_all(object(WRITE, TWO, '"evaluations":[' .. object(ALICE) .. "," .. object(ADMIN) .. "]")))
-    assert.same({ true, false }, ask_all(object('"evaluations":[' .. object(ALICE, READ, RECORD) .. "," .. object(BOB, WRITE, RECORD) .. "]")))
-    assert.equal(2, #ask_all(object(ALICE, READ, CONTEXT, '"evaluations":[' .. object(RECORD) .. "," .. object(TWO, CONTEXT) .. "]")))
-    assert.same({ true, false }, ask_all(object(ALICE, WRITE, ONE, '"evaluations":[{},' .. object(TWO) .. "]")))
-  end)
-
-  it("3.4: an evaluation that is none is denied by itself; no evaluations are one", function()
-    local answer = http.expect(post("evaluations", object(ALICE, READ, '"options":{"evaluations_semantic":"execute_all"}',
-      '"evaluations":[' .. object(RECORD) .. ",{}]")), 200)
+  it("Batch Core 3.4.1: what lacks something is denied by itself", function()
+    local answer = http.expect(post("evaluations", object(ALICE, READ, semantic "execute_all", list(object(RECORD), "{}"))), 200)
     assert.is_true(answer.evaluations[1].decision)
     assert.is_false(answer.evaluations[2].decision)
     assert.same({ status = 400, code = "bad_request", message = "resource: is missing" }, answer.evaluations[2].context.error)
-    assert.is_true(http.expect(post("evaluations", object(ALICE, READ, RECORD)), 200).decision)
-    assert.is_true(http.expect(post("evaluations", object(ALICE, READ, RECORD, '"evaluations":[]')), 200).decision)
+    assert.same({ false }, ask_all(READ, list(object(RECORD))))
+    assert.same({ false, true }, ask_all(ALICE, READ, list("7", object(RECORD))))
+    assert.same({ true, false }, ask_all(ALICE, READ, list(object(RECORD), object '"resource":"record-1"')))
   end)
 
-  it("the three semantics", function()
-    local function with(semantic)
-      return ask_all(object(BOB, RECORD, ('"options":{"evaluations_semantic":"%s"}'):format(semantic),
-        '"evaluations":[' .. object(READ) .. "," .. object(WRITE) .. "," .. object(READ) .. "]"))
+  it("Batch Core 3.4.2, 3.4.3: no evaluations are one evaluation", function()
+    for _, more in ipairs { '"foo":1', list(), semantic "deny_on_first_deny" } do
+      assert.same({ decision = true }, http.expect(post("evaluations", object(ALICE, READ, RECORD, more)), 200))
     end
-    assert.same({ true, false, true }, with "execute_all")
-    assert.same({ true, false }, with "deny_on_first_deny")
-    assert.same({ true }, with "permit_on_first_permit")
-    http.expect(post("evaluations", object(BOB, RECORD, '"options":{"evaluations_semantic":"some"}', '"evaluations":[{}]')), 400, "bad_request")
-    http.expect(post("evaluations", object(BOB, RECORD, '"evaluations":{}')), 400, "bad_request")
-    http.expect(post("evaluations", object(BOB, RECORD, '"evaluations":[' .. ("{},"):rep(1000) .. "{}]")), 400, "bad_request")
+    assert.is_false(http.expect(post("evaluations", object(BOB, WRITE, RECORD, list())), 200).decision)
   end)
 
-  it("4.2: subjects", function()
-    local names, answer = find("subject", object('"subject":{"type":"user"}', READ, RECORD))
+  it("Batch Properties 3.2.3, 3.2.4: properties count in each", function()
+    assert.same({ true, false }, ask_all(ALICE, WRITE, list(object(ACTIVE), object(ARCHIVED))))
+    assert.same({ false, true }, ask_all(WRITE, ARCHIVED, list(object(ALICE), object(ADMIN))))
+  end)
+
+  it("Batch Properties 3.2.7: a default is taken as a whole, or not at all", function()
+    assert.same({ true, false }, ask_all(ALICE, WRITE, ACTIVE, list("{}", object(ARCHIVED))))
+    assert.same({ true, false }, ask_all(ALICE, WRITE, ARCHIVED, list(object(RECORD), "{}"))) -- without its status
+    assert.same({ false, false, true }, ask_all(ALICE, READ, RECORD,
+      list(object '"resource":{"id":"record-2"}', object '"resource":{}', object '"subject":{"type":"user","id":"bob"}')))
+  end)
+
+  it("Search Core 4.2.1, 4.2.2, 4.2.3: subjects", function()
+    local names, answer = find("subject", USER, READ, RECORD)
     assert.same({ "alice", "bob" }, names)
-    assert.equal("user", answer.results[1].type)
-    assert.same(names, find("subject", object('"subject":{"type":"user"}', READ, RECORD, CONTEXT)))
-    assert.same(names, find("subject", object(ALICE, READ, RECORD)))
-    assert.same({ "bob" }, find("subject", object('"subject":{"type":"user"}', WRITE, ARCHIVED)))
+    assert.same({ { type = "user", id = "alice" }, { type = "user", id = "bob" } }, answer.results)
+    assert.is_nil(answer.page)
+    assert.same(names, find("subject", USER, READ, RECORD, CONTEXT))
+    assert.same(names, find("subject", ALICE, READ, RECORD))
+    for _, id in ipairs { '"ignored-stray-id"', "7", "null", "{}", '"' .. ("x"):rep(2000) .. '"' } do
+      assert.same(names, find("subject", '"subject":{"type":"user","id":' .. id .. "}", READ, RECORD))
+    end
   end)
 
-  it("4.3: resources", function()
-    local names = find("resource", object(ALICE, READ, '"resource":{"type":"record"}'))
+  it("Search Core 4.3.1, 4.3.2, 4.3.3: resources", function()
+    local names, answer = find("resource", ALICE, READ, RECORDS)
     assert.same({ "record-1", "record-2" }, names)
-    assert.same(names, find("resource", object(ALICE, READ, '"resource":{"type":"record"}', CONTEXT)))
-    assert.same(names, find("resource", object(ALICE, READ, RECORD)))
-    assert.same({ "record-2" }, find("resource", object(ADMIN, WRITE, '"resource":{"type":"record"}')))
+    assert.same({ type = "record", id = "record-1" }, answer.results[1])
+    assert.same(names, find("resource", ALICE, READ, RECORDS, CONTEXT))
+    assert.same(names, find("resource", ALICE, READ, RECORD))
+    assert.same(names, find("resource", ALICE, READ, '"resource":{"type":"record","id":7}'))
   end)
 
-  it("4.4: actions", function()
-    assert.same({ "read", "write" }, find("action", object(ALICE, RECORD)))
-    assert.same({ "read", "write" }, find("action", object(ALICE, RECORD, CONTEXT)))
-    assert.same({ "read", "write" }, find("action", object(ADMIN, ARCHIVED)))
+  it("Search Core 4.4.1, 4.4.2: actions", function()
+    local names, answer = find("action", ALICE, RECORD)
+    assert.same({ "read", "write" }, names)
+    assert.same({ { name = "read" }, { name = "write" } }, answer.results)
+    assert.same(names, find("action", ALICE, RECORD, CONTEXT))
+    for _, action in ipairs { READ, '"action":{}', '"action":7' } do assert.same(names, find("action", ALICE, RECORD, action)) end
   end)
 
-  it("4.5: pages", function()
-    local QUERY = '"subject":{"type":"user"},' .. READ .. "," .. RECORD
-    local names, answer = find("subject", object(QUERY, '"page":{"limit":1}'))
+  it("Search Properties 4.2.4, 4.3.4, 4.4.3", function()
+    assert.same({ "bob" }, find("subject", USER, WRITE, ARCHIVED))
+    assert.same({ "record-2" }, find("resource", ADMIN, WRITE, RECORDS))
+    assert.same({ "read", "write" }, find("action", ADMIN, ARCHIVED))
+  end)
+
+  it("Search Core: what is found is permitted, and nothing else is", function()
+    for _, subject in ipairs { ALICE, BOB } do
+      local may = {}
+      for _, name in ipairs(find("action", subject, RECORD)) do may[name] = true end
+      for _, name in ipairs { "read", "write", "delete" } do
+        assert.equal(may[name] or false, ask(object(subject, ('"action":{"name":"%s"}'):format(name), RECORD)))
+      end
+    end
+  end)
+
+  local function page(members) return '"page":{' .. members .. "}" end
+  local function token(answer) return ('"token":"%s"'):format(answer.page.next_token) end
+
+  it("Search Core 4.5: pages", function()
+    local names, answer = find("subject", USER, READ, RECORD, page '"limit":1')
     assert.same({ "alice" }, names)
     assert.equal(1, answer.page.count)
-    local token = answer.page.next_token
-    assert.truthy(#token > 0)
-    names, answer = find("subject", object(QUERY, ('"page":{"token":"%s"}'):format(token)))
-    assert.same({ "bob" }, names)
-    assert.equal("", answer.page.next_token)
-    http.expect(post("search/subject", object('"subject":{"type":"user"},' .. WRITE .. "," .. RECORD, ('"page":{"token":"%s"}'):format(token))), 400, "bad_request")
-    http.expect(post("search/subject", object(QUERY, ('"page":{"token":"%s","limit":2}'):format(token))), 400, "bad_request")
-    http.expect(post("search/action", object(ALICE, RECORD, ('"page":{"token":"%s"}'):format(token))), 400, "bad_request")
-    for _, wrong in ipairs { "x", "00", token .. "0", token:upper() .. "-", "0-1-0-" } do
-      http.expect(post("search/subject", object(QUERY, ('"page":{"token":"%s"}'):format(wrong))), 400, "bad_request")
+    assert.truthy(#answer.page.next_token > 0)
+    assert.equal(1, post("search/subject", object(USER, READ, RECORD, page '"limit":1')).body:find('{"page":', 1, true))
+    for _, more in ipairs { "", ',"limit":1' } do -- the limit is that of the first, said again or not
+      local second, last = find("subject", USER, READ, RECORD, page(token(answer) .. more))
+      assert.same({ { "bob" }, "", 1 }, { second, last.page.next_token, last.page.count })
     end
-    http.expect(post("search/subject", object(QUERY, '"page":{"limit":-1}')), 400, "bad_request")
-    names, answer = find("subject", object(QUERY, '"page":{"limit":0}'))
-    assert.same({ {}, true }, { names, #answer.page.next_token > 0 })
-    names, answer = find("action", object(ALICE, RECORD, '"page":{"limit":1}'))
+    names, answer = find("resource", ALICE, READ, RECORDS, page '"limit":1')
+    assert.same({ "record-1" }, names)
+    names, answer = find("resource", ALICE, READ, RECORDS, page(token(answer)))
+    assert.same({ { "record-2" }, "" }, { names, answer.page.next_token })
+    names, answer = find("action", ALICE, RECORD, page '"limit":1')
     assert.same({ "read" }, names)
-    names, answer = find("action", object(ALICE, RECORD, ('"page":{"token":"%s"}'):format(answer.page.next_token)))
+    names, answer = find("action", ALICE, RECORD, page(token(answer)))
     assert.same({ { "write" }, "" }, { names, answer.page.next_token })
+    names, answer = find("subject", USER, READ, RECORD, page '"limit":10,"customAttr":"x"')
+    assert.same({ { "alice", "bob" }, "" }, { names, answer.page.next_token })
+    names, answer = find("subject", USER, READ, RECORD, page '"limit":0')
+    assert.same({ {}, true }, { names, #answer.page.next_token > 0 })
+    assert.same({ next_token = "", count = 2 }, select(2, find("subject", USER, READ, RECORD, page "")).page)
   end)
 
-  it("4.6: who is not known finds nothing", function()
-    local NOBODY, SHIP = '"subject":{"type":"user","id":"nonexistent-user"}', '"subject":{"type":"spaceship","id":"x"}'
-    assert.same({}, find("action", object(NOBODY, RECORD)))
-    assert.same({}, find("action", object(SHIP, RECORD)))
-    assert.same({}, find("action", object(ALICE, '"resource":{"type":"record","id":"record-9"}')))
-    assert.same({}, find("action", object(ALICE, '"resource":{"type":"spaceship","id":"x"}')))
-    assert.same({}, find("subject", object('"subject":{"type":"spaceship"}', READ, RECORD)))
-    assert.same({}, find("subject", object('"subject":{"type":"user"}', READ, '"resource":{"type":"record","id":"record-9"}')))
-    assert.same({}, find("resource", object(NOBODY, READ, '"resource":{"type":"record"}')))
-    assert.same({}, find("resource", object(ALICE, READ, '"resource":{"type":"spaceship"}')))
-    assert.truthy(post("search/action", object(NOBODY, RECORD)).body:find('"results":[]', 1, true))
-  end)
-
-  it("4.7: what is missing in a search is 400", function()
-    for _, case in ipairs {
-      { "subject", '"subject":{"type":"user"}', RECORD }, { "resource", READ, '"resource":{"type":"record"}' }, { "action", ALICE },
-      { "subject", '"subject":{"type":"user"}', READ, '"resource":{"type":"record"}' },
-      { "resource", '"subject":{"type":"user"}', READ, '"resource":{"type":"record"}' },
-      { "action", '"subject":{"type":"user"}', RECORD },
+  it("Search Core 4.5: a token belongs to its search, whatever the order of its members", function()
+    local _, answer = find("subject", USER, READ, RECORD, page '"limit":1,"properties":{"a":1}')
+    for _, same in ipairs {
+      { RECORD, '"action":{"name":"read"},"subject":{"type":"user"}', page(token(answer)) },
+      { '"subject":{"id":"alice","type":"user"}', READ, RECORD, FOREIGN, page(token(answer) .. ',"properties":{"a":1},"limit":1') },
     } do
-      http.expect(post("search/" .. case[1], object(table.unpack(case, 2))), 400, "bad_request")
+      assert.same({ "bob" }, find("subject", table.unpack(same)))
     end
+    for _, other in ipairs {
+      { USER, WRITE, RECORD, page(token(answer)) },
+      { USER, READ, ARCHIVED, page(token(answer)) },
+      { USER, READ, RECORD, CONTEXT, page(token(answer)) },
+      { '"subject":{"type":"user","properties":{}}', READ, RECORD, page(token(answer)) },
+      { USER, READ, RECORD, page(token(answer) .. ',"limit":2') },
+      { USER, READ, RECORD, page(token(answer) .. ',"properties":{"a":2}') },
+    } do
+      http.expect(post("search/subject", object(table.unpack(other))), 400, "bad_request")
+    end
+    http.expect(post("search/action", object(ALICE, RECORD, page(token(answer)))), 400, "bad_request")
   end)
 
-  it("6: the metadata document", function()
-    local answer = statute.client:get "/.well-known/authzen-configuration"
+  it("Search Core 4.5: a page that could be none is 400", function()
+    local _, answer = find("subject", USER, READ, RECORD, page '"limit":1')
+    local given = answer.page.next_token
+    for _, wrong in ipairs { "x", "00", given .. "0", given:upper() .. "-", "0-1-0-", (given:gsub("%-0%-.*", "-1-00")), (given:gsub("%-0%-", "-2-")) } do
+      http.expect(post("search/subject", object(USER, READ, RECORD, page(('"token":"%s"'):format(wrong)))), 400, "bad_request")
+    end
+    for _, wrong in ipairs { '"limit":-1', '"limit":"1"', '"limit":1.5', '"token":7', '"properties":[]' } do
+      http.expect(post("search/subject", object(USER, READ, RECORD, page(wrong))), 400, "bad_request")
+    end
+    http.expect(post("search/subject", object(USER, READ, RECORD, '"page":1')), 400, "bad_request")
+  end)
+
+  it("Search Core 4.6: who is not known finds nothing", function()
+    local NOBODY, SHIP = '"subject":{"type":"user","id":"nonexistent-user"}', '"subject":{"type":"spaceship","id":"x"}'
+    assert.same({}, find("action", NOBODY, RECORD))
+    assert.same({}, find("action", SHIP, RECORD))
+    assert.same({}, find("action", ALICE, '"resource":{"type":"record","id":"record-9"}'))
+    assert.same({}, find("action", ALICE, '"resource":{"type":"spaceship","id":"x"}'))
+    assert.same({}, find("subject", '"subject":{"type":"spaceship"}', READ, RECORD))
+    assert.same({}, find("subject", USER, READ, '"resource":{"type":"record","id":"record-9"}'))
+    assert.same({}, find("subject", USER, READ, '"resource":{"type":"spaceship","id":"x"}'))
+    assert.same({}, find("subject", USER, '"action":{"name":"fly"}', RECORD))
+    assert.same({}, find("resource", NOBODY, READ, RECORDS))
+    assert.same({}, find("resource", SHIP, READ, RECORDS))
+    assert.same({}, find("resource", ALICE, READ, '"resource":{"type":"spaceship"}'))
+    assert.equal('{"results":[]}', post("search/action", object(NOBODY, RECORD)).body)
+  end)
+
+  for _, case in ipairs {
+    { "subject", READ, RECORD }, { "subject", USER, RECORD }, { "subject", USER, READ },
+    { "subject", '"subject":{}', READ, RECORD }, { "subject", USER, '"action":{}', RECORD }, { "subject", USER, '"action":"read"', RECORD },
+    { "subject", USER, READ, RECORDS }, { "subject", USER, READ, '"resource":{"id":"record-1"}' },
+    { "resource", READ, RECORDS }, { "resource", ALICE, RECORDS }, { "resource", ALICE, READ },
+    { "resource", USER, READ, RECORDS }, { "resource", ALICE, '"action":{}', RECORDS }, { "resource", ALICE, READ, '"resource":{}' },
+    { "action", ALICE }, { "action", RECORD }, { "action", USER, RECORD }, { "action", '"subject":{"id":"alice"}', RECORD },
+    { "action", '"subject":"alice"', RECORD }, { "action", ALICE, RECORDS }, { "action", ALICE, '"resource":{"id":"record-1"}' },
+  } do
+    local body = object(table.unpack(case, 2))
+    it(("Search Core 4.7: search/%s of %s is 400"):format(case[1], body), function()
+      http.expect(post("search/" .. case[1], body), 400, "bad_request")
+    end)
+  end
+
+  it("Discovery 6: the metadata document", function()
+    local answer = statute.client:get(WELL_KNOWN)
     assert.equal("application/json", answer.headers["content-type"])
+    assert.equal("max-age=300", answer.headers["cache-control"])
     assert.same({
       policy_decision_point = BASE,
       access_evaluation_endpoint = BASE .. "/access/v1/evaluation",
@@ -218,6 +342,88 @@ describe("the AuthZEN certification scenario:", function()
       search_resource_endpoint = BASE .. "/access/v1/search/resource",
       search_action_endpoint = BASE .. "/access/v1/search/action",
     }, http.expect(answer, 200))
+    http.expect(statute.client:get(WELL_KNOWN .. "/tenant1"), 404, "not_found")
+    http.expect(statute.client:post(WELL_KNOWN, "{}"), 405, "method_not_allowed")
+  end)
+
+  -- Section 7 of the standard; the scenario leaves the other two semantics out.
+  it("the three semantics", function()
+    local function with(name, ...) return ask_all(BOB, RECORD, semantic(name), list(...)) end
+    local YES, NO, BROKEN = object(READ), object(WRITE), object '"action":{}'
+    assert.same({ true, false, true }, with("execute_all", YES, NO, YES))
+    assert.same({ true, false }, with("deny_on_first_deny", YES, NO, YES))
+    assert.same({ true, false }, with("deny_on_first_deny", YES, BROKEN, YES))
+    assert.same({ true, true }, with("deny_on_first_deny", YES, YES))
+    assert.same({ true }, with("permit_on_first_permit", YES, NO, YES))
+    assert.same({ false, false, true }, with("permit_on_first_permit", NO, BROKEN, YES, NO))
+    assert.same({ false, false }, with("permit_on_first_permit", NO, NO))
+    assert.same({ true }, ask_all(BOB, RECORD, '"options":{"another_option":"value"}', list(YES)))
+  end)
+
+  it("what spoils a whole call is 400", function()
+    for _, body in ipairs {
+      object(ALICE, READ, semantic "bogus_value", list(object(RECORD))),
+      object(ALICE, READ, '"options":{"evaluations_semantic":1}', list(object(RECORD))),
+      object(ALICE, READ, '"options":[]', list(object(RECORD))),
+      object(BOB, RECORD, '"evaluations":{}'),
+      object(BOB, RECORD, list(("{},"):rep(1000) .. "{}")),
+      object('"subject":"alice"', list(object(ALICE, READ, RECORD))),
+      object('"action":{"name":1}', list(object(ALICE, READ, RECORD))),
+      object('"context":7', list(object(ALICE, READ, RECORD))),
+    } do
+      http.expect(post("evaluations", body), 400, "bad_request")
+    end
+    assert.equal(1000, #ask_all(BOB, RECORD, READ, list(("{},"):rep(999) .. "{}")))
+  end)
+end)
+
+describe("AuthZEN with API keys", function()
+  local statute, directory, store
+  local keys = {}
+  setup(function()
+    directory = policies.temporary()
+    store = server.new_store(directory)
+    for name, scopes in pairs { reader = "read", writer = "transition" } do
+      local status, out, err = server.statute { "token", "create", "--store", store, "--name", name, "--scopes", scopes }
+      assert(status == 0, err)
+      keys[name] = assert(out:match "st_%w+_%w+", out)
+    end
+    statute = server.start { directory = directory, store = store, auth = false, policies = fixture(),
+      arguments = { "--public-url", BASE .. "/tenant1/" } }
+  end)
+  teardown(function()
+    statute:stop()
+    server.drop_store(store)
+  end)
+
+  local function post(path, key)
+    local client = http.connect(statute.port, { Authorization = key and "Bearer " .. key, ["X-Request-ID"] = "r-1" })
+    return client:post("/access/v1/" .. path, object(table.unpack(CALLS[path], 2)))
+  end
+
+  for path in pairs(CALLS) do
+    it(("401 is who is not known, 403 who may not ask, and neither is a decision: %s"):format(path), function()
+      for _, key in ipairs { false, "invalid-bogus-credential" } do
+        local answer = post(path, key)
+        http.expect(answer, 401, "unauthenticated")
+        assert.equal("Bearer", answer.headers["www-authenticate"]:match "^%a+")
+        assert.equal("r-1", answer.headers["x-request-id"])
+        assert.is_nil(answer.json.decision)
+      end
+      http.expect(post(path, keys.writer), 403, "permission_denied")
+      http.expect(post(path, keys.reader), 200)
+    end)
+  end
+
+  it("the document is open to all, before the path of the public URL too", function()
+    local client = http.connect(statute.port, {})
+    for _, path in ipairs { WELL_KNOWN, WELL_KNOWN .. "/tenant1" } do
+      local document = http.expect(client:get(path), 200)
+      assert.equal(BASE .. "/tenant1", document.policy_decision_point)
+      assert.equal(BASE .. "/tenant1/access/v1/search/action", document.search_action_endpoint)
+    end
+    http.expect(client:get(WELL_KNOWN .. "/tenant2"), 404, "not_found")
+    http.expect(client:get(WELL_KNOWN .. "/tenant1/more"), 404, "not_found")
   end)
 end)
 
@@ -316,9 +522,85 @@ describe("access without a directory", function()
       { subject = CLERK, action = { name = "broken" }, resource = { type = "shelf" } }), 200).results)
   end)
 
+  it("is not held up by a call whose policies take long", function()
+    local asked = {}
+    for i = 1, 1000 do asked[i] = { action = { name = "endless" } } end
+    local answer = http.expect(statute.client:request("POST", "/access/v1/evaluations",
+      { subject = CLERK, resource = { type = "shelf", id = "s" }, evaluations = asked }, nil, 60), 200)
+    assert.equal(1000, #answer.evaluations)
+    assert.same({ 500, 503 }, { answer.evaluations[1].context.error.status, answer.evaluations[1000].context.error.status })
+    assert.is_false(answer.evaluations[1000].decision)
+  end)
+
+  it("takes an id that no entity can have for one that does not exist", function()
+    for _, id in ipairs { "", "pa\nid", ".", ("x"):rep(900) } do
+      assert.equal("entity_not_found", http.expect(ask(CLERK, "send", parcel(id)), 200).context.code)
+      assert.same({}, http.expect(statute.client:post("/access/v1/search/action", { subject = CLERK, resource = parcel(id) }), 200).results)
+      assert.is_false(http.expect(ask({ type = "parcel", id = id }, "open", { type = "shelf", id = "s" }), 200).decision)
+    end
+  end)
+
   it("says where it is as the caller came", function()
     local answer = http.expect(statute.client:get "/.well-known/authzen-configuration", 200)
     assert.truthy(answer.policy_decision_point == "http://statute.test")
+  end)
+end)
+
+-- Three parcels are listed and two of them are entities too; two more are entities only.
+local DEPOT = [[
+local parcels = {}
+for i = 1, 3 do parcels["p" .. i] = { shelf = "listed" } end
+return {
+  machine "parcel"   { initial = "PACKED", states = { PACKED = { to = { SENT = { name = "send", permit = "parcel.send" }, LOST = true } }, SENT = {}, LOST = {} } },
+  machine "employee" { initial = "HIRED", states = { HIRED = { to = { GONE = true } }, GONE = {} } },
+  roles { clerk = { "parcel.send", "parcel.read" } },
+  access "parcel" { actions = { read = "parcel.read", send = "parcel.send",
+    weigh = function(_, parcel) return parcel.properties.shelf == nil, "It lies on a shelf" end } },
+  directory { subjects = { user = { ann = { role = "clerk" } } }, resources = { parcel = parcels } },
+}
+]]
+
+describe("a directory and entities together", function()
+  local statute
+  setup(function()
+    statute = server.start { policies = { ["depot.lua"] = DEPOT } }
+    for _, id in ipairs { "p5", "p2", "p4", "p3" } do statute:create("parcel", id, {}) end
+    statute:create("employee", "kim", { roles = { "clerk" } })
+    statute:create("employee", "lee", {})
+  end)
+  teardown(function() statute:stop() end)
+
+  local function search(what, body)
+    local answer, names = http.expect(statute.client:post("/access/v1/search/" .. what, body), 200), {}
+    for i, result in ipairs(answer.results) do names[i] = result.id or result.name end
+    return names, answer
+  end
+  local ANN = { type = "user", id = "ann" }
+
+  it("are searched as one, whatever the size of a page, and nothing comes twice", function()
+    for limit = 1, 6 do
+      local found, token = {}, nil
+      repeat
+        local names, answer = search("resource", { subject = ANN, action = { name = "read" }, resource = { type = "parcel" },
+          page = { limit = limit, token = token } })
+        table.move(names, 1, #names, #found + 1, found)
+        token = answer.page.next_token
+      until token == ""
+      assert.same({ "p1", "p2", "p3", "p5", "p4" }, found)
+    end
+  end)
+
+  it("are completed with what is known of them", function()
+    assert.same({ "kim" }, search("subject", { subject = { type = "employee" }, action = { name = "send" }, resource = { type = "parcel", id = "p4" } }))
+    assert.same({ "p5", "p4" }, search("resource", { subject = ANN, action = { name = "weigh" }, resource = { type = "parcel" } }))
+    assert.same({}, search("action", { subject = { type = "employee", id = "nobody" }, resource = { type = "parcel", id = "p4" } }))
+  end)
+
+  it("have each action once: what access declares, then the machine's ways", function()
+    local names, answer = search("action", { subject = { type = "employee", id = "kim" }, resource = { type = "parcel", id = "p4" } })
+    assert.same({ "read", "send", "weigh", "LOST" }, names)
+    assert.same({ name = "LOST", properties = { to = "LOST" } }, answer.results[4])
+    assert.same({ "weigh", "LOST" }, search("action", { subject = { type = "employee", id = "lee" }, resource = { type = "parcel", id = "p4" } }))
   end)
 end)
 

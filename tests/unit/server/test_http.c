@@ -21,6 +21,8 @@ static void a_request_id_is_echoed_or_made(void **state) {
         ask(*state, TEXT("GET / HTTP/1.1\r\n" HOST CLOSE "x-request-ID: mine-1\r\n\r\n"));
     assert_true(contains(answer, "\r\nX-Request-Id: mine-1\r\n"));
     answer = ask(*state, TEXT("GET / HTTP/1.1\r\n" HOST CLOSE "X-Request-Id: a b\r\n\r\n"));
+    assert_true(contains(answer, "\r\nX-Request-Id: a b\r\n"));
+    answer = ask(*state, TEXT("GET / HTTP/1.1\r\n" HOST CLOSE "X-Request-Id: a\tb\r\n\r\n"));
     const char *made = memmem(answer.bytes, answer.length, "X-Request-Id: ", 14);
     assert_non_null(made);
     assert_int_equal(made[14 + 14], '7');
