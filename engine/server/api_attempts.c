@@ -175,19 +175,33 @@ static struct text scope_of(struct call *call) {
                       DIGEST_HEX, hex);
 }
 
-static bool read_idempotency_key(struct call *call, struct attempt_job *job, struct fault *fault) {
+bool attempt_read_key(struct call *call, struct store_answer *out, struct fault *fault) {
     struct text key = http_header(call->exchange, "Idempotency-Key");
-    if (!text_given(key) || job->attempt.dry_run) {
+    if (!text_given(key)) {
         return true;
     }
     if (!is_key(key)) {
         return fault_set(fault, FAULT_BAD_REQUEST,
                          "Idempotency-Key: expected 1 to %d printable ASCII characters", KEY_MOST);
     }
+    out->key = key;
+    out->scope = scope_of(call);
+    digest_sha256(call->exchange->body, out->body_hash);
+    return true;
+}
+
+static bool read_idempotency_key(struct call *call, struct attempt_job *job, struct fault *fault) {
     struct member *member = &job->job.member;
-    member->idempotency_key = key;
-    member->idempotency_scope = scope_of(call);
-    digest_sha256(call->exchange->body, member->body_hash);
+    struct store_answer kept = {0};
+    if (job->attempt.dry_run) {
+        return true;
+    }
+    if (!attempt_read_key(call, &kept, fault)) {
+        return false;
+    }
+    member->idempotency_key = kept.key;
+    member->idempotency_scope = kept.scope;
+    memcpy(member->body_hash, kept.body_hash, DIGEST_BYTES);
     return true;
 }
 
