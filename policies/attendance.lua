@@ -36,15 +36,15 @@ local function prepare(record)
   return record
 end
 
--- What is wrong with one punch, or nil. Without a place a local time cannot be judged: `ctzoffset` or `zone` is
--- then the field with the error.
+-- What is wrong with one punch, or nil. Without a place a local time can be read, but not be told from the future:
+-- `ctzoffset` or `zone` is then the field with the error.
 local function punch_error(value, place)
   if value == nil then return nil end
   local instant = instants.read(value)
   if instant then
     return not time.not_future(instant, TOLERANCE) and "must not be in the future" or nil
   end
-  if type(value) ~= "string" or place then
+  if place or not instants.of_local(value, 0) then
     return "must be a local date and time such as 2025-10-01T09:00:00"
   end
 end

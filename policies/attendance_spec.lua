@@ -105,6 +105,13 @@ describe("attendance", function()
       end
     end)
 
+    it("must be one wherever the clock hangs, and is named beside a wrong offset", function()
+      for _, offset in ipairs { false, 841, "330" } do
+        local decision = punch_in { ctzoffset = offset, punch_in = "yesterday", punch_out = 5 }
+        for _, field in ipairs { "ctzoffset", "punch_in", "punch_out" } do assert.is_not_nil(error_of(decision, field), field) end
+      end
+    end)
+
     it("may be five minutes in the future, not more", function()
       assert.is_true(punch_in({ punch_in = "2025-10-01T17:35:00" }).allowed)
       assert.equal("must not be in the future", error_of(punch_in { punch_in = "2025-10-01T17:35:01" }, "punch_in"))

@@ -24,8 +24,7 @@
 #include "core/claims.h"
 #include "core/execute.h"
 
-#define ALONE_TRIES    4
-#define ANSWER_KEPT_US (24 * 3600 * NOW_SECOND)
+#define ALONE_TRIES 4
 
 static void fail_member(struct core *core, struct member *member, const struct fault *fault) {
     member->fault = fault->code;

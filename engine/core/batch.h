@@ -112,4 +112,7 @@ struct policy_reads batch_reads(struct core *core);
  * cannot hold up its neighbours for more than this and one call's budget. */
 #define BATCH_DECIDE_US (20 * NOW_MILLISECOND)
 
+/* How long the first answer to an idempotency key counts. */
+#define ANSWER_KEPT_US (24 * 3600 * NOW_SECOND)
+
 #endif

@@ -46,7 +46,9 @@ struct attempt {
     bool cleaned;              /* metadata and attributes are without personal data already */
     int64_t created_us;        /* CREATE, imports: the entity's own times; 0: now */
     int64_t updated_us;
-    int64_t if_version; /* 0: any */
+    int64_t if_version;         /* 0: any */
+    const int64_t *if_versions; /* with if_version: others that will do */
+    size_t if_version_count;
     bool dry_run;
     bool idempotent; /* already in `to` is a success without a change */
     bool skip_permissions;

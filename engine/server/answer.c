@@ -51,12 +51,14 @@ static void put_audit(struct js_writer *writer, const struct outcome *outcome) {
     bool recorded = outcome->audit_uuid[0] != '\0';
     js_key(writer, TEXT("audit_id"));
     js_put_text(writer, recorded ? text_of(outcome->audit_uuid) : TEXT_NONE);
+    js_key(writer, TEXT("audit_sequence"));
     if (recorded) {
-        js_key(writer, TEXT("audit_sequence"));
         js_put_integer(writer, outcome->audit_sequence);
-        js_key(writer, TEXT("audit_hash"));
-        js_put_text(writer, text_of(outcome->audit_hash));
+    } else {
+        js_put(writer, NULL);
     }
+    js_key(writer, TEXT("audit_hash"));
+    js_put_text(writer, recorded ? text_of(outcome->audit_hash) : TEXT_NONE);
 }
 
 static void put_timing(struct js_writer *writer, const struct outcome *outcome, int64_t total_us) {

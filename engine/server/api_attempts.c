@@ -123,25 +123,38 @@ static bool next_tag(struct text *list, int64_t *version) {
     return true;
 }
 
-/* If-Match (RFC 9110 section 13.1.1): *, or a list of tags as ETag gave them. Of several versions
- * only the newest can still be current. */
+/* Both were sent: the one of the body has to be among those of the header, and is what counts. */
+static bool agrees(const struct attempt *attempt, const int64_t *versions, size_t count,
+                   struct fault *fault) {
+    for (size_t i = 0; i < count; i++) {
+        if (versions[i] == attempt->if_version) {
+            return true;
+        }
+    }
+    return fault_set(fault, FAULT_BAD_REQUEST, "If-Match and if_version differ");
+}
+
+/* If-Match (RFC 9110 section 13.1.1): *, or a list of tags as ETag gave them, of which one has to
+ * match. The shortest tag has two bytes. */
 static bool read_if_match(struct call *call, struct attempt *attempt, struct fault *fault) {
     struct text list = http_header(call->exchange, "If-Match");
-    int64_t newest = -1, version;
     if (!text_given(list) || text_equal(list, TEXT("*"))) {
         return true;
     }
+    int64_t *versions = ARENA_ARRAY(&call->exchange->arena, int64_t, list.length / 2 + 1);
+    size_t count = 0;
     do {
-        if (!next_tag(&list, &version)) {
+        if (!next_tag(&list, &versions[count++])) {
             return fault_set(fault, FAULT_BAD_REQUEST,
                              "If-Match: expected versions in quotes, as ETag gave them: \"3\"");
         }
-        newest = version > newest ? version : newest;
     } while (list.length > 0);
-    if (attempt->if_version != 0 && attempt->if_version != newest) {
-        return fault_set(fault, FAULT_BAD_REQUEST, "If-Match and if_version differ");
+    if (attempt->if_version != 0) {
+        return agrees(attempt, versions, count, fault);
     }
-    attempt->if_version = newest;
+    attempt->if_version = versions[0];
+    attempt->if_versions = versions + 1;
+    attempt->if_version_count = count - 1;
     return true;
 }
 
@@ -175,19 +188,33 @@ static struct text scope_of(struct call *call) {
                       DIGEST_HEX, hex);
 }
 
-static bool read_idempotency_key(struct call *call, struct attempt_job *job, struct fault *fault) {
+bool attempt_read_key(struct call *call, struct store_answer *out, struct fault *fault) {
     struct text key = http_header(call->exchange, "Idempotency-Key");
-    if (!text_given(key) || job->attempt.dry_run) {
+    if (!text_given(key)) {
         return true;
     }
     if (!is_key(key)) {
         return fault_set(fault, FAULT_BAD_REQUEST,
                          "Idempotency-Key: expected 1 to %d printable ASCII characters", KEY_MOST);
     }
+    out->key = key;
+    out->scope = scope_of(call);
+    digest_sha256(call->exchange->body, out->body_hash);
+    return true;
+}
+
+static bool read_idempotency_key(struct call *call, struct attempt_job *job, struct fault *fault) {
     struct member *member = &job->job.member;
-    member->idempotency_key = key;
-    member->idempotency_scope = scope_of(call);
-    digest_sha256(call->exchange->body, member->body_hash);
+    struct store_answer kept = {0};
+    if (job->attempt.dry_run) {
+        return true;
+    }
+    if (!attempt_read_key(call, &kept, fault)) {
+        return false;
+    }
+    member->idempotency_key = kept.key;
+    member->idempotency_scope = kept.scope;
+    memcpy(member->body_hash, kept.body_hash, DIGEST_BYTES);
     return true;
 }
 

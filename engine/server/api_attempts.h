@@ -20,6 +20,9 @@ bool attempt_read_context(struct call *call, const struct form *form, struct att
 bool attempt_read_headers(struct call *call, struct attempt_job *job,
                           struct fault *fault) MUST_CHECK;
 
+/* Scope, key and the body's hash, in the exchange's arena; no key: there is none. */
+bool attempt_read_key(struct call *call, struct store_answer *out, struct fault *fault) MUST_CHECK;
+
 /* Posts to the entity's home, or to a decider when it is a dry run. */
 void attempt_post(struct call *call, struct attempt_job *job);
 

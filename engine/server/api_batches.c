@@ -17,6 +17,8 @@ struct bulk_order {
     bool dry_run;
     bool wait;
     char id[ID_LENGTH];
+    struct store_answer answer;      /* to be kept, when there is an idempotency key */
+    const struct store_answer *kept; /* under this key; NULL: it is new */
 };
 
 /* --- reading the body --- */
@@ -119,7 +121,8 @@ static bool read_order(struct call *call, struct bulk_order *order, struct fault
            form_integer(&form, "workers", 1, 64, &order->request.workers) &&
            form_bool(&form, "dry_run", &order->dry_run) && form_bool(&form, "wait", &order->wait) &&
            form_object(&form, "data", &attempt->patch) &&
-           attempt_read_context(call, &form, attempt, fault) && read_members(&form, order);
+           attempt_read_context(call, &form, attempt, fault) && read_members(&form, order) &&
+           attempt_read_key(call, &order->answer, fault);
 }
 
 /* --- members --- */
@@ -168,6 +171,43 @@ static bool choose(struct core *core, struct bulk_order *order, struct text **id
                      (long long)most, atomic ? " in one transaction" : "");
 }
 
+/* --- its idempotency key --- */
+
+static bool find_answer(struct core *core, struct bulk_order *order, struct fault *fault) {
+    struct store_answer_key key = {order->answer.scope, order->answer.key};
+    order->kept = NULL;
+    if (!text_given(key.key)) {
+        return true;
+    }
+    if (!store_find_answers(core->store, &order->call->exchange->arena, &key, 1,
+                            now_wall_us(&core->now) - ANSWER_KEPT_US, &order->kept, fault)) {
+        return false;
+    }
+    return order->kept == NULL ||
+           memcmp(order->kept->body_hash, order->answer.body_hash, DIGEST_BYTES) == 0 ||
+           fault_set(fault, FAULT_IDEMPOTENCY_REUSED,
+                     "this Idempotency-Key was used before with another body; use a new key");
+}
+
+/* The answer to `wait: false`. Who waits gets what the bulk has come to, which it leads to. */
+static bool keep_answer(struct core *core, struct bulk_order *order, const struct store_bulk *bulk,
+                        struct fault *fault) {
+    struct store_answer *answer = &order->answer;
+    struct store_batch batch = {.answers = answer, .answer_count = 1};
+    answer->status = 202;
+    answer->headers = TEXT("{}");
+    answer->body = bulk_json(order->call->exchange, bulk);
+    answer->created_us = bulk->created_us;
+    return !text_given(answer->key) || store_write(core->store, &batch, fault);
+}
+
+static struct text kept_id(const struct bulk_order *order) {
+    const struct js *kept;
+    struct fault fault = FAULT_INIT;
+    bool read = js_parse(&order->call->exchange->arena, order->kept->body, &kept, &fault);
+    return read ? js_text(js_find(kept, TEXT("id"))) : TEXT_NONE;
+}
+
 /* --- a real one --- */
 
 static bool add_bulk(struct core *core, struct bulk_order *order, struct fault *fault) {
@@ -188,14 +228,42 @@ static bool add_bulk(struct core *core, struct bulk_order *order, struct fault *
         .created_us = now_us,
         .updated_us = now_us,
     };
-    return store_add_bulk(core->store, &bulk, ids, count, fault);
+    return store_add_bulk(core->store, &bulk, ids, count, fault) &&
+           keep_answer(core, order, &bulk, fault);
 }
 
 static bool add_in_transaction(struct core *core, struct bulk_order *order, struct fault *fault) {
-    bool added = store_begin(core->store, STORE_WRITE, ISOLATION_DEFAULT, fault) &&
-                 add_bulk(core, order, fault) && store_commit(core->store, fault);
+    bool added =
+        store_begin(core->store, STORE_WRITE, ISOLATION_DEFAULT, fault) &&
+        find_answer(core, order, fault) &&
+        (order->kept != NULL || (add_bulk(core, order, fault) && store_commit(core->store, fault)));
     store_rollback(core->store);
     return added;
+}
+
+/* Another node may take the key at the same moment: then it is found the second time. */
+static bool add_or_find(struct core *core, struct bulk_order *order, struct fault *fault) {
+    if (add_in_transaction(core, order, fault)) {
+        return true;
+    }
+    if (fault->code != FAULT_STORE_CONFLICT) {
+        return false;
+    }
+    *fault = (struct fault)FAULT_INIT;
+    return add_in_transaction(core, order, fault);
+}
+
+static void accept_bulk(struct bulk_order *order, struct text id) {
+    struct http_exchange *exchange = order->call->exchange;
+    struct text body = order->kept != NULL ? order->kept->body : order->answer.body;
+    struct text path = text_print(&exchange->arena, "/v1/batches/%.*s", TEXT_ARGS(id));
+    struct http_answer answer = {
+        .status = 202, .body = body, .headers = {{TEXT("Location"), path}}, .header_count = 1};
+    if (order->kept != NULL) {
+        answer.headers[answer.header_count++] =
+            (struct http_header){TEXT("Idempotency-Replayed"), TEXT("true")};
+    }
+    http_answer(exchange, &answer);
 }
 
 static void run_create(struct job *job, struct worker *worker) {
@@ -203,14 +271,18 @@ static void run_create(struct job *job, struct worker *worker) {
     struct http_exchange *exchange = order->call->exchange;
     struct bulk_runner *runner = worker->service->bulk;
     struct fault fault = FAULT_INIT;
-    struct text id = {order->id, ID_LENGTH};
-    if (!add_in_transaction(&worker->core, order, &fault)) {
+    if (!add_or_find(&worker->core, order, &fault)) {
         call_fail(exchange, &fault, TEXT_NONE);
+        return;
+    }
+    struct text id = order->kept != NULL ? kept_id(order) : (struct text){order->id, ID_LENGTH};
+    if (order->wait && order->kept != NULL) {
+        bulk_answer_again(worker->core.store, exchange, id);
     } else if (order->wait) {
         bulk_runner_wake(runner, id, exchange);
     } else {
         bulk_runner_wake(runner, id, NULL);
-        bulk_answer(worker->core.store, exchange, id, 202);
+        accept_bulk(order, id);
     }
 }
 
@@ -333,7 +405,7 @@ static bool check_id(struct call *call) {
 
 static void run_read(struct job *job, struct worker *worker) {
     struct call *call = job->context;
-    bulk_answer(worker->core.store, call->exchange, call->parameters[0], 200);
+    bulk_answer(worker->core.store, call->exchange, call->parameters[0]);
 }
 
 void api_batch_read(struct call *call) {
@@ -441,7 +513,7 @@ static void run_wish(struct job *job, struct worker *worker) {
         return;
     }
     bulk_runner_wake(worker->service->bulk, id, NULL);
-    bulk_answer(store, exchange, id, 200);
+    bulk_answer(store, exchange, id);
 }
 
 static void post_wish(struct call *call, enum bulk_status from, enum bulk_status or_from,

@@ -128,27 +128,53 @@ static bool read_bulk(struct store *store, struct arena *arena, struct text id,
                     fault_set(fault, FAULT_NOT_FOUND, "there is no batch '%.*s'", TEXT_ARGS(id)));
 }
 
-void bulk_answer(struct store *store, struct http_exchange *exchange, struct text id, int status) {
-    struct store_bulk *bulk;
-    struct store_bulk_error *errors = NULL;
-    size_t count = 0;
-    struct fault fault = FAULT_INIT;
-    if (!read_bulk(store, &exchange->arena, id, &bulk, &errors, &count, &fault)) {
-        call_fail(exchange, &fault, TEXT_NONE);
-        return;
-    }
+static struct text shown(struct http_exchange *exchange, const struct store_bulk *bulk,
+                         const struct store_bulk_error *errors, size_t count) {
     struct buffer buffer;
     struct js_writer writer;
     buffer_init(&buffer, &exchange->arena);
     js_writer_init(&writer, &buffer);
     put_bulk(&writer, bulk, errors, count, request_shown(exchange, bulk->request));
-    struct http_answer answer = {.status = status, .body = buffer_view(&buffer)};
-    if (status == 202) {
+    return buffer_view(&buffer);
+}
+
+struct text bulk_json(struct http_exchange *exchange, const struct store_bulk *bulk) {
+    return shown(exchange, bulk, NULL, 0);
+}
+
+static bool has_stopped(const struct store_bulk *bulk, struct fault *fault) {
+    return bulk->status != BULK_RUNNING ||
+           fault_set(
+               fault, FAULT_REQUEST_IN_FLIGHT,
+               "the batch of this Idempotency-Key, %.*s, still runs; ask again for its answer",
+               TEXT_ARGS(bulk->id));
+}
+
+static void answer(struct store *store, struct http_exchange *exchange, struct text id,
+                   bool again) {
+    struct store_bulk *bulk;
+    struct store_bulk_error *errors = NULL;
+    size_t count = 0;
+    struct fault fault = FAULT_INIT;
+    if (!read_bulk(store, &exchange->arena, id, &bulk, &errors, &count, &fault) ||
+        (again && !has_stopped(bulk, &fault))) {
+        call_fail(exchange, &fault, TEXT_NONE);
+        return;
+    }
+    struct http_answer answer = {.status = 200, .body = shown(exchange, bulk, errors, count)};
+    if (again) {
         answer.headers[answer.header_count++] =
-            (struct http_header){TEXT("Location"), text_print(&exchange->arena, "/v1/batches/%.*s",
-                                                              TEXT_ARGS(bulk->id))};
+            (struct http_header){TEXT("Idempotency-Replayed"), TEXT("true")};
     }
     http_answer(exchange, &answer);
+}
+
+void bulk_answer(struct store *store, struct http_exchange *exchange, struct text id) {
+    answer(store, exchange, id, false);
+}
+
+void bulk_answer_again(struct store *store, struct http_exchange *exchange, struct text id) {
+    answer(store, exchange, id, true);
 }
 
 /* --- carried bulks --- */
@@ -182,7 +208,7 @@ static void drop(struct bulk_runner *runner, struct carried *carried) {
     }
     *place = carried->next;
     for (struct waiter *waiter = carried->waiters; waiter != NULL; waiter = waiter->next) {
-        bulk_answer(runner->store, waiter->exchange, id_of(carried), 200);
+        bulk_answer(runner->store, waiter->exchange, id_of(carried));
     }
     carried_free(carried);
 }

@@ -19,12 +19,16 @@ void bulk_runner_free(struct bulk_runner *runner);
  * stops running (completed, failed, paused, cancelled); NULL: nobody waits. */
 void bulk_runner_wake(struct bulk_runner *runner, struct text id, struct http_exchange *exchange);
 
-/* Answers with the bulk as GET /v1/batches/{id} shows it; on a thread that owns `worker`'s store.
- */
 struct store;
 struct store_bulk;
 struct js_writer;
 void bulk_put_summary(struct js_writer *writer, const struct store_bulk *bulk);
-void bulk_answer(struct store *store, struct http_exchange *exchange, struct text id, int status);
+/* A bulk that has just been made, as GET /v1/batches/{id} shows it; in the exchange's arena. */
+struct text bulk_json(struct http_exchange *exchange, const struct store_bulk *bulk);
+
+/* Answers with the bulk as GET /v1/batches/{id} shows it; on the thread that owns `store`. */
+void bulk_answer(struct store *store, struct http_exchange *exchange, struct text id);
+/* The same for who sent the key of the bulk again: FAULT_REQUEST_IN_FLIGHT while it runs. */
+void bulk_answer_again(struct store *store, struct http_exchange *exchange, struct text id);
 
 #endif

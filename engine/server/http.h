@@ -118,7 +118,7 @@ struct http_counts {
     uint64_t handshakes_failed; /* of TLS: closed without a word in the log */
 };
 
-/* Binds and listens; FAULT_ENVIRONMENT names the address and why. */
+/* Binds and listens; FAULT_ENVIRONMENT names the address and why, FAULT_USAGE what is none. */
 bool http_open(const struct http_options *options, struct http **out,
                struct fault *fault) MUST_CHECK;
 int http_port(const struct http *http);

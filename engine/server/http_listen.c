@@ -39,7 +39,7 @@ static bool split(struct text address, struct place *place, struct fault *fault)
                 copy(port, place->port, sizeof place->port) &&
                 (bracketed || memchr(host.bytes, ':', host.length) == NULL);
     return fine ||
-           fault_set(fault, FAULT_ENVIRONMENT,
+           fault_set(fault, FAULT_USAGE,
                      "\"%.*s\" is not an address to listen on; 127.0.0.1:8080 and [::1]:8080 are",
                      TEXT_ARGS(address));
 }

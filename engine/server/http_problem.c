@@ -80,6 +80,9 @@ static struct text challenge(enum fault_code code) {
 
 /* The header that this answer must or should come with; no name when there is none. */
 static struct http_header companion(enum fault_code code) {
+    if (code == FAULT_REQUEST_IN_FLIGHT) {
+        return (struct http_header){TEXT("Retry-After"), TEXT(RETRY_AFTER_SECONDS)};
+    }
     switch (fault_status(code)) {
     case 401:
         return (struct http_header){TEXT("WWW-Authenticate"), challenge(code)};

@@ -56,6 +56,41 @@ static struct job *next_ready(struct worker *worker, int64_t now_us) {
     return NULL;
 }
 
+/* --- keys in use --- */
+
+static bool has_key_of(const struct member *member, const struct member *other) {
+    return text_equal(member->idempotency_key, other->idempotency_key) &&
+           text_equal(member->idempotency_scope, other->idempotency_scope);
+}
+
+static const struct member *waiting_with_key(const struct worker *worker,
+                                             const struct member *member) {
+    for (const struct job *job = worker->waiting; job != NULL; job = job->next_waiting) {
+        if (text_given(job->member.idempotency_key) && has_key_of(&job->member, member)) {
+            return &job->member;
+        }
+    }
+    return NULL;
+}
+
+/* A request whose key another one has that still waits is answered: it does not wait beside it. */
+static bool refuse_second(struct worker *worker, struct job *job) {
+    struct member *member = &job->member;
+    const struct member *first =
+        text_given(member->idempotency_key) ? waiting_with_key(worker, member) : NULL;
+    if (first == NULL) {
+        return false;
+    }
+    bool same = memcmp(first->body_hash, member->body_hash, DIGEST_BYTES) == 0;
+    member->blocked = false;
+    member->fault = same ? FAULT_REQUEST_IN_FLIGHT : FAULT_IDEMPOTENCY_REUSED;
+    member->fault_message =
+        same ? TEXT("a request with this Idempotency-Key still runs; ask again for its answer")
+             : TEXT("this Idempotency-Key is in use with another body; use a new key");
+    job->done(job, worker);
+    return true;
+}
+
 /* --- one round --- */
 
 static void add(struct round *round, struct job *job) {
@@ -67,10 +102,10 @@ static void add(struct round *round, struct job *job) {
 static void finish(struct round *round) {
     for (size_t i = 0; i < round->count; i++) {
         struct job *job = round->jobs[i];
-        if (job->member.blocked) {
-            worker_wait(round->worker, job, job->member.retry_at_us);
-        } else {
+        if (!job->member.blocked) {
             job->done(job, round->worker);
+        } else if (!refuse_second(round->worker, job)) {
+            worker_wait(round->worker, job, job->member.retry_at_us);
         }
     }
     round->count = 0;
@@ -93,7 +128,7 @@ static void run_batch(struct round *round) {
 static void take(struct round *round, struct job *job) {
     if (job->run != NULL) {
         job->run(job, round->worker);
-    } else {
+    } else if (!refuse_second(round->worker, job)) {
         add(round, job);
     }
 }

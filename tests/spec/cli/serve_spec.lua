@@ -42,6 +42,15 @@ describe("statute serve", function()
     assert.truthy(err:find(tostring(statute.port), 1, true), err)
   end)
 
+  it("exits with 2 when that is no address", function()
+    start()
+    for _, address in ipairs { "8080", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:http", "" } do
+      local status, err = another { listen = address, auth = "keys" }
+      assert.equal(2, status, address)
+      assert.truthy(err:find("is not an address to listen on; 127.0.0.1:8080", 1, true), err)
+    end
+  end)
+
   it("exits with 3 when another server has the store", function()
     start()
     local status, err = another { store = statute.store }

@@ -57,6 +57,60 @@ describe("a batch", function()
     return count
   end
 
+  describe("with an idempotency key", function()
+    local function keyed(name, request)
+      request.machine, request.actor, request.to = "parcel", POST, "SENT"
+      return statute.client:post("/v1/batches", request, { ["Idempotency-Key"] = name })
+    end
+
+    it("is done once, and gives its answer again", function()
+      local ids = parcels(3)
+      local first = keyed("batch", { ids = ids })
+      assert.equal(3, http.expect(first, 200).succeeded)
+      assert.is_nil(first.headers["idempotency-replayed"])
+      local again = keyed("batch", { ids = ids })
+      assert.equal(first.body, again.body)
+      assert.equal("true", again.headers["idempotency-replayed"])
+      assert.equal(2, #statute:history("parcel", ids[1]))
+      http.expect(keyed("batch", { ids = { ids[1] } }), 422, "idempotency_key_reused")
+      http.expect(keyed(("k"):rep(300), { ids = ids }), 400, "bad_request")
+    end)
+
+    it("that nobody waits for gives its first answer again", function()
+      local ids = parcels(2)
+      local first = keyed("no wait", { ids = ids, wait = false })
+      local id = http.expect(first, 202).id
+      assert.equal("/v1/batches/" .. id, first.headers.location)
+      eventually(function() return statute.client:get("/v1/batches/" .. id).json.status == "completed" end)
+      local again = keyed("no wait", { ids = ids, wait = false })
+      http.expect(again, 202)
+      assert.equal(first.body, again.body)
+      assert.equal(first.headers.location, again.headers.location)
+      assert.equal("true", again.headers["idempotency-replayed"])
+      assert.equal(2, #statute:history("parcel", ids[1]))
+    end)
+
+    it("is in flight while it runs", function()
+      local request = { ids = parcels(300, function() return { slow = true } end), machine = "parcel", actor = POST, to = "SENT" }
+      local requests = {}
+      for i = 1, 2 do
+        requests[i] = { method = "POST", path = "/v1/batches", body = request, headers = { ["Idempotency-Key"] = "flying" } }
+      end
+      local codes = {}
+      for _, answer in ipairs(http.parallel(statute.port, requests, 2)) do codes[answer.json.code or "done"] = answer end
+      assert.equal(300, http.expect(codes.done, 200).succeeded)
+      http.expect(codes.request_in_flight, 409, "request_in_flight")
+      assert.equal("1", codes.request_in_flight.headers["retry-after"])
+      assert.equal(2, #statute:history("parcel", request.ids[300]))
+    end)
+
+    it("means nothing to a dry run", function()
+      local ids = parcels(1)
+      assert.is_true(http.expect(keyed("dry", { ids = ids, dry_run = true }), 200).dry_run)
+      assert.equal(1, http.expect(keyed("dry", { ids = ids }), 200).succeeded)
+    end)
+  end)
+
   for _, mode in ipairs { "atomic", "sequential", "parallel" } do
     it("moves all its members, in mode " .. mode, function()
       local ids = parcels(20)

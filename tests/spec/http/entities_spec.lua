@@ -324,6 +324,10 @@ describe("entities", function()
       http.expect(patch("m4", { height = 3 }, { ["If-Match"] = '"1"' }), 412, "version_conflict")
       http.expect(patch("m4", { height = 3 }, { ["If-Match"] = "*" }), 200)
       http.expect(patch("m4", { height = 4 }, { ["If-Match"] = 'W/"3"' }), 412, "version_conflict")
+      http.expect(patch("m4", {}, { ["If-Match"] = '"1", "99", W/"3"' }), 412, "version_conflict")
+      for _, list in ipairs { '"3", "99"', '"1" ,"3","2"', '"x", "3"' } do
+        http.expect(patch("m4", {}, { ["If-Match"] = list }), 200)
+      end
       http.expect(patch("m4", { height = 4 }, { ["If-Match"] = '"1", "3"' }), 200)
       http.expect(patch("m4", { height = 5 }, { ["If-Match"] = "4" }), 400, "bad_request")
     end)

@@ -119,6 +119,44 @@ describe("an idempotency key", function()
     assert.equal(2, #statute:history("tap", id))
   end)
 
+  describe("of a request that still waits for its lock", function()
+    -- One request for each of the comments, all at once, while an application holds the entity for a moment.
+    local function crowd(id, name, all_comments)
+      http.expect(statute.client:post("/v1/locks/state_transition%3Atap%3A" .. id, { ttl_ms = 700 }), 200)
+      local requests, by_code = {}, { done = {}, request_in_flight = {}, idempotency_key_reused = {} }
+      for i, comments in ipairs(all_comments) do
+        requests[i] = { method = "POST", path = "/v1/entities/tap/" .. id .. "/transitions", headers = key(name),
+                        body = { to = "OPEN", comments = comments } }
+      end
+      for _, answer in ipairs(http.parallel(statute.port, requests, #requests)) do
+        table.insert(by_code[answer.json.code or "done"], answer)
+      end
+      return by_code
+    end
+
+    it("is in flight for everybody else who sends it, and then has its answer", function()
+      local id = tap()
+      local answers = crowd(id, "flight", { "same", "same", "same" })
+      assert.equal(1, #answers.done)
+      assert.equal(2, #answers.request_in_flight)
+      for _, answer in ipairs(answers.request_in_flight) do
+        http.expect(answer, 409, "request_in_flight")
+        assert.equal("1", answer.headers["retry-after"])
+      end
+      local again = statute:move("tap", id, { to = "OPEN", comments = "same" }, key "flight")
+      assert.equal(answers.done[1].body, again.body)
+      assert.equal("true", again.headers["idempotency-replayed"])
+      assert.equal(2, #statute:history("tap", id))
+    end)
+
+    it("is an error with another body", function()
+      local answers = crowd(tap(), "flight of two", { "one", "other" })
+      assert.equal(1, #answers.done)
+      assert.equal(1, #answers.idempotency_key_reused)
+      http.expect(answers.idempotency_key_reused[1], 422, "idempotency_key_reused")
+    end)
+  end)
+
   it("must be printable and of a sensible length", function()
     local id = tap()
     http.expect(statute:move("tap", id, "OPEN", key(("k"):rep(300))), 400, "bad_request")
