@@ -101,10 +101,7 @@ bool directory_is_empty(const struct generation *generation, enum directory_side
 
 const struct js *properties_over(struct arena *arena, const struct js *known,
                                  const struct js *sent) {
-    for (size_t i = 0; js_is(sent, JS_OBJECT) && i < sent->object.count; i++) {
-        known = js_with(arena, known, sent->object.members[i].key, sent->object.members[i].value);
-    }
-    return known != NULL ? known : &js_empty_object;
+    return js_over(arena, known, sent);
 }
 
 struct party directory_complete(const struct generation *generation, struct arena *arena,

@@ -88,7 +88,14 @@ static void explain_validate(struct turn *turn, const struct js *before) {
                      allowed, TEXT_NONE);
 }
 
-/* Adds what validate said; the fields' own word on a field stands. */
+/* The fields' own word on a field stands. */
+static const struct js *under_errors(const struct turn *turn, const struct js *said) {
+    const struct js *all = js_over(turn->arena, said, turn->errors);
+    bool is_new = turn->errors == NULL || all->object.count > turn->errors->object.count;
+    return is_new ? all : turn->errors;
+}
+
+/* Adds what validate said. */
 static bool add_errors(struct turn *turn, const struct js *said) {
     if (said != NULL && said->type == JS_ARRAY && said->array.count == 0) {
         return true;
@@ -103,9 +110,9 @@ static bool add_errors(struct turn *turn, const struct js *said) {
             return turn_fail(turn, "validate must return a message for '%.*s', not %s",
                              TEXT_ARGS(error->key), js_type_name(error->value));
         }
-        if (js_find(turn->errors, error->key) == NULL) {
-            turn->errors = js_with(turn->arena, turn->errors, error->key, error->value);
-        }
+    }
+    if (said != NULL && said->object.count > 0) {
+        turn->errors = under_errors(turn, said);
     }
     return true;
 }

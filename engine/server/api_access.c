@@ -353,16 +353,16 @@ static const struct js *with_defaults(struct arena *arena, const struct js *body
     return item;
 }
 
-static bool evaluate_item(struct worker *worker, struct call *call, const struct js *item,
-                          struct access_answer *answer, struct fault *fault) {
-    struct arena *arena = &call->exchange->arena;
+static bool evaluate_item(struct worker *worker, struct arena *arena, const struct js *body,
+                          const struct js *item, struct access_answer *answer,
+                          struct fault *fault) {
     struct access_question question;
     struct fault wrong = FAULT_INIT;
-    bool is_read = js_is(item, JS_OBJECT)
-                       ? access_read_question(arena, with_defaults(arena, call->body, item), 0,
-                                              &question, &wrong)
-                       : fault_set(&wrong, FAULT_BAD_REQUEST, "expected an object, not %s",
-                                   js_type_name(item));
+    bool is_read =
+        js_is(item, JS_OBJECT)
+            ? access_read_question(arena, with_defaults(arena, body, item), 0, &question, &wrong)
+            : fault_set(&wrong, FAULT_BAD_REQUEST, "expected an object, not %s",
+                        js_type_name(item));
     if (!is_read) {
         *answer = (struct access_answer){.code = wrong.code,
                                          .reason = text_copy(arena, text_of(wrong.message))};
@@ -377,6 +377,23 @@ static bool is_last(enum semantic semantic, const struct access_answer *answer) 
            (semantic == PERMIT_ON_FIRST_PERMIT && permitted);
 }
 
+/* Writes the answer; *ended when it is the last. What was read for it is given back at once, since
+ * all evaluations may be about the same large entities. */
+static bool answer_item(struct worker *worker, const struct js *body, const struct js *item,
+                        enum semantic semantic, struct js_writer *writer, bool *ended,
+                        struct fault *fault) {
+    struct access_answer answer;
+    struct arena scratch;
+    arena_init(&scratch, 0);
+    bool done = evaluate_item(worker, &scratch, body, item, &answer, fault);
+    if (done) {
+        put_decision(writer, &answer);
+        *ended = is_last(semantic, &answer);
+    }
+    arena_deinit(&scratch);
+    return done;
+}
+
 static bool evaluate_all(struct worker *worker, struct call *call, struct js_writer *writer,
                          struct fault *fault) {
     const struct js *list = js_find(call->body, TEXT("evaluations"));
@@ -386,12 +403,10 @@ static bool evaluate_all(struct worker *worker, struct call *call, struct js_wri
         return false;
     }
     for (size_t i = 0; i < list->array.count && !ended; i++) {
-        struct access_answer answer;
-        if (!evaluate_item(worker, call, list->array.items[i], &answer, fault)) {
+        if (!answer_item(worker, call->body, list->array.items[i], semantic, writer, &ended,
+                         fault)) {
             return false;
         }
-        put_decision(writer, &answer);
-        ended = is_last(semantic, &answer);
     }
     return true;
 }
