@@ -209,6 +209,7 @@ bool access_at_once(const struct generation *generation, struct arena *arena,
         return false;
     }
     ask_permissions(generation, arena, question, type, action, out);
+    out->reason = generation_clean_text(generation, type->name, arena, out->reason);
     return true;
 }
 
@@ -331,5 +332,9 @@ bool access_decide(struct policy policy, struct arena *arena,
         .action = action,
         .function = seat->actions[type - generation->access.types][action - type->actions],
         .out = out};
-    return ask_function(&inquiry, fault);
+    bool asked = ask_function(&inquiry, fault);
+    if (asked) {
+        out->reason = generation_clean_reason(generation, arena, &complete, out->reason);
+    }
+    return asked;
 }

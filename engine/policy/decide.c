@@ -155,16 +155,6 @@ static const struct js *ask_all(struct turn *turn, struct functions guards, stru
     return refusals;
 }
 
-static struct text join(struct arena *arena, const struct js *messages) {
-    struct buffer buffer;
-    buffer_init(&buffer, arena);
-    for (size_t i = 0; i < messages->array.count; i++) {
-        buffer_add_text(&buffer, i > 0 ? TEXT("; ") : TEXT(""));
-        buffer_add_text(&buffer, messages->array.items[i]->string);
-    }
-    return buffer_view(&buffer);
-}
-
 static const struct js *ask_guards(struct turn *turn) {
     struct speaker guards = {"the guard on the way to", turn->to->name};
     struct speaker requires = {"the requirement of", turn->to->name};
@@ -183,7 +173,7 @@ static bool guard(struct turn *turn) {
     if (refusals == NULL) {
         return true;
     }
-    turn_refuse(turn, FAULT_GUARD_REJECTED, join(turn->arena, refusals));
+    turn_refuse(turn, FAULT_GUARD_REJECTED, turn_join(turn->arena, refusals));
     turn->out->messages = refusals;
     return false;
 }

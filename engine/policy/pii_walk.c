@@ -196,8 +196,11 @@ static const struct js *clean_string(const struct walk *walk, const struct js *v
     return text.bytes == value->string.bytes ? value : js_string(walk->arena, text);
 }
 
-static const struct js *clean_integer(const struct walk *walk, const struct js *value) {
-    bool is_card = (walk->patterns & REDACT_CARD) != 0 && redact_is_card(value->integer);
+/* Only what is large enough is printed. A real may be whole: 4.5e15, 4500000000000000.0. */
+static const struct js *clean_number(const struct walk *walk, const struct js *value) {
+    double size = value->type == JS_INTEGER ? (double)value->integer : value->real;
+    bool is_card = (walk->patterns & REDACT_CARD) != 0 && size >= 1e12 &&
+                   redact_is_card(js_print(walk->arena, value));
     return is_card ? js_string(walk->arena, TEXT("[card]")) : value;
 }
 
@@ -304,7 +307,8 @@ static const struct js *clean(struct walk *walk, const struct js *value, struct 
     case JS_STRING:
         return clean_string(walk, value);
     case JS_INTEGER:
-        return clean_integer(walk, value);
+    case JS_REAL:
+        return clean_number(walk, value);
     case JS_ARRAY:
         return clean_array(walk, value, at);
     case JS_OBJECT:
@@ -312,7 +316,6 @@ static const struct js *clean(struct walk *walk, const struct js *value, struct 
     case JS_NULL:
     case JS_FALSE:
     case JS_TRUE:
-    case JS_REAL:
         break;
     }
     return value;
