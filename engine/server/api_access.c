@@ -10,6 +10,7 @@
 
 #define NAME_MOST        1000
 #define EVALUATIONS_MOST 1000
+#define ANSWERING_US     (2 * NOW_SECOND) /* of one call; functions may take their time each */
 
 /* --- reading --- */
 
@@ -229,7 +230,7 @@ static void put_error(struct js_writer *writer, const struct access_answer *answ
 
 /* What is no judgement of the policies, but a question that could not be put to them. */
 static bool is_error(enum fault_code code) {
-    return code == FAULT_BAD_REQUEST || code == FAULT_POLICY_ERROR;
+    return code == FAULT_BAD_REQUEST || code == FAULT_POLICY_ERROR || code == FAULT_OVERLOADED;
 }
 
 static void put_decision(struct js_writer *writer, const struct access_answer *answer) {
@@ -385,18 +386,38 @@ static bool is_last(enum semantic semantic, const struct access_answer *answer) 
            (semantic == PERMIT_ON_FIRST_PERMIT && permitted);
 }
 
-/* Writes the answer; *ended when it is the last. What was read for it is given back at once, since
- * all evaluations may be about the same large entities. */
-static bool answer_item(struct worker *worker, const struct js *body, const struct js *item,
-                        enum semantic semantic, struct js_writer *writer, bool *ended,
-                        struct fault *fault) {
+/* The evaluations of a call, while they are answered. */
+struct series {
+    struct worker *worker;
+    const struct js *body;
+    struct js_writer *writer;
+    enum semantic semantic;
+    int64_t until_us; /* monotonic: the rest is denied from then on */
+    bool ended;
+};
+
+static bool evaluate_in_time(const struct series *series, struct arena *arena,
+                             const struct js *item, struct access_answer *answer,
+                             struct fault *fault) {
+    if (now_monotonic_us(&series->worker->core.now) > series->until_us) {
+        *answer = (struct access_answer){
+            .code = FAULT_OVERLOADED,
+            .reason = TEXT("the evaluations before this one took 2 s in all; ask for it again")};
+        return true;
+    }
+    return evaluate_item(series->worker, arena, series->body, item, answer, fault);
+}
+
+/* What was read for an answer is given back at once, since all evaluations may be about the same
+ * large entities. */
+static bool answer_item(struct series *series, const struct js *item, struct fault *fault) {
     struct access_answer answer;
     struct arena scratch;
     arena_init(&scratch, 0);
-    bool done = evaluate_item(worker, &scratch, body, item, &answer, fault);
+    bool done = evaluate_in_time(series, &scratch, item, &answer, fault);
     if (done) {
-        put_decision(writer, &answer);
-        *ended = is_last(semantic, &answer);
+        put_decision(series->writer, &answer);
+        series->ended = is_last(series->semantic, &answer);
     }
     arena_deinit(&scratch);
     return done;
@@ -405,14 +426,14 @@ static bool answer_item(struct worker *worker, const struct js *body, const stru
 static bool evaluate_all(struct worker *worker, struct call *call, struct js_writer *writer,
                          struct fault *fault) {
     const struct js *list = js_find(call->body, TEXT("evaluations"));
-    enum semantic semantic;
-    bool ended = false;
-    if (!read_semantic(call, &semantic, fault)) {
+    struct series series = {
+        worker, call->body, writer, EXECUTE_ALL, now_monotonic_us(&worker->core.now) + ANSWERING_US,
+        false};
+    if (!read_semantic(call, &series.semantic, fault)) {
         return false;
     }
-    for (size_t i = 0; i < list->array.count && !ended; i++) {
-        if (!answer_item(worker, call->body, list->array.items[i], semantic, writer, &ended,
-                         fault)) {
+    for (size_t i = 0; i < list->array.count && !series.ended; i++) {
+        if (!answer_item(&series, list->array.items[i], fault)) {
             return false;
         }
     }

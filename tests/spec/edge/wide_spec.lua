@@ -2,6 +2,7 @@
 local http   = require "tests.support.http"
 local json   = require "tests.support.json"
 local server = require "tests.support.server"
+local socket = require "socket"
 
 local POLICY = [[
 return {
@@ -18,7 +19,7 @@ return {
       B = {}, C = {}, D = {},
     },
   },
-  access "record" { actions = { read = "record.read" } },
+  access "record" { actions = { read = "record.read", endless = function() while true do end end } },
 }
 ]]
 
@@ -43,7 +44,7 @@ describe("a request of many members", function()
 
   setup(function()
     statute = server.start { policies = { ["wide.lua"] = POLICY },
-                             arguments = { "--policy-time", "20s", "--policy-instructions", "100000000", "--policy-memory", "256MiB" } }
+                             arguments = { "--policy-time", "20s", "--policy-instructions", "40000000", "--policy-memory", "256MiB" } }
   end)
   teardown(function() statute:stop() end)
 
@@ -74,6 +75,17 @@ describe("a request of many members", function()
     for i = 1, 200 do asked.evaluations[i] = { context = { number = i } } end
     local answer = expect_cheap(post("/access/v1/evaluations", json.encode(asked)), 200)
     assert.equal(200, #answer.evaluations)
+  end)
+
+  it("may not ask for minutes of work", function()
+    local asked = { subject = { type = "user", id = "ann" }, action = { name = "endless" }, resource = { type = "record", id = "1" }, evaluations = {} }
+    for i = 1, 1000 do asked.evaluations[i] = { context = { number = i } } end
+    local started = socket.gettime()
+    local evaluations = expect_cheap(post("/access/v1/evaluations", json.encode(asked)), 200).evaluations
+    assert.is_true(socket.gettime() - started < 10 * server.patience)
+    assert.equal(1000, #evaluations)
+    assert.same({ "policy_error", "overloaded" }, { evaluations[1].context.error.code, evaluations[1000].context.error.code })
+    for _, evaluation in ipairs(evaluations) do assert.is_false(evaluation.decision) end
   end)
 
   it("may have many fields that are none", function()
