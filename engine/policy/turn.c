@@ -78,7 +78,7 @@ static struct text words_at(struct turn *turn, int index) {
         return TEXT_NONE;
     }
     raw.bytes = lua_tolstring(turn->lua, index, &raw.length);
-    raw.length = raw.length < MESSAGE_BYTES_MOST ? raw.length : MESSAGE_BYTES_MOST;
+    raw = text_cut(raw, MESSAGE_BYTES_MOST);
     char *bytes = arena_alloc(turn->arena, raw.length + 1);
     memcpy(bytes, raw.bytes, raw.length);
     text_mend_utf8(bytes, raw.length);

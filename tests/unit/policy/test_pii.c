@@ -596,6 +596,21 @@ static void what_is_cut_off_a_message_leaves_no_start_of_a_quote(void **state) {
     assert_null(memmem(decision.message.bytes, decision.message.length, "hunt", 4));
 }
 
+static void what_is_cut_off_a_message_leaves_no_start_of_a_pattern(void **state) {
+    static const char *const personal[] = {"ann.smith@firm.example",
+                                           "write to ann.smith@firm.example"};
+    struct fixture *fixture = *state;
+    for (int length = 360; length < 400; length++) {
+        const char *guard = text_cstring(
+            &fixture->arena, text_print(&fixture->arena, "error(('x'):rep(%d) .. ' %s')", length,
+                                        personal[length % 2]));
+        struct decision decision = said(fixture, guard, "{}", "{}");
+        assert_null(memmem(decision.message.bytes, decision.message.length, "ann", 3));
+        generation_unref(fixture->generation);
+        fixture->generation = NULL;
+    }
+}
+
 static void an_error_is_one_line_and_so_is_what_it_quotes(void **state) {
     struct decision decision = said(*state, "error('lives at ' .. data.password)",
                                     "{\"password\":\"1 Road\\n2 Town\"}", "{}");
@@ -820,6 +835,7 @@ int main(void) {
         fixture_test(all_that_is_personal_is_looked_for_however_much_is_sent),
         fixture_test(quotes_are_hidden_whole_where_they_overlap),
         fixture_test(what_is_cut_off_a_message_leaves_no_start_of_a_quote),
+        fixture_test(what_is_cut_off_a_message_leaves_no_start_of_a_pattern),
         fixture_test(an_error_is_one_line_and_so_is_what_it_quotes),
         fixture_test(explanations_do_not_quote_what_is_personal),
         fixture_test(numbers_that_are_cards_are_redacted),
