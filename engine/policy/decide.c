@@ -20,7 +20,8 @@
  *     word: a client's wrong type is not the policy's error.
  *  5. warn sees what the guards saw, before the effects.
  *  6. A timer's target is a way of its own, without guard or effect, open only to attempts that the
- *     engine makes for it: skip_permissions, the timer's reason, and caused by no other attempt.
+ *     engine makes for it: by nobody, with skip_permissions and the timer's reason, and caused by
+ *     no other attempt.
  *  7. An attempt that is idempotent and already there changes nothing: no permission is asked, its
  *     patch is not looked at. */
 #include "policy/explain.h"
