@@ -400,6 +400,25 @@ static int next_order(const struct js *target, size_t left, const struct js *pat
     return key_order(target->object.members[left].key, patch->object.members[right].key);
 }
 
+const struct js *js_over(struct arena *arena, const struct js *under, const struct js *over) {
+    if (!js_is(over, JS_OBJECT) || over->object.count == 0) {
+        return under != NULL ? under : &js_empty_object;
+    }
+    if (!js_is(under, JS_OBJECT)) {
+        return over;
+    }
+    size_t most = under->object.count + over->object.count;
+    struct js_member *members = ARENA_ARRAY(arena, struct js_member, most);
+    size_t count = 0, left = 0, right = 0;
+    while (left < under->object.count || right < over->object.count) {
+        int order = next_order(under, left, over, right);
+        members[count++] = order < 0 ? under->object.members[left] : over->object.members[right];
+        left += order <= 0;
+        right += order >= 0;
+    }
+    return object_of_sorted(arena, members, count);
+}
+
 /* Both lists are sorted, so one walk over the two merges them. */
 static const struct js *merge_objects(struct arena *arena, const struct js *target,
                                       const struct js *patch) {

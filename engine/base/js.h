@@ -58,6 +58,8 @@ const struct js *js_object_of_unique(struct arena *arena, struct js_member *memb
 /* A copy of `object` (NULL: empty) with `key` set, or without it when value is NULL. */
 const struct js *js_with(struct arena *arena, const struct js *object, struct text key,
                          const struct js *value);
+/* The members of both objects (NULL: empty); of a key that both have, the one of `over`. */
+const struct js *js_over(struct arena *arena, const struct js *under, const struct js *over);
 const struct js *js_append(struct arena *arena, const struct js *array, const struct js *item);
 /* Deep copy into another arena, strings and all. */
 const struct js *js_copy(struct arena *arena, const struct js *value);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define NEAREST_LONGEST 64
+#define CUT_BACK_MOST   100 /* bytes */
 
 struct text text_of(const char *string) {
     return string != NULL ? (struct text){string, strlen(string)} : TEXT_NONE;
@@ -201,6 +202,48 @@ static int edit_distance(struct text a, struct text b) {
         }
     }
     return rows[a.length % 3][b.length];
+}
+
+static bool is_blank(char c) {
+    return (unsigned char)c <= ' ';
+}
+
+/* The end of the words before the one that `at` is in or behind. */
+static size_t end_of_words_before(struct text text, size_t at) {
+    while (at > 0 && !is_blank(text.bytes[at - 1])) {
+        at--;
+    }
+    while (at > 0 && is_blank(text.bytes[at - 1])) {
+        at--;
+    }
+    return at;
+}
+
+static bool ends_with_digits(struct text text, size_t end) {
+    bool found = false;
+    while (end > 0 && !is_blank(text.bytes[end - 1])) {
+        end--;
+        found |= text.bytes[end] >= '0' && text.bytes[end] <= '9';
+    }
+    return found;
+}
+
+struct text text_cut(struct text text, size_t most) {
+    if (text.length <= most) {
+        return text;
+    }
+    size_t least = most > CUT_BACK_MOST ? most - CUT_BACK_MOST : 0;
+    size_t end = end_of_words_before(text, most);
+    while (end > least && ends_with_digits(text, end)) {
+        end = end_of_words_before(text, end);
+    }
+    if (end <= least) {
+        end = most;
+        while (end > 0 && ((unsigned char)text.bytes[end] & 0xC0) == 0x80) {
+            end--;
+        }
+    }
+    return (struct text){text.bytes, end};
 }
 
 struct text text_nearest(struct text word, const struct text *candidates, size_t count) {

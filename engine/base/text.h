@@ -57,6 +57,11 @@ struct text text_print(struct arena *arena, const char *format, ...) PRINTF_LIKE
 /* Decimal digits with an optional '-'; no sign '+', no spaces, no overflow. */
 bool text_to_integer(struct text text, int64_t *out) MUST_CHECK;
 
+/* The text, or the start of one of more than `most` bytes: whole characters and, where there are
+ * blanks within the last 100 bytes, whole words, the last of them without a digit, so that no part
+ * of a number in groups or of an address is left. */
+struct text text_cut(struct text text, size_t most);
+
 /* Well-formed UTF-8 (RFC 3629): no surrogates, no overlong forms. */
 bool text_is_utf8(struct text text);
 

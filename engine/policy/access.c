@@ -101,10 +101,7 @@ bool directory_is_empty(const struct generation *generation, enum directory_side
 
 const struct js *properties_over(struct arena *arena, const struct js *known,
                                  const struct js *sent) {
-    for (size_t i = 0; js_is(sent, JS_OBJECT) && i < sent->object.count; i++) {
-        known = js_with(arena, known, sent->object.members[i].key, sent->object.members[i].value);
-    }
-    return known != NULL ? known : &js_empty_object;
+    return js_over(arena, known, sent);
 }
 
 struct party directory_complete(const struct generation *generation, struct arena *arena,
@@ -212,6 +209,7 @@ bool access_at_once(const struct generation *generation, struct arena *arena,
         return false;
     }
     ask_permissions(generation, arena, question, type, action, out);
+    out->reason = generation_clean_text(generation, type->name, arena, out->reason);
     return true;
 }
 
@@ -334,5 +332,9 @@ bool access_decide(struct policy policy, struct arena *arena,
         .action = action,
         .function = seat->actions[type - generation->access.types][action - type->actions],
         .out = out};
-    return ask_function(&inquiry, fault);
+    bool asked = ask_function(&inquiry, fault);
+    if (asked) {
+        out->reason = generation_clean_reason(generation, arena, &complete, out->reason);
+    }
+    return asked;
 }

@@ -40,6 +40,11 @@ struct directory_entry {
     const struct js *properties; /* an object */
 };
 
+/* What the rules say of a question (TEXT_NONE stays), without patterns of personal data and without
+ * what is under personal keys of the question, whose parties are as the rules saw them. */
+struct text generation_clean_reason(const struct generation *generation, struct arena *arena,
+                                    const struct access_question *question, struct text reason);
+
 /* Whether some `access` declares the type, and (unless TEXT_NONE) that action of it. */
 bool access_declares(const struct generation *generation, struct text type, struct text action);
 

@@ -20,7 +20,8 @@
  *     word: a client's wrong type is not the policy's error.
  *  5. warn sees what the guards saw, before the effects.
  *  6. A timer's target is a way of its own, without guard or effect, open only to attempts that the
- *     engine makes for it: skip_permissions, the timer's reason, and caused by no other attempt.
+ *     engine makes for it: by nobody, with skip_permissions and the timer's reason, and caused by
+ *     no other attempt.
  *  7. An attempt that is idempotent and already there changes nothing: no permission is asked, its
  *     patch is not looked at. */
 #include "policy/explain.h"
@@ -88,7 +89,14 @@ static void explain_validate(struct turn *turn, const struct js *before) {
                      allowed, TEXT_NONE);
 }
 
-/* Adds what validate said; the fields' own word on a field stands. */
+/* The fields' own word on a field stands. */
+static const struct js *under_errors(const struct turn *turn, const struct js *said) {
+    const struct js *all = js_over(turn->arena, said, turn->errors);
+    bool is_new = turn->errors == NULL || all->object.count > turn->errors->object.count;
+    return is_new ? all : turn->errors;
+}
+
+/* Adds what validate said. */
 static bool add_errors(struct turn *turn, const struct js *said) {
     if (said != NULL && said->type == JS_ARRAY && said->array.count == 0) {
         return true;
@@ -103,9 +111,9 @@ static bool add_errors(struct turn *turn, const struct js *said) {
             return turn_fail(turn, "validate must return a message for '%.*s', not %s",
                              TEXT_ARGS(error->key), js_type_name(error->value));
         }
-        if (js_find(turn->errors, error->key) == NULL) {
-            turn->errors = js_with(turn->arena, turn->errors, error->key, error->value);
-        }
+    }
+    if (said != NULL && said->object.count > 0) {
+        turn->errors = under_errors(turn, said);
     }
     return true;
 }
@@ -148,16 +156,6 @@ static const struct js *ask_all(struct turn *turn, struct functions guards, stru
     return refusals;
 }
 
-static struct text join(struct arena *arena, const struct js *messages) {
-    struct buffer buffer;
-    buffer_init(&buffer, arena);
-    for (size_t i = 0; i < messages->array.count; i++) {
-        buffer_add_text(&buffer, i > 0 ? TEXT("; ") : TEXT(""));
-        buffer_add_text(&buffer, messages->array.items[i]->string);
-    }
-    return buffer_view(&buffer);
-}
-
 static const struct js *ask_guards(struct turn *turn) {
     struct speaker guards = {"the guard on the way to", turn->to->name};
     struct speaker requires = {"the requirement of", turn->to->name};
@@ -176,7 +174,7 @@ static bool guard(struct turn *turn) {
     if (refusals == NULL) {
         return true;
     }
-    turn_refuse(turn, FAULT_GUARD_REJECTED, join(turn->arena, refusals));
+    turn_refuse(turn, FAULT_GUARD_REJECTED, turn_join(turn->arena, refusals));
     turn->out->messages = refusals;
     return false;
 }

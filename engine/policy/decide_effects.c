@@ -34,23 +34,22 @@ static bool read_set(const struct effect *effect, const struct js *value) {
     if (value->type != JS_OBJECT) {
         return fail(effect, "set", TEXT("it must be a table { field = value }"));
     }
-    for (size_t i = 0; i < value->object.count; i++) {
-        const struct js_member *member = &value->object.members[i];
-        turn->data = js_with(turn->arena, turn->data, member->key, member->value);
-    }
-    turn->data = fields_settle(turn->arena, turn->machine, before, turn->data);
+    turn->data =
+        fields_settle(turn->arena, turn->machine, before, js_over(turn->arena, before, value));
     return true;
 }
 
 static bool read_unset(const struct effect *effect, const struct js *value) {
     struct turn *turn = effect->turn;
-    for (size_t i = 0; value->type == JS_ARRAY && i < value->array.count; i++) {
-        struct text key = js_text(value->array.items[i]);
-        if (!text_given(key)) {
+    size_t count = value->type == JS_ARRAY ? value->array.count : 0;
+    struct js_member *nulls = ARENA_ARRAY(turn->arena, struct js_member, count);
+    for (size_t i = 0; i < count; i++) {
+        nulls[i] = (struct js_member){js_text(value->array.items[i]), &js_null};
+        if (!text_given(nulls[i].key)) {
             return fail(effect, "unset", TEXT("it must be a list of field names"));
         }
-        turn->data = js_with(turn->arena, turn->data, key, NULL);
     }
+    turn->data = js_merge_patch(turn->arena, turn->data, js_object(turn->arena, nulls, count));
     return value->type == JS_ARRAY || is_empty(value) ||
            fail(effect, "unset", TEXT("it must be a list of field names"));
 }

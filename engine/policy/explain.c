@@ -327,12 +327,12 @@ static const struct js *all_absent(struct turn *turn) {
 }
 
 static const struct js *error_names(struct turn *turn) {
-    const struct js *names = &js_empty_array;
-    for (size_t i = 0; i < turn->out->errors->object.count; i++) {
-        names = js_append(turn->arena, names,
-                          js_string(turn->arena, turn->out->errors->object.members[i].key));
+    size_t count = turn->out->errors->object.count;
+    struct text *names = ARENA_ARRAY(turn->arena, struct text, count);
+    for (size_t i = 0; i < count; i++) {
+        names[i] = turn->out->errors->object.members[i].key;
     }
-    return unless_empty(names);
+    return unless_empty(texts_json(turn->arena, names, count));
 }
 
 static const struct js *nearest(struct turn *turn) {

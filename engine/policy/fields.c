@@ -13,6 +13,7 @@ const struct text field_type_names[FIELD_TYPE_COUNT] = {
 };
 
 #define CHOICES_SHOWN_MOST 20
+#define UNKNOWN_SHOWN_MOST 100 /* fields that are none, of one attempt */
 
 /* --- types --- */
 
@@ -264,9 +265,12 @@ static struct text unknown_field(struct arena *arena, const struct machine *mach
 
 static const struct js *check_unknown(struct arena *arena, const struct machine *machine,
                                       const struct js *data, const struct js *errors) {
-    for (size_t i = 0; machine->strict && i < data->object.count; i++) {
+    size_t shown = 0;
+    for (size_t i = 0; machine->strict && i < data->object.count && shown < UNKNOWN_SHOWN_MOST;
+         i++) {
         struct text name = data->object.members[i].key;
         if (!is_field(machine, name)) {
+            shown++;
             errors = add_error(arena, errors, name, unknown_field(arena, machine, name));
         }
     }

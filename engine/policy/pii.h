@@ -69,7 +69,8 @@ const struct js *pii_hashes(const struct pii_set *set, struct text machine, stru
 struct pii_quotes {
     struct arena *arena;
     struct text *items;
-    size_t count;
+    size_t count, capacity;
+    size_t *shorter; /* of each item, once they are sorted: the longest other it begins with */
 };
 void pii_quotes_add(const struct pii_set *set, struct text machine, struct pii_quotes *quotes,
                     const struct js *value);

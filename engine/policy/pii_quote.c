@@ -1,22 +1,65 @@
 /* pii_quote.c: a message may quote what is under a personal key, in no form that a pattern knows:
- * "no customer 4711". So what is under such keys is looked for in it, the longest first. Short
- * values would be found within words, so they are not looked for. */
+ * "no customer 4711". So what is under such keys is looked for in it. Short values would be found
+ * within words, so they are not looked for; all others are, however many somebody sends.
+ *
+ * The quotes are sorted. At each place of the message a binary search gives the last quote that is
+ * not behind what stands there; the longest that does stand there is that one, or one that it
+ * begins with, and those are known beforehand (`shorter`). Quotes that overlap are hidden as one.
+ */
 #include "policy/pii.h"
 
 #include <stdlib.h>
 
-#define QUOTES_MOST 200
-#define QUOTE_LEAST 4 /* bytes */
+#define QUOTE_LEAST 4   /* bytes */
+#define CUT_LEAST   300 /* bytes: who cuts messages short leaves more than that (vm.c, turn.c) */
+#define NO_QUOTE    SIZE_MAX
 #define HIDDEN      TEXT("[hidden]")
 
-static void gather_text(struct pii_quotes *quotes, struct text text) {
-    if (text.length < QUOTE_LEAST || quotes->count == QUOTES_MOST) {
-        return;
-    }
-    if (quotes->items == NULL) {
-        quotes->items = ARENA_ARRAY(quotes->arena, struct text, QUOTES_MOST);
+/* --- gathering --- */
+
+static void add(struct pii_quotes *quotes, struct text text) {
+    if (quotes->count == quotes->capacity) {
+        quotes->capacity = quotes->capacity > 0 ? quotes->capacity * 2 : 64;
+        struct text *items = ARENA_ARRAY(quotes->arena, struct text, quotes->capacity);
+        if (quotes->count > 0) {
+            memcpy(items, quotes->items, quotes->count * sizeof *items);
+        }
+        quotes->items = items;
     }
     quotes->items[quotes->count++] = text;
+    quotes->shorter = NULL;
+}
+
+static bool is_control(char c) {
+    return (unsigned char)c < 0x20 || c == 0x7F;
+}
+
+/* As it stands in the message of an error, which is one line (vm.c). */
+static void add_as_line(struct pii_quotes *quotes, struct text text) {
+    char *line = arena_alloc(quotes->arena, text.length);
+    for (size_t i = 0; i < text.length; i++) {
+        line[i] = is_control(text.bytes[i]) ? ' ' : text.bytes[i];
+    }
+    add(quotes, (struct text){line, text.length});
+}
+
+static bool has_control(struct text text) {
+    for (size_t i = 0; i < text.length; i++) {
+        if (is_control(text.bytes[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void gather_text(struct pii_quotes *quotes, struct text text) {
+    if (text.length < QUOTE_LEAST) {
+        return;
+    }
+    add(quotes, text);
+    if (has_control(text)) {
+        add_as_line(quotes, text);
+    }
 }
 
 void pii_quotes_gather(struct pii_quotes *quotes, const struct js *value) {
@@ -45,38 +88,93 @@ void pii_quotes_gather(struct pii_quotes *quotes, const struct js *value) {
     }
 }
 
-static int longest_first(const void *a, const void *b) {
-    const struct text *left = a, *right = b;
-    return (left->length < right->length) - (left->length > right->length);
+/* --- order --- */
+
+static int by_bytes(const void *a, const void *b) {
+    return text_compare(*(const struct text *)a, *(const struct text *)b);
 }
 
-static const char *find(struct text text, struct text quote) {
-    return memmem(text.bytes, text.length, quote.bytes, quote.length);
+static void drop_doubles(struct pii_quotes *quotes) {
+    size_t kept = 0;
+    for (size_t i = 0; i < quotes->count; i++) {
+        if (kept == 0 || !text_equal(quotes->items[kept - 1], quotes->items[i])) {
+            quotes->items[kept++] = quotes->items[i];
+        }
+    }
+    quotes->count = kept;
 }
 
-static struct text without(struct arena *arena, struct text text, struct text quote) {
-    struct buffer buffer;
-    const char *at = find(text, quote);
-    if (at == NULL) {
-        return text;
+static void sort(struct pii_quotes *quotes) {
+    qsort(quotes->items, quotes->count, sizeof *quotes->items, by_bytes);
+    drop_doubles(quotes);
+    quotes->shorter = ARENA_ARRAY(quotes->arena, size_t, quotes->count);
+    for (size_t i = 0; i < quotes->count; i++) {
+        size_t before = i > 0 ? i - 1 : NO_QUOTE;
+        while (before != NO_QUOTE && !text_starts(quotes->items[i], quotes->items[before])) {
+            before = quotes->shorter[before];
+        }
+        quotes->shorter[i] = before;
     }
-    buffer_init(&buffer, arena);
-    for (; at != NULL; at = find(text, quote)) {
-        size_t before = (size_t)(at - text.bytes), used = before + quote.length;
-        buffer_add(&buffer, text.bytes, before);
-        buffer_add_text(&buffer, HIDDEN);
-        text = (struct text){text.bytes + used, text.length - used};
+}
+
+/* --- finding --- */
+
+static size_t common_start(struct text a, struct text b) {
+    size_t shorter = a.length < b.length ? a.length : b.length, at = 0;
+    while (at < shorter && a.bytes[at] == b.bytes[at]) {
+        at++;
     }
-    buffer_add_text(&buffer, text);
-    return buffer_view(&buffer);
+    return at;
+}
+
+/* The number of quotes that are not behind `text`. */
+static size_t rank_of(const struct pii_quotes *quotes, struct text text) {
+    size_t low = 0, high = quotes->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        bool is_behind = text_compare(quotes->items[middle], text) > 0;
+        low = is_behind ? low : middle + 1;
+        high = is_behind ? middle : high;
+    }
+    return low;
+}
+
+/* The length of the longest quote that `text` begins with, or 0. With `cut`, what is left at the
+ * end may be the start of one. */
+static size_t quote_at(const struct pii_quotes *quotes, struct text text, bool cut) {
+    size_t rank = rank_of(quotes, text);
+    if (cut && rank < quotes->count && text_starts(quotes->items[rank], text)) {
+        return text.length;
+    }
+    size_t quote = rank > 0 ? rank - 1 : NO_QUOTE;
+    size_t common = rank > 0 ? common_start(quotes->items[quote], text) : 0;
+    while (quote != NO_QUOTE && quotes->items[quote].length > common) {
+        quote = quotes->shorter[quote];
+    }
+    return quote != NO_QUOTE ? quotes->items[quote].length : 0;
 }
 
 struct text pii_unquote(struct pii_quotes *quotes, struct text text) {
-    if (quotes->count > 1) {
-        qsort(quotes->items, quotes->count, sizeof *quotes->items, longest_first);
+    struct buffer buffer = {0};
+    size_t done = 0; /* what is before is in the buffer */
+    bool cut = text.length >= CUT_LEAST;
+    if (quotes->count > 0 && quotes->shorter == NULL) {
+        sort(quotes);
     }
-    for (size_t i = 0; text_given(text) && i < quotes->count; i++) {
-        text = without(quotes->arena, text, quotes->items[i]);
+    for (size_t at = 0; quotes->count > 0 && at + QUOTE_LEAST <= text.length; at++) {
+        size_t length = quote_at(quotes, (struct text){text.bytes + at, text.length - at}, cut);
+        if (length > 0 && at >= done) {
+            if (buffer.arena == NULL) {
+                buffer_init(&buffer, quotes->arena);
+            }
+            buffer_add(&buffer, text.bytes + done, at - done);
+            buffer_add_text(&buffer, HIDDEN);
+        }
+        done = length > 0 && at + length > done ? at + length : done;
     }
-    return text;
+    if (buffer.arena == NULL) {
+        return text;
+    }
+    buffer_add(&buffer, text.bytes + done, text.length - done);
+    return buffer_view(&buffer);
 }

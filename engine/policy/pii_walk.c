@@ -5,6 +5,8 @@
  * each object and array. A '**' is in a set once (`seen`), so a set never outgrows the trie. */
 #include "policy/pii.h"
 
+#define HASHES_MOST 1000 /* paths, each with the hash of every key */
+
 /* A slice of walk->places. */
 struct places {
     size_t start, count;
@@ -28,7 +30,8 @@ struct walk {
     size_t place_count, place_capacity;
     size_t *seen; /* of each '**': the step in which it was added last */
     size_t step;
-    const struct js *hashes;   /* not NULL: gathered by path */
+    struct js_member *hashes; /* not NULL: gathered by path, up to HASHES_MOST */
+    size_t hash_count;
     struct pii_quotes *quotes; /* not NULL: what is hidden is gathered */
     const struct trail *trail;
 };
@@ -133,12 +136,12 @@ static void gather_hashes(struct walk *walk, struct text text) {
     for (size_t i = 0; i < keyring->count; i++) {
         items[i] = js_string(walk->arena, keyring_hash(&keyring->keys[i], walk->arena, text));
     }
-    walk->hashes = js_with(walk->arena, walk->hashes, buffer_view(&path),
-                           js_array(walk->arena, items, keyring->count));
+    walk->hashes[walk->hash_count++] =
+        (struct js_member){buffer_view(&path), js_array(walk->arena, items, keyring->count)};
 }
 
 static const struct js *hide_text(struct walk *walk, enum pii_action action, struct text text) {
-    if (walk->hashes != NULL && action == PII_HASH) {
+    if (walk->hashes != NULL && action == PII_HASH && walk->hash_count < HASHES_MOST) {
         gather_hashes(walk, text);
     }
     return js_string(walk->arena,
@@ -193,8 +196,11 @@ static const struct js *clean_string(const struct walk *walk, const struct js *v
     return text.bytes == value->string.bytes ? value : js_string(walk->arena, text);
 }
 
-static const struct js *clean_integer(const struct walk *walk, const struct js *value) {
-    bool is_card = (walk->patterns & REDACT_CARD) != 0 && redact_is_card(value->integer);
+/* Only what is large enough is printed. A real may be whole: 4.5e15, 4500000000000000.0. */
+static const struct js *clean_number(const struct walk *walk, const struct js *value) {
+    double size = value->type == JS_INTEGER ? (double)value->integer : value->real;
+    bool is_card = (walk->patterns & REDACT_CARD) != 0 && size >= 1e12 &&
+                   redact_is_card(js_print(walk->arena, value));
     return is_card ? js_string(walk->arena, TEXT("[card]")) : value;
 }
 
@@ -301,7 +307,8 @@ static const struct js *clean(struct walk *walk, const struct js *value, struct 
     case JS_STRING:
         return clean_string(walk, value);
     case JS_INTEGER:
-        return clean_integer(walk, value);
+    case JS_REAL:
+        return clean_number(walk, value);
     case JS_ARRAY:
         return clean_array(walk, value, at);
     case JS_OBJECT:
@@ -309,7 +316,6 @@ static const struct js *clean(struct walk *walk, const struct js *value, struct 
     case JS_NULL:
     case JS_FALSE:
     case JS_TRUE:
-    case JS_REAL:
         break;
     }
     return value;
@@ -347,11 +353,11 @@ struct text pii_clean_text(const struct pii_set *set, struct text machine, struc
 const struct js *pii_hashes(const struct pii_set *set, struct text machine, struct arena *arena,
                             const struct js *value) {
     struct walk walk = walk_of(set, machine, arena);
-    walk.hashes = &js_empty_object;
+    walk.hashes = ARENA_ARRAY(arena, struct js_member, HASHES_MOST);
     if (value != NULL) {
         (void)clean(&walk, value, start(&walk));
     }
-    return walk.hashes;
+    return js_object(arena, walk.hashes, walk.hash_count);
 }
 
 void pii_quotes_add(const struct pii_set *set, struct text machine, struct pii_quotes *quotes,

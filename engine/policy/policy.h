@@ -123,6 +123,10 @@ struct text generation_clean_text(const struct generation *generation, struct te
 void generation_clean_decision(const struct generation *generation, struct arena *arena,
                                const struct attempt *attempt, const struct entity *entity,
                                struct decision *decision);
+/* The same of a policy's failure. */
+void generation_clean_fault(const struct generation *generation, struct arena *arena,
+                            const struct attempt *attempt, const struct entity *entity,
+                            struct fault *fault);
 /* {path: [hash under the current key, under older ones...]} of all values under hashed keys. */
 const struct js *generation_hashes(const struct generation *generation, struct text machine,
                                    struct arena *arena, const struct js *value);

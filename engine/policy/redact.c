@@ -4,13 +4,10 @@
  * may begin). So the whole is linear. */
 #include "policy/redact.h"
 
-#include <stdio.h>
-
 #include "base/buffer.h"
 
 #define CARD_LEAST       13
 #define CARD_MOST        19
-#define CARD_INTEGER     INT64_C(1000000000000) /* the least with 13 digits */
 #define PASSES_MOST      4
 #define IBAN_LEAST       15
 #define IBAN_MOST        34
@@ -143,17 +140,16 @@ static bool matches(struct text text, size_t at, const char *form) {
 
 /* The first digit of a card is 2 to 6 (ISO/IEC 7812); instants, which have as many digits, begin
  * with 1. */
-bool redact_is_card(int64_t number) {
-    char digits[24];
+bool redact_is_card(struct text number) {
     struct luhn luhn = {0};
-    if (number < CARD_INTEGER) {
-        return false;
+    char first = byte_at(number, 0);
+    for (size_t i = 0; i < number.length && luhn.count <= CARD_MOST; i++) {
+        if (!is_digit(number.bytes[i])) {
+            return false;
+        }
+        luhn_add(&luhn, number.bytes[i] - '0');
     }
-    int length = snprintf(digits, sizeof digits, "%lld", (long long)number);
-    for (int i = 0; i < length; i++) {
-        luhn_add(&luhn, digits[i] - '0');
-    }
-    return digits[0] >= '2' && digits[0] <= '6' && luhn_is_card(&luhn);
+    return first >= '2' && first <= '6' && luhn_is_card(&luhn);
 }
 
 /* ISO 13616: letters count as 10 to 35, and the number, its first four characters moved to the end,

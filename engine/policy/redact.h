@@ -19,8 +19,9 @@ enum redact_pattern {
 #define REDACT_PATTERN_COUNT 5
 extern const struct text redact_names[REDACT_PATTERN_COUNT]; /* bit i is name i */
 
-/* Whether a number that is no text is a card: 13 to 19 digits, the first 2 to 6, by Luhn. */
-bool redact_is_card(int64_t number);
+/* Whether a number that is no text, as JSON prints it, is a card: 13 to 19 digits, the first 2 to
+ * 6, by Luhn. */
+bool redact_is_card(struct text number);
 
 /* The text with what was found replaced; `text` itself when nothing was. */
 struct text redact(struct arena *arena, struct text text, unsigned patterns);

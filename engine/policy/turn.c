@@ -30,6 +30,16 @@ bool turn_fail(struct turn *turn, const char *format, ...) {
                                   TEXT_ARGS(turn->machine->name), sentence));
 }
 
+struct text turn_join(struct arena *arena, const struct js *messages) {
+    struct buffer buffer;
+    buffer_init(&buffer, arena);
+    for (size_t i = 0; i < messages->array.count; i++) {
+        buffer_add_text(&buffer, i > 0 ? TEXT("; ") : TEXT(""));
+        buffer_add_text(&buffer, messages->array.items[i]->string);
+    }
+    return buffer_view(&buffer);
+}
+
 /* --- calling --- */
 
 /* How many of two arguments the function on top of the stack can see. Many guards look at the data
@@ -68,7 +78,7 @@ static struct text words_at(struct turn *turn, int index) {
         return TEXT_NONE;
     }
     raw.bytes = lua_tolstring(turn->lua, index, &raw.length);
-    raw.length = raw.length < MESSAGE_BYTES_MOST ? raw.length : MESSAGE_BYTES_MOST;
+    raw = text_cut(raw, MESSAGE_BYTES_MOST);
     char *bytes = arena_alloc(turn->arena, raw.length + 1);
     memcpy(bytes, raw.bytes, raw.length);
     text_mend_utf8(bytes, raw.length);

@@ -1,6 +1,7 @@
-/* turn.h: one attempt while it is being decided. Used by turn.c, decide*.c, context.c and ways.c
- * only. On the Lua side everything runs in one vm_call, at the bottom of whose stack is the turn.
- * Each function gets a data and a ctx of its own, so that what one writes into them no other sees.
+/* turn.h: one attempt while it is being decided. Used by turn.c, decide*.c, context.c, ways.c,
+ * access.c, explain.c and pii_decision.c only. On the Lua side everything runs in one vm_call, at
+ * the bottom of whose stack is the turn. Each function gets a data and a ctx of its own, so that
+ * what one writes into them no other sees.
  */
 #ifndef STATUTE_TURN_H
 #define STATUTE_TURN_H
@@ -50,6 +51,9 @@ const char *speaker_print(const struct turn *turn, struct speaker speaker);
 /* --- answers; all return false so that a step can end with them --- */
 bool turn_refuse(struct turn *turn, enum fault_code code, struct text message);
 bool turn_fail(struct turn *turn, const char *format, ...) PRINTF_LIKE(2, 3); /* policy_error */
+
+/* Refusals of guards as one sentence. */
+struct text turn_join(struct arena *arena, const struct js *messages);
 
 /* --- calling; inside vm_call only --- */
 /* stack: [-0, +results]. Calls function(data, ctx); raises what it raises. */

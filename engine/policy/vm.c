@@ -185,15 +185,9 @@ void vm_set_global(struct vm *vm, const char *name) {
 
 /* --- messages --- */
 
-/* Control characters become spaces; what is too long is cut between characters. */
+/* Control characters become spaces; what is too long is cut. */
 static size_t tidy_message(struct text raw, char out[MESSAGE_MOST + 1]) {
-    size_t length = raw.length;
-    if (length > MESSAGE_MOST) {
-        length = MESSAGE_MOST;
-        while (length > 0 && ((unsigned char)raw.bytes[length] & 0xC0) == 0x80) {
-            length--;
-        }
-    }
+    size_t length = text_cut(raw, MESSAGE_MOST).length;
     for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)raw.bytes[i];
         out[i] = byte < 0x20 || byte == 0x7F ? ' ' : raw.bytes[i];

@@ -172,6 +172,9 @@ static bool run_survey(struct survey *survey, const struct actor *actor, struct 
     }
     if (survey->turn.read_fault.code != FAULT_NONE) {
         *fault = survey->turn.read_fault;
+    } else {
+        generation_clean_fault(survey->turn.generation, survey->turn.arena, survey->turn.attempt,
+                               survey->turn.entity, fault);
     }
     return false;
 }

@@ -170,7 +170,7 @@ static bool evaluate_way(struct worker *worker, struct arena *arena,
     return true;
 }
 
-bool access_evaluate(struct worker *worker, struct arena *arena,
+static bool evaluate(struct worker *worker, struct arena *arena,
                      const struct access_question *asked, struct access_answer *out,
                      struct fault *fault) {
     struct core *core = &worker->core;
@@ -194,10 +194,18 @@ bool access_evaluate(struct worker *worker, struct arena *arena,
                        fault)) {
         return false;
     }
-    if (text_given(out->reason)) {
-        out->reason = generation_clean_text(generation, TEXT_NONE, arena, out->reason);
-    }
     return true;
+}
+
+bool access_evaluate(struct worker *worker, struct arena *arena,
+                     const struct access_question *asked, struct access_answer *out,
+                     struct fault *fault) {
+    const struct generation *generation = worker->core.policy.generation;
+    bool done = evaluate(worker, arena, asked, out, fault);
+    if (done) {
+        out->reason = generation_clean_text(generation, asked->resource.type, arena, out->reason);
+    }
+    return done;
 }
 
 /* --- answers --- */

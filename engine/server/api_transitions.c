@@ -85,15 +85,16 @@ void api_transition(struct call *call) {
 
 /* "a,b" as an array of strings. */
 static const struct js *split(struct arena *arena, struct text list) {
-    const struct js *array = &js_empty_array;
+    const struct js **items = ARENA_ARRAY(arena, const struct js *, list.length);
+    size_t count = 0;
     while (text_given(list) && list.length > 0) {
         const char *comma = memchr(list.bytes, ',', list.length);
         size_t length = comma != NULL ? (size_t)(comma - list.bytes) : list.length;
-        array = js_append(arena, array, js_string(arena, (struct text){list.bytes, length}));
+        items[count++] = js_string(arena, (struct text){list.bytes, length});
         size_t used = comma != NULL ? length + 1 : length;
         list = (struct text){list.bytes + used, list.length - used};
     }
-    return array;
+    return js_array(arena, items, count);
 }
 
 static bool actor_of_json(struct call *call, struct text json, const struct actor **out,

@@ -1,6 +1,8 @@
 /* gate.c: RateLimit and RateLimit-Policy are those of draft-ietf-httpapi-ratelimit-headers-10. */
 #include "server/gate.h"
 
+#include "server/host.h"
+
 /* An https page is of this server when it speaks TLS, or when whoever ends TLS before it does. */
 static bool is_own(const struct call *call, struct text origin) {
     struct text host = http_header(call->exchange, "Host");
@@ -11,9 +13,23 @@ static bool is_own(const struct call *call, struct text origin) {
                               (struct text){origin.bytes + scheme, origin.length - scheme}, host);
 }
 
+/* Who believes everybody is called by no name that others own: they could let it point here, and to
+ * a browser their pages would be ours (DNS rebinding). */
+static bool check_host(const struct call *call, struct fault *fault) {
+    struct text host = http_header(call->exchange, "Host");
+    return !auth_is_open(call->service->auth) || host_is_unowned(host) ||
+           fault_set(fault, FAULT_PERMISSION_DENIED,
+                     "with --auth none this server is called by an address, as localhost or by "
+                     "another name that nobody can own, and not as '%.*s'",
+                     TEXT_ARGS(host));
+}
+
 bool gate_origin(const struct call *call, struct fault *fault) {
     const struct cors *cors = call->service->cors;
     struct text origin = http_header(call->exchange, "Origin");
+    if (!check_host(call, fault)) {
+        return false;
+    }
     return !text_given(origin) || is_own(call, origin) || cors_allows(cors, origin) ||
            fault_set(fault, FAULT_PERMISSION_DENIED,
                      "a page of '%.*s' may not call this server: %s", TEXT_ARGS(origin),

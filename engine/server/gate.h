@@ -5,7 +5,8 @@
 
 #include "server/route.h"
 
-/* FAULT_PERMISSION_DENIED: a page of another site (RFC 6454) that is not among --cors-origin. */
+/* FAULT_PERMISSION_DENIED: a page of another site (RFC 6454) that is not among --cors-origin; or,
+ * where everybody is believed, a Host that could be another site's. */
 bool gate_origin(const struct call *call, struct fault *fault) MUST_CHECK;
 
 /* Counts the call: by its key when the caller is known by one, else by address. False, with

@@ -9,6 +9,7 @@ return machine "door" {
   states = { SHUT = { to = { OPEN = { permit = "door.open" }, LOST = true } }, OPEN = { to = { SHUT = true } }, LOST = {} },
 }
 ]]
+local FUSE = [[ return machine "fuse" { initial = "LIT", states = { LIT = { after = { delay = "30d", to = "OUT" }, to = {} }, OUT = {} } } ]]
 local ROLES = [[ return roles { porter = { "door.open" } } ]]
 
 describe("API keys", function()
@@ -36,7 +37,7 @@ describe("API keys", function()
     keys.admin     = create("admin", "admin")
     keys.shortlived = create("shortlived", "read", "--expires", "30d")
     keys.goner     = create("goner", "read")
-    statute = server.start { directory = directory, store = store, auth = false, policies = { ["door.lua"] = DOOR, ["roles.lua"] = ROLES } }
+    statute = server.start { directory = directory, store = store, auth = false, policies = { ["door.lua"] = DOOR, ["fuse.lua"] = FUSE, ["roles.lua"] = ROLES } }
   end)
   teardown(function()
     statute:stop()
@@ -121,6 +122,15 @@ describe("API keys", function()
     http.expect(as("app"):post("/v1/entities/door", { state = "LOST" }), 403, "permission_denied")
     http.expect(as("importer"):post("/v1/entities/door", { state = "LOST" }), 201)
     http.expect(as("app"):post("/v1/entities/door", { state = "SHUT" }), 201)
+  end)
+
+  it("take no way that a timer alone has, not even with system", function()
+    local importer = http.connect(statute.port, { Authorization = "Bearer " .. keys.importer })
+    http.expect(importer:post("/v1/entities/fuse", { id = "f1" }), 201)
+    for _, reason in ipairs { "timer", "system_auto", "user_action" } do
+      local attempt = { to = "OUT", reason = reason, options = { skip_permissions = true } }
+      http.expect(importer:post("/v1/entities/fuse/f1/transitions", attempt), 409, "invalid_transition")
+    end
   end)
 
   it("with the scope audit may search the audit", function()

@@ -38,6 +38,12 @@ return {
                             D = { guard = function(data, ctx) error("broken: " .. quoting(data, ctx)) end } } },
                B = { to = { A = true } }, C = {}, D = {} },
   },
+  machine "gate" { initial = "A", states = { B = {}, A = { to = { B = { permit = function(actor, data)
+    error("gate: " .. tostring(data.password) .. " " .. tostring(actor.attributes.password)) end } } } } },
+  access "record" { actions = {
+    read  = function(subject, resource, ctx) return false, "no " .. subject.properties.password .. resource.properties.password .. ctx.context.password end,
+    write = function(subject, resource, ctx) error("no " .. resource.properties.password .. " " .. ctx.action.properties.text) end,
+    sign  = "record.sign" } },
   machine "lid" { initial = "A", states = { A = { to = { B = true } }, B = { to = { B = true } } } },
 }
 ]]
@@ -150,6 +156,21 @@ describe("secrets", function()
     end
   end
 
+  local function send_questions()
+    local path = "/v1/entities/gate/g1/transitions"
+    http.expect(ask("POST", "/v1/entities/gate", { id = "g1", data = { password = plant "drop-#-data" } }), 201)
+    http.expect(ask("POST", path .. "?explain=true", { to = "B", actor = actor() }), 500, "policy_error")
+    http.expect(ask("GET", path .. "?actor=" .. http.escape(json.encode(actor()))), 500, "policy_error")
+    for _, action in ipairs { "read", "write", "sign" } do
+      local question = { subject = { type = "user", id = plant "subject#@mail.example", properties = metadata() },
+                         resource = { type = "record", id = "1", properties = metadata() },
+                         action = { name = action, properties = metadata() }, context = metadata() }
+      ask("POST", "/access/v1/evaluation", question)
+      question.evaluations = { {}, { action = { name = "nothing" } }, { resource = { type = "box", id = plant "no#@mail.example" } } }
+      http.expect(ask("POST", "/access/v1/evaluations", question), 200)
+    end
+  end
+
   local function send_batches()
     for _, to in ipairs { "C", "A", "B" } do
       for _, mode in ipairs { "atomic", "sequential" } do
@@ -182,6 +203,7 @@ describe("secrets", function()
     statute = server.start { policies = { ["pii.lua"] = PII, ["box.lua"] = BOX }, directory = directory,
                              arguments = { "--pii-keys", keys, "--log-level", "debug" } }
     send_everything()
+    send_questions()
     send_batches()
     send_nonsense()
   end)

@@ -520,6 +520,25 @@ static void removing_a_member_leaves_the_others(void **state) {
     check_text(js_print(&arena, js_with(&arena, NULL, TEXT("x"), NULL)), "{}");
 }
 
+static void laying_over_takes_each_member_once(void **state) {
+    (void)state;
+    static const char *const cases[][3] = {
+        {"{}", "{}", "{}"},
+        {"{\"a\":1}", "{}", "{\"a\":1}"},
+        {"{}", "{\"a\":1}", "{\"a\":1}"},
+        {"{\"b\":1,\"d\":{\"x\":1}}", "{\"a\":2,\"d\":{\"y\":2},\"e\":null}",
+         "{\"a\":2,\"b\":1,\"d\":{\"y\":2},\"e\":null}"},
+        {"{\"a\":1,\"b\":1}", "{\"a\":2,\"b\":2}", "{\"a\":2,\"b\":2}"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct js *all = js_over(&arena, parse(cases[i][0]), parse(cases[i][1]));
+        check_text(js_print(&arena, all), cases[i][2]);
+    }
+    check_text(js_print(&arena, js_over(&arena, NULL, NULL)), "{}");
+    check_text(js_print(&arena, js_over(&arena, NULL, parse("{\"a\":1}"))), "{\"a\":1}");
+    check_text(js_print(&arena, js_over(&arena, parse("{\"a\":1}"), NULL)), "{\"a\":1}");
+}
+
 static void appending_leaves_the_old_array_alone(void **state) {
     (void)state;
     const struct js *old = parse("[1]");
@@ -728,6 +747,7 @@ int main(void) {
         WITH_ARENA(building_an_object_sorts_and_the_later_of_two_wins),
         WITH_ARENA(setting_a_member_leaves_the_old_object_alone),
         WITH_ARENA(removing_a_member_leaves_the_others),
+        WITH_ARENA(laying_over_takes_each_member_once),
         WITH_ARENA(appending_leaves_the_old_array_alone),
         WITH_ARENA(a_copy_lives_without_its_original),
         WITH_ARENA(reading_nothing_finds_nothing),

@@ -61,6 +61,30 @@ static void copies_live_in_the_arena_and_end_with_nul(void **state) {
     arena_deinit(&arena);
 }
 
+static void a_text_is_cut_between_words_without_digits(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t most;
+        const char *expected;
+    } cases[] = {
+        {"", 0, ""},
+        {"one two", 7, "one two"},
+        {"one two", 6, "one"},
+        {"one two", 4, "one"},
+        {"one  two three", 9, "one  two"},
+        {"pay 4111 1111 1111 1111", 20, "pay"},
+        {"pay\t4111\n1111 1111 1111", 20, "pay"},
+        {"4111 1111 1111 1111", 16, "4111 1111 1111 1"},
+        {"onetwothree", 6, "onetwo"},
+        {"on\xc3\xa9two", 3, "on"},
+        {"on\xc3\xa9two", 4, "on\xc3\xa9"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        check_text(text_cut(text_of(cases[i].text), cases[i].most), cases[i].expected);
+    }
+}
+
 static void printing_measures_what_it_needs(void **state) {
     (void)state;
     struct arena arena;
@@ -229,6 +253,7 @@ int main(void) {
         cmocka_unit_test(starts_and_ends_are_found),
         cmocka_unit_test(case_is_ignored_for_ascii_letters_only),
         cmocka_unit_test(copies_live_in_the_arena_and_end_with_nul),
+        cmocka_unit_test(a_text_is_cut_between_words_without_digits),
         cmocka_unit_test(printing_measures_what_it_needs),
         cmocka_unit_test(integers_are_read_to_their_limits),
         cmocka_unit_test(what_is_not_an_integer_is_refused),

@@ -119,6 +119,23 @@ static void strict_machines_refuse_unknown_fields(void **state) {
                "field of m\"}");
 }
 
+static void unknown_fields_are_named_up_to_a_hundred(void **state) {
+    struct fixture *fixture = *state;
+    struct buffer json;
+    fixture_load_source(fixture,
+                        "return machine 'm' { initial = 'A', strict = true, states = { A "
+                        "= {} }, fields = { owner = { type = 'any', required = true } } }");
+    buffer_init(&json, &fixture->arena);
+    for (int i = 0; i < 5000; i++) {
+        buffer_print(&json, "%s\"k%d\":1", i > 0 ? "," : "{", i);
+    }
+    buffer_add(&json, "}\0", 2);
+    struct decision decision = fixture_create(fixture, buffer_view(&json).bytes);
+    check_refused(decision, FAULT_VALIDATION_FAILED);
+    assert_int_equal(decision.errors->object.count, 101);
+    assert_non_null(js_find(decision.errors, TEXT("owner")));
+}
+
 static void other_machines_keep_unknown_fields(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, "return machine 'm' { initial = 'A', states = { A = {} },\n"
@@ -145,6 +162,7 @@ int main(void) {
         fixture_test(what_fits_is_stored),
         fixture_test(what_does_not_fit_is_said),
         fixture_test(strict_machines_refuse_unknown_fields),
+        fixture_test(unknown_fields_are_named_up_to_a_hundred),
         fixture_test(other_machines_keep_unknown_fields),
         fixture_test(a_default_is_normalised_like_any_value),
     };

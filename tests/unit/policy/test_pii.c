@@ -529,6 +529,120 @@ static void errors_of_lua_do_not_quote_what_is_personal(void **state) {
     check_says(*state, decision.message, "no customer [hidden]");
 }
 
+static void all_that_is_personal_is_looked_for_however_much_is_sent(void **state) {
+    struct fixture *fixture = *state;
+    struct buffer json;
+    buffer_init(&json, &fixture->arena);
+    buffer_print(&json, "{\"password\":[");
+    for (int i = 0; i < 5000; i++) {
+        buffer_print(&json, "\"junk-%d\",", i);
+    }
+    buffer_add(&json, "1]}\0", 4);
+    struct decision decision = said(fixture, "return false, 'no ' .. data.password .. '!'",
+                                    "{\"password\":\"hunter2\"}", buffer_view(&json).bytes);
+    check_json(fixture, decision.messages, "[\"no [hidden]!\"]");
+}
+
+static void quotes_are_hidden_whole_where_they_overlap(void **state) {
+    static const struct {
+        const char *said, *expected;
+    } cases[] = {
+        {"abcdefgh", "[hidden]"},
+        {"xabcdex", "x[hidden]x"},
+        {"abcdeabcde", "[hidden][hidden]"},
+        {"abcdabcdab", "[hidden]"},
+        {"abcdefg", "[hidden]g"},
+        {"hidden", "[hidden]"},
+        {"abc", "abc"},
+        {"zabcd", "z[hidden]"},
+        {"abcdx", "[hidden]x"},
+        {"[hidden]", "[[hidden]]"},
+        {"cdefg abc", "cdefg abc"},
+        {"abca", "abca"},
+    };
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const char *guard = text_cstring(
+            &fixture->arena, text_print(&fixture->arena, "return false, '%s'", cases[i].said));
+        const char *expected = text_cstring(
+            &fixture->arena, text_print(&fixture->arena, "[\"%s\"]", cases[i].expected));
+        struct decision decision =
+            said(fixture, guard,
+                 "{\"password\":[\"abcde\",\"cdefgh\",\"abcd\",\"abcdef\",\"cdabcdab\",\"hidden\","
+                 "\"abc\",\"abcdabcx\"]}",
+                 "{}");
+        check_json(fixture, decision.messages, expected);
+        check_text(decision.message, cases[i].expected);
+        generation_unref(fixture->generation);
+        fixture->generation = NULL;
+    }
+}
+
+/* The message ends within the quote: each number of its bytes. */
+static void what_is_cut_off_a_message_leaves_no_start_of_a_quote(void **state) {
+    struct fixture *fixture = *state;
+    for (int length = 370; length < 400; length++) {
+        const char *guard = text_cstring(
+            &fixture->arena,
+            text_print(&fixture->arena, "error(('x'):rep(%d) .. data.password)", length));
+        struct decision decision = said(fixture, guard, "{\"password\":\"hunter2-secret\"}", "{}");
+        check_refused(decision, FAULT_POLICY_ERROR);
+        assert_null(memmem(decision.message.bytes, decision.message.length, "hunt", 4));
+        generation_unref(fixture->generation);
+        fixture->generation = NULL;
+    }
+    struct decision decision = said(fixture, "return false, ('x'):rep(1994) .. data.password",
+                                    "{\"password\":\"hunter2-secret\"}", "{}");
+    assert_null(memmem(decision.message.bytes, decision.message.length, "hunt", 4));
+}
+
+static void what_is_cut_off_a_message_leaves_no_start_of_a_pattern(void **state) {
+    static const char *const personal[] = {"ann.smith@firm.example",
+                                           "write to ann.smith@firm.example"};
+    struct fixture *fixture = *state;
+    for (int length = 360; length < 400; length++) {
+        const char *guard = text_cstring(
+            &fixture->arena, text_print(&fixture->arena, "error(('x'):rep(%d) .. ' %s')", length,
+                                        personal[length % 2]));
+        struct decision decision = said(fixture, guard, "{}", "{}");
+        assert_null(memmem(decision.message.bytes, decision.message.length, "ann", 3));
+        generation_unref(fixture->generation);
+        fixture->generation = NULL;
+    }
+}
+
+static void an_error_is_one_line_and_so_is_what_it_quotes(void **state) {
+    struct decision decision = said(*state, "error('lives at ' .. data.password)",
+                                    "{\"password\":\"1 Road\\n2 Town\"}", "{}");
+    check_says(*state, decision.message, "lives at [hidden]");
+}
+
+static void explanations_do_not_quote_what_is_personal(void **state) {
+    struct fixture *fixture = *state;
+    fixture_load_source(
+        fixture, "return { pii { drop = { 'password' }, redact = { 'email' } },\n"
+                 "machine 'm' { initial = 'A', states = { B = {}, A = { to = { B = { guard =\n"
+                 "function(data, ctx) return data[ctx.metadata.password] ~= nil and\n"
+                 "data[ctx.metadata.mail] ~= nil, 'no ' .. ctx.metadata.password end } } } } } }");
+    struct attempt attempt = fixture_attempt("B");
+    struct entity entity = fixture_entity(fixture, "A", "{}");
+    attempt.explain = true;
+    static const char *const sent[] = {"{\"password\":\"hunter2\"}",
+                                       "{\"password\":\"hunter2\",\"mail\":\"ann@firm.example\"}"};
+    for (size_t i = 0; i < COUNT_OF(sent); i++) {
+        attempt.metadata = fixture_json(fixture, sent[i]);
+        entity = fixture_entity(fixture, "A", i == 0 ? "{}" : "{\"hunter2\":1}");
+        struct decision decision = fixture_decide(fixture, &attempt, &entity);
+        generation_clean_decision(fixture->generation, &fixture->arena, &attempt, &entity,
+                                  &decision);
+        check_json(fixture, js_find(js_find(decision.explanation, TEXT("nearest")), TEXT("fields")),
+                   i == 0 ? "[\"[hidden]\"]" : "[\"[email]\"]");
+        struct text all = js_print(&fixture->arena, decision.explanation);
+        assert_null(memmem(all.bytes, all.length, "hunter2", 7));
+        assert_null(memmem(all.bytes, all.length, "firm.example", 12));
+    }
+}
+
 /* --- free text --- */
 
 struct text_case {
@@ -606,6 +720,9 @@ static void numbers_that_are_cards_are_redacted(void **state) {
     fixture_load_source(fixture, "return pii { redact = { 'card' } }");
     check_clean(fixture, "{\"a\":4111111111111111,\"b\":[378282246310005,4111111111111112]}",
                 "{\"a\":\"[card]\",\"b\":[\"[card]\",4111111111111112]}");
+    check_clean(fixture,
+                "{\"a\":4111111111111111.0,\"b\":[4.111111111111111e15,4.5e15,-4.5e15,1e300]}",
+                "{\"a\":\"[card]\",\"b\":[\"[card]\",4500000000000000,-4500000000000000,1e+300]}");
     check_clean(fixture, "{\"at\":1759289400000007,\"n\":-4111111111111111,\"small\":0}",
                 "{\"at\":1759289400000007,\"n\":-4111111111111111,\"small\":0}");
 }
@@ -715,6 +832,12 @@ int main(void) {
         fixture_test(a_plain_hash_is_kept_only_when_it_was_cleaned_before),
         fixture_test(refusals_do_not_quote_what_is_personal),
         fixture_test(errors_of_lua_do_not_quote_what_is_personal),
+        fixture_test(all_that_is_personal_is_looked_for_however_much_is_sent),
+        fixture_test(quotes_are_hidden_whole_where_they_overlap),
+        fixture_test(what_is_cut_off_a_message_leaves_no_start_of_a_quote),
+        fixture_test(what_is_cut_off_a_message_leaves_no_start_of_a_pattern),
+        fixture_test(an_error_is_one_line_and_so_is_what_it_quotes),
+        fixture_test(explanations_do_not_quote_what_is_personal),
         fixture_test(numbers_that_are_cards_are_redacted),
         fixture_test(ibans_are_redacted),
         fixture_test(email_addresses_are_redacted),
