@@ -2,10 +2,10 @@
  *
  * Dates become day numbers by Howard Hinnant's algorithms ("chrono-Compatible Low-Level Date
  * Algorithms"): years run from March, so that the leap day is the last of its year, and eras of
- * 400 years repeat exactly. Parsers walk a cursor; each step either advances it or says what is
- * wrong, and the caller names the text. */
+ * 400 years repeat exactly. Parsers walk a cursor (cursor.h). */
 #include "timezone/instant.h"
 
+#include "timezone/cursor.h"
 #include "timezone/span.h"
 #include "timezone/zone.h"
 
@@ -141,124 +141,96 @@ struct text instant_print(int64_t instant_us, char out[INSTANT_TEXT]) {
 
 /* --- parsing datetimes --- */
 
-struct cursor {
-    struct text text;
-    size_t at;
-    const char *problem; /* set by the first step that fails */
-};
-
-static bool fail(struct cursor *cursor, const char *problem) {
-    cursor->problem = problem;
-    return false;
-}
-
-static bool is_at_end(const struct cursor *cursor) {
-    return cursor->at == cursor->text.length;
-}
-
-/* '\0' at the end, which no format has. */
-static char peek(const struct cursor *cursor) {
-    return is_at_end(cursor) ? '\0' : cursor->text.bytes[cursor->at];
-}
-
-static bool is_digit(char character) {
-    return character >= '0' && character <= '9';
-}
-
-static bool skip(struct cursor *cursor, char character) {
-    bool there = !is_at_end(cursor) && peek(cursor) == character;
-    cursor->at += there;
-    return there;
-}
-
 static bool parse_digits(struct cursor *cursor, int count, int *out) {
     *out = 0;
     for (int i = 0; i < count; i++) {
-        if (!is_digit(peek(cursor))) {
+        if (!cursor_is_at_digit(cursor)) {
             return false;
         }
-        *out = *out * 10 + (peek(cursor) - '0');
+        *out = *out * 10 + (cursor_peek(cursor) - '0');
         cursor->at++;
     }
     return true;
 }
 
 static bool parse_date(struct cursor *cursor, struct civil *out) {
-    if (!parse_digits(cursor, 4, &out->year) || !skip(cursor, '-') ||
-        !parse_digits(cursor, 2, &out->month) || !skip(cursor, '-') ||
+    if (!parse_digits(cursor, 4, &out->year) || !cursor_skip(cursor, '-') ||
+        !parse_digits(cursor, 2, &out->month) || !cursor_skip(cursor, '-') ||
         !parse_digits(cursor, 2, &out->day)) {
-        return fail(cursor, "it does not begin with a date such as 2025-10-01");
+        return cursor_fail(cursor, "it does not begin with a date such as 2025-10-01");
     }
     if (!instant_is_date(out->year, out->month, out->day)) {
-        return fail(cursor, "there is no such date in the years 0001 to 9999");
+        return cursor_fail(cursor, "there is no such date in the years 0001 to 9999");
     }
     return true;
 }
 
 static bool parse_separator(struct cursor *cursor) {
-    if (skip(cursor, 'T') || skip(cursor, 't') || skip(cursor, ' ')) {
+    if (cursor_skip(cursor, 'T') || cursor_skip(cursor, 't') || cursor_skip(cursor, ' ')) {
         return true;
     }
-    return fail(cursor, "the date is not followed by 'T' and a time of day");
+    return cursor_fail(cursor, "the date is not followed by 'T' and a time of day");
 }
 
 static bool parse_fraction(struct cursor *cursor, int *microsecond) {
     int scale = 100000;
     size_t start = cursor->at;
     *microsecond = 0;
-    for (; is_digit(peek(cursor)); cursor->at++) {
-        *microsecond += (peek(cursor) - '0') * scale;
+    for (; cursor_is_at_digit(cursor); cursor->at++) {
+        *microsecond += (cursor_peek(cursor) - '0') * scale;
         scale /= 10;
     }
-    return cursor->at > start || fail(cursor, "there are no digits after the '.'");
+    return cursor->at > start || cursor_fail(cursor, "there are no digits after the '.'");
 }
 
 static bool parse_seconds(struct cursor *cursor, struct civil *out) {
     if (!parse_digits(cursor, 2, &out->second)) {
-        return fail(cursor, "the seconds are not two digits");
+        return cursor_fail(cursor, "the seconds are not two digits");
     }
-    return !skip(cursor, '.') || parse_fraction(cursor, &out->microsecond);
+    return !cursor_skip(cursor, '.') || parse_fraction(cursor, &out->microsecond);
 }
 
 static bool parse_hour_minute(struct cursor *cursor, struct civil *out) {
-    if (!parse_digits(cursor, 2, &out->hour) || !skip(cursor, ':') ||
+    if (!parse_digits(cursor, 2, &out->hour) || !cursor_skip(cursor, ':') ||
         !parse_digits(cursor, 2, &out->minute)) {
-        return fail(cursor, "the time of day does not begin with hours and minutes such as 09:00");
+        return cursor_fail(cursor,
+                           "the time of day does not begin with hours and minutes such as 09:00");
     }
     if (out->hour > 23 || out->minute > 59) {
-        return fail(cursor, "there is no such time of day");
+        return cursor_fail(cursor, "there is no such time of day");
     }
     return true;
 }
 
 static bool parse_offset_digits(struct cursor *cursor, int sign, int *offset_minutes) {
     int hours, minutes;
-    if (!parse_digits(cursor, 2, &hours) || !skip(cursor, ':') ||
+    if (!parse_digits(cursor, 2, &hours) || !cursor_skip(cursor, ':') ||
         !parse_digits(cursor, 2, &minutes) || minutes > 59) {
-        return fail(cursor, "the offset is not 'Z' or hours and minutes such as +05:30");
+        return cursor_fail(cursor, "the offset is not 'Z' or hours and minutes such as +05:30");
     }
     *offset_minutes = sign * (hours * 60 + minutes);
     return zone_is_offset(*offset_minutes) ||
-           fail(cursor, "the offset is not between -12:00 and +14:00");
+           cursor_fail(cursor, "the offset is not between -12:00 and +14:00");
 }
 
 static bool parse_offset(struct cursor *cursor, int *offset_minutes) {
     *offset_minutes = 0;
-    if (skip(cursor, 'Z') || skip(cursor, 'z')) {
+    if (cursor_skip(cursor, 'Z') || cursor_skip(cursor, 'z')) {
         return true;
     }
-    if (is_at_end(cursor)) {
-        return fail(cursor, "the offset from UTC is missing, such as Z or +05:30");
+    if (cursor_is_at_end(cursor)) {
+        return cursor_fail(cursor, "the offset from UTC is missing, such as Z or +05:30");
     }
-    int sign = peek(cursor) == '-' ? -1 : 1;
-    if (!skip(cursor, '+') && !skip(cursor, '-')) {
-        return fail(cursor, "the time of day is followed by something that is not an offset");
+    int sign = cursor_peek(cursor) == '-' ? -1 : 1;
+    if (!cursor_skip(cursor, '+') && !cursor_skip(cursor, '-')) {
+        return cursor_fail(cursor,
+                           "the time of day is followed by something that is not an offset");
     }
     return parse_offset_digits(cursor, sign, offset_minutes);
 }
 
 static bool parse_end(struct cursor *cursor) {
-    return is_at_end(cursor) || fail(cursor, "something follows the end");
+    return cursor_is_at_end(cursor) || cursor_fail(cursor, "something follows the end");
 }
 
 /* RFC 3339 section 5.7: leap seconds come at the end of a month in UTC, and so far only of these
@@ -276,11 +248,11 @@ static bool resolve(struct cursor *cursor, struct civil *civil, int offset_minut
     }
     int64_t instant_us = instant_of_civil(civil, offset_minutes);
     if (civil->second > 59 || (leap && !is_leap_second(instant_us))) {
-        return fail(cursor, "there is no such second");
+        return cursor_fail(cursor, "there is no such second");
     }
     instant_us += leap ? SECOND_US : 0;
     if (instant_us != clamp(instant_us)) {
-        return fail(cursor, "in UTC it lies outside of the years 0001 to 9999");
+        return cursor_fail(cursor, "in UTC it lies outside of the years 0001 to 9999");
     }
     *out = instant_us;
     return true;
@@ -292,8 +264,8 @@ static bool parse_zoned(struct cursor *cursor, int64_t *instant_us, int *offset_
         !parse_hour_minute(cursor, &civil)) {
         return false;
     }
-    if (!skip(cursor, ':')) {
-        return fail(cursor, "the seconds are missing");
+    if (!cursor_skip(cursor, ':')) {
+        return cursor_fail(cursor, "the seconds are missing");
     }
     return parse_seconds(cursor, &civil) && parse_offset(cursor, offset_minutes) &&
            parse_end(cursor) && resolve(cursor, &civil, *offset_minutes, instant_us);
@@ -315,9 +287,9 @@ bool instant_parse(struct text text, int64_t *instant_us, int *offset_minutes,
 }
 
 static bool parse_local_end(struct cursor *cursor) {
-    char next = peek(cursor);
+    char next = cursor_peek(cursor);
     if (next == 'Z' || next == 'z' || next == '+' || next == '-') {
-        return fail(cursor, "it has an offset from UTC, where a local datetime has none");
+        return cursor_fail(cursor, "it has an offset from UTC, where a local datetime has none");
     }
     return parse_end(cursor);
 }
@@ -326,11 +298,11 @@ static bool parse_local(struct cursor *cursor, struct civil *out) {
     if (!parse_date(cursor, out) || !parse_separator(cursor) || !parse_hour_minute(cursor, out)) {
         return false;
     }
-    if (skip(cursor, ':') && !parse_seconds(cursor, out)) {
+    if (cursor_skip(cursor, ':') && !parse_seconds(cursor, out)) {
         return false;
     }
     if (out->second > 59) {
-        return fail(cursor, "there is no such second");
+        return cursor_fail(cursor, "there is no such second");
     }
     return parse_local_end(cursor);
 }

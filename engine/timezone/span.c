@@ -3,6 +3,8 @@
  * added up without their sign, which is the text's. */
 #include "timezone/span.h"
 
+#include "timezone/cursor.h"
+
 #include <stdio.h>
 
 #define SECOND_US   INT64_C(1000000)
@@ -27,60 +29,35 @@ static const struct unit date_units[] = {
 static const struct unit time_units[] = {
     {"H", 0, 0, HOUR_US}, {"M", 0, 0, MINUTE_US}, {"S", 0, 0, SECOND_US}, {NULL, 0, 0, 0}};
 
-struct cursor {
-    struct text text;
-    size_t at;
-    const char *problem; /* set by the first step that fails */
-};
-
-static bool fail(struct cursor *cursor, const char *problem) {
-    cursor->problem = problem;
-    return false;
-}
-
-/* '\0' at the end, which no duration has. */
-static char peek(const struct cursor *cursor) {
-    return cursor->at < cursor->text.length ? cursor->text.bytes[cursor->at] : '\0';
-}
-
-static bool is_digit(char character) {
-    return character >= '0' && character <= '9';
-}
-
-static bool skip(struct cursor *cursor, char character) {
-    bool there = cursor->at < cursor->text.length && peek(cursor) == character;
-    cursor->at += there;
-    return there;
-}
-
 static bool parse_count(struct cursor *cursor, int64_t *out) {
     size_t start = cursor->at;
-    while (is_digit(peek(cursor))) {
+    while (cursor_is_at_digit(cursor)) {
         cursor->at++;
     }
     struct text digits = {cursor->text.bytes + start, cursor->at - start};
     if (digits.length == 0) {
-        return fail(cursor, "a number is missing");
+        return cursor_fail(cursor, "a number is missing");
     }
-    return text_to_integer(digits, out) || fail(cursor, "it is too long");
+    return text_to_integer(digits, out) || cursor_fail(cursor, "it is too long");
 }
 
 /* Of a second; `scale` ends at 0, so that more than six digits are truncated. */
 static bool parse_fraction(struct cursor *cursor, int64_t *us) {
     size_t start = cursor->at;
-    for (int64_t scale = SECOND_US / 10; is_digit(peek(cursor)); cursor->at++, scale /= 10) {
-        *us += (peek(cursor) - '0') * scale;
+    for (int64_t scale = SECOND_US / 10; cursor_is_at_digit(cursor); cursor->at++, scale /= 10) {
+        *us += (cursor_peek(cursor) - '0') * scale;
     }
     if (cursor->at == start) {
-        return fail(cursor, "there are no digits after the '.'");
+        return cursor_fail(cursor, "there are no digits after the '.'");
     }
-    return peek(cursor) == 'S' ||
-           fail(cursor, "the units are H, M and S, and only seconds have fractions");
+    return cursor_peek(cursor) == 'S' ||
+           cursor_fail(cursor, "the units are H, M and S, and only seconds have fractions");
 }
 
 static struct text parse_letters(struct cursor *cursor) {
     size_t start = cursor->at;
-    while ((peek(cursor) | 0x20) >= 'a' && (peek(cursor) | 0x20) <= 'z' && peek(cursor) != 'T') {
+    while ((cursor_peek(cursor) | 0x20) >= 'a' && (cursor_peek(cursor) | 0x20) <= 'z' &&
+           cursor_peek(cursor) != 'T') {
         cursor->at++;
     }
     return (struct text){cursor->text.bytes + start, cursor->at - start};
@@ -103,7 +80,7 @@ static bool add_amount(struct cursor *cursor, int64_t count, const struct unit *
                        struct span *out) {
     return (add_part(count, unit->months, &out->months) &&
             add_part(count, unit->days, &out->days) && add_part(count, unit->us, &out->us)) ||
-           fail(cursor, "it is too long");
+           cursor_fail(cursor, "it is too long");
 }
 
 /* One amount; `left` goes on behind its unit. */
@@ -113,17 +90,17 @@ static bool parse_amount(struct cursor *cursor, const struct unit **left, const 
     if (!parse_count(cursor, &count)) {
         return false;
     }
-    if (*left >= time_units && *left < time_units + 3 && skip(cursor, '.') &&
+    if (*left >= time_units && *left < time_units + 3 && cursor_skip(cursor, '.') &&
         !parse_fraction(cursor, &fraction_us)) {
         return false;
     }
     const struct unit *unit = unit_of(*left, parse_letters(cursor));
     if (unit == NULL) {
-        return fail(cursor, expected);
+        return cursor_fail(cursor, expected);
     }
     *left = unit + 1;
     return add_amount(cursor, count, unit, out) &&
-           (add_part(1, fraction_us, &out->us) || fail(cursor, "it is too long"));
+           (add_part(1, fraction_us, &out->us) || cursor_fail(cursor, "it is too long"));
 }
 
 static bool parse_amounts(struct cursor *cursor, const struct unit *units, const char *expected,
@@ -132,27 +109,27 @@ static bool parse_amounts(struct cursor *cursor, const struct unit *units, const
         if (!parse_amount(cursor, &units, expected, out)) {
             return false;
         }
-    } while (is_digit(peek(cursor)));
+    } while (cursor_is_at_digit(cursor));
     return true;
 }
 
 static bool parse_iso(struct cursor *cursor, struct span *out) {
-    if (peek(cursor) != 'T' &&
+    if (cursor_peek(cursor) != 'T' &&
         !parse_amounts(cursor, date_units,
                        "the units are Y, M, W and D, then T and H, M and S, each once and in this "
                        "order",
                        out)) {
         return false;
     }
-    return !skip(cursor, 'T') ||
+    return !cursor_skip(cursor, 'T') ||
            parse_amounts(cursor, time_units,
                          "after 'T' the units are H, M and S, each once and in this order", out);
 }
 
 static bool parse_span(struct cursor *cursor, struct span *out) {
-    bool negative = skip(cursor, '-');
+    bool negative = cursor_skip(cursor, '-');
     struct span span = {0, 0, 0};
-    if (!(skip(cursor, 'P')
+    if (!(cursor_skip(cursor, 'P')
               ? parse_iso(cursor, &span)
               : parse_amounts(cursor, short_units,
                               "the units are d, h, m, s and ms, each once and in this order",
@@ -160,7 +137,7 @@ static bool parse_span(struct cursor *cursor, struct span *out) {
         return false;
     }
     if (cursor->at < cursor->text.length) {
-        return fail(cursor, "something follows the end");
+        return cursor_fail(cursor, "something follows the end");
     }
     *out = negative ? (struct span){-span.months, -span.days, -span.us} : span;
     return true;
