@@ -278,10 +278,15 @@ local function play(options, columns, incidents)
   end
   run(options, next_request, function(connection, status, body)
     if status == connection.expected then return end
-    refused = refused + 1
+    local rows = 1
+    if connection.number == 1 then -- not created: what is there, if anything, is another's
+      rows = #connection.incident.rows
+    end
+    refused = refused + rows
     if refused <= 10 then
       io.stderr:write(("%s, row %d: %d %s\n"):format(connection.incident.id, connection.number, status, body))
     end
+    connection.number = connection.number + rows - 1
   end)
   return refused
 end

@@ -21,10 +21,14 @@ INC1,Resolved,TRUE,1,1,6,29-02-2016 01:16,Category 2,?
 INC1,Closed,FALSE,1,1,7,29-02-2016 01:16,Category 2,?
 ]]
 
+local function play(statute, csv)
+  return server.run { "lua5.4", "examples/incidents/play.lua", csv,
+                      "--url", "http://127.0.0.1:" .. statute.port, "--clients", "8" }
+end
+
 local function plays(csv, events, incidents)
   local statute = server.start()
-  local status, out, err = server.run { "lua5.4", "examples/incidents/play.lua", csv,
-                                        "--url", "http://127.0.0.1:" .. statute.port, "--clients", "8" }
+  local status, out, err = play(statute, csv)
   assert.equal(0, status, err .. out)
   assert.truthy(out:find(events .. " events", 1, true), out)
   assert.truthy(out:find(incidents .. " incidents", 1, true), out)
@@ -38,6 +42,19 @@ describe("an incident log", function()
     policies.write_file(path, SMALL)
     plays(path, 12, 2)
     os.remove(path)
+  end)
+
+  it("that was played before is refused, and changes nothing", function()
+    local path, statute = os.tmpname(), server.start()
+    policies.write_file(path, SMALL)
+    play(statute, path)
+    local before = statute:read("incident", "INC1").json
+    local status, out = play(statute, path)
+    assert.equal(1, status)
+    assert.truthy(out:find("12 refused, 0 differences", 1, true), out)
+    assert.same(before, statute:read("incident", "INC1").json)
+    os.remove(path)
+    statute:stop()
   end)
 
   if policies.read_file(CSV) then -- the public log is no part of this project
