@@ -99,17 +99,12 @@ bool directory_is_empty(const struct generation *generation, enum directory_side
     return generation->access.directories[side].count == 0;
 }
 
-const struct js *properties_over(struct arena *arena, const struct js *known,
-                                 const struct js *sent) {
-    return js_over(arena, known, sent);
-}
-
 struct party directory_complete(const struct generation *generation, struct arena *arena,
                                 enum directory_side side, const struct party *party) {
     const struct directory_entry *entry = directory_find(generation, side, party->type, party->id);
     struct party complete = *party;
     complete.properties =
-        properties_over(arena, entry != NULL ? entry->properties : NULL, party->properties);
+        js_over(arena, entry != NULL ? entry->properties : NULL, party->properties);
     return complete;
 }
 

@@ -84,10 +84,6 @@ bool directory_has_type(const struct generation *generation, enum directory_side
                         struct text type);
 bool directory_is_empty(const struct generation *generation, enum directory_side side);
 
-/* The properties known, with those that were sent put over them; either may be NULL. */
-const struct js *properties_over(struct arena *arena, const struct js *known,
-                                 const struct js *sent);
-
 /* The party with what the directory knows of it; what the party brings along counts first. */
 struct party directory_complete(const struct generation *generation, struct arena *arena,
                                 enum directory_side side, const struct party *party);

@@ -98,7 +98,7 @@ static bool complete_party(struct worker *worker, struct arena *arena, struct pa
         return false;
     }
     if (entity->exists) {
-        party->properties = properties_over(arena, entity->data, party->properties);
+        party->properties = js_over(arena, entity->data, party->properties);
     }
     return true;
 }

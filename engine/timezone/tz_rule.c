@@ -1,40 +1,10 @@
-/* tz_rule.c: see tz_rule.h. A cursor walks the string; what a step cannot read is named. */
+/* tz_rule.c: see tz_rule.h. A cursor (cursor.h) walks the string. */
 #include "timezone/tz_rule.h"
 
+#include "timezone/cursor.h"
 #include "timezone/instant.h"
 
 #define DAY_SECONDS 86400
-
-struct cursor {
-    struct text rest;
-    bool extended;
-    const char *problem; /* set by the first step that fails */
-};
-
-static bool fail(struct cursor *cursor, const char *problem) {
-    cursor->problem = problem;
-    return false;
-}
-
-static char peek(const struct cursor *cursor) {
-    return cursor->rest.length > 0 ? cursor->rest.bytes[0] : '\0';
-}
-
-static void advance(struct cursor *cursor) {
-    cursor->rest = (struct text){cursor->rest.bytes + 1, cursor->rest.length - 1};
-}
-
-static bool skip(struct cursor *cursor, char character) {
-    bool there = cursor->rest.length > 0 && peek(cursor) == character;
-    if (there) {
-        advance(cursor);
-    }
-    return there;
-}
-
-static bool is_digit(char character) {
-    return character >= '0' && character <= '9';
-}
 
 static bool is_letter(char character) {
     return (character >= 'A' && character <= 'Z') || (character >= 'a' && character <= 'z');
@@ -42,48 +12,49 @@ static bool is_letter(char character) {
 
 static bool parse_number(struct cursor *cursor, int least, int most, int *out) {
     int value = 0, digits = 0;
-    for (; is_digit(peek(cursor)) && digits < 4; digits++) {
-        value = value * 10 + (peek(cursor) - '0');
-        advance(cursor);
+    for (; cursor_is_at_digit(cursor) && digits < 4; digits++) {
+        value = value * 10 + (cursor_peek(cursor) - '0');
+        cursor->at++;
     }
     *out = value;
     return (digits > 0 && value >= least && value <= most) ||
-           fail(cursor, "a number is missing or out of range");
+           cursor_fail(cursor, "a number is missing or out of range");
 }
 
 /* --- names and offsets --- */
 
 static bool parse_name(struct cursor *cursor, char out[16]) {
     size_t length = 0;
-    bool quoted = skip(cursor, '<');
-    while (is_letter(peek(cursor)) ||
-           (quoted && (is_digit(peek(cursor)) || peek(cursor) == '+' || peek(cursor) == '-'))) {
+    bool quoted = cursor_skip(cursor, '<');
+    while (is_letter(cursor_peek(cursor)) ||
+           (quoted && (cursor_is_at_digit(cursor) || cursor_peek(cursor) == '+' ||
+                       cursor_peek(cursor) == '-'))) {
         if (length == 15) {
-            return fail(cursor, "an abbreviation is longer than 15 characters");
+            return cursor_fail(cursor, "an abbreviation is longer than 15 characters");
         }
-        out[length++] = peek(cursor);
-        advance(cursor);
+        out[length++] = cursor_peek(cursor);
+        cursor->at++;
     }
     out[length] = '\0';
-    if (quoted && !skip(cursor, '>')) {
-        return fail(cursor, "a '>' is missing after an abbreviation");
+    if (quoted && !cursor_skip(cursor, '>')) {
+        return cursor_fail(cursor, "a '>' is missing after an abbreviation");
     }
-    return length >= 3 || fail(cursor, "an abbreviation has fewer than 3 characters");
+    return length >= 3 || cursor_fail(cursor, "an abbreviation has fewer than 3 characters");
 }
 
 /* hh[:mm[:ss]] with an optional sign. */
 static bool parse_clock(struct cursor *cursor, int hours_most, int *seconds) {
     int hour, minute = 0, second = 0;
-    int sign = peek(cursor) == '-' ? -1 : 1;
-    if (!skip(cursor, '-')) {
-        (void)skip(cursor, '+');
+    int sign = cursor_peek(cursor) == '-' ? -1 : 1;
+    if (!cursor_skip(cursor, '-')) {
+        (void)cursor_skip(cursor, '+');
     }
     if (!parse_number(cursor, 0, hours_most, &hour)) {
         return false;
     }
-    if (skip(cursor, ':')) {
+    if (cursor_skip(cursor, ':')) {
         if (!parse_number(cursor, 0, 59, &minute) ||
-            (skip(cursor, ':') && !parse_number(cursor, 0, 59, &second))) {
+            (cursor_skip(cursor, ':') && !parse_number(cursor, 0, 59, &second))) {
             return false;
         }
     }
@@ -106,67 +77,67 @@ static bool parse_offset(struct cursor *cursor, int *offset_seconds) {
 static bool parse_week(struct cursor *cursor, struct tz_day *out) {
     out->kind = TZ_DAY_WEEK;
     return parse_number(cursor, 1, 12, &out->month) &&
-           (skip(cursor, '.') || fail(cursor, "a '.' is missing after a month")) &&
+           (cursor_skip(cursor, '.') || cursor_fail(cursor, "a '.' is missing after a month")) &&
            parse_number(cursor, 1, 5, &out->week) &&
-           (skip(cursor, '.') || fail(cursor, "a '.' is missing after a week")) &&
+           (cursor_skip(cursor, '.') || cursor_fail(cursor, "a '.' is missing after a week")) &&
            parse_number(cursor, 0, 6, &out->day);
 }
 
 static bool parse_date(struct cursor *cursor, struct tz_day *out) {
-    if (skip(cursor, 'M')) {
+    if (cursor_skip(cursor, 'M')) {
         return parse_week(cursor, out);
     }
-    bool julian = skip(cursor, 'J');
+    bool julian = cursor_skip(cursor, 'J');
     out->kind = julian ? TZ_DAY_JULIAN : TZ_DAY_ZERO;
     return parse_number(cursor, julian ? 1 : 0, 365, &out->day);
 }
 
-static bool parse_day(struct cursor *cursor, struct tz_day *out) {
-    if (!skip(cursor, ',')) {
-        return fail(cursor, "it does not say when daylight time begins and ends");
+static bool parse_day(struct cursor *cursor, bool extended, struct tz_day *out) {
+    if (!cursor_skip(cursor, ',')) {
+        return cursor_fail(cursor, "it does not say when daylight time begins and ends");
     }
     out->second_of_day = 2 * 3600;
     if (!parse_date(cursor, out)) {
         return false;
     }
-    if (!skip(cursor, '/')) {
+    if (!cursor_skip(cursor, '/')) {
         return true;
     }
-    if (!cursor->extended && (peek(cursor) == '-' || peek(cursor) == '+')) {
-        return fail(cursor, "a time of day with a sign needs version 3 of the format");
+    if (!extended && (cursor_peek(cursor) == '-' || cursor_peek(cursor) == '+')) {
+        return cursor_fail(cursor, "a time of day with a sign needs version 3 of the format");
     }
-    return parse_clock(cursor, cursor->extended ? 167 : 24, &out->second_of_day);
+    return parse_clock(cursor, extended ? 167 : 24, &out->second_of_day);
 }
 
-static bool parse_daylight(struct cursor *cursor, struct tz_rule *out) {
+static bool parse_daylight(struct cursor *cursor, bool extended, struct tz_rule *out) {
     out->has_daylight = true;
     out->daylight.is_dst = true;
     out->daylight.offset_seconds = out->standard.offset_seconds + 3600;
     if (!parse_name(cursor, out->daylight.abbreviation)) {
         return false;
     }
-    if (cursor->rest.length > 0 && peek(cursor) != ',' &&
+    if (!cursor_is_at_end(cursor) && cursor_peek(cursor) != ',' &&
         !parse_offset(cursor, &out->daylight.offset_seconds)) {
         return false;
     }
-    return parse_day(cursor, &out->start) && parse_day(cursor, &out->end);
+    return parse_day(cursor, extended, &out->start) && parse_day(cursor, extended, &out->end);
 }
 
-static bool parse_rule(struct cursor *cursor, struct tz_rule *out) {
+static bool parse_rule(struct cursor *cursor, bool extended, struct tz_rule *out) {
     if (!parse_name(cursor, out->standard.abbreviation) ||
         !parse_offset(cursor, &out->standard.offset_seconds)) {
         return false;
     }
-    if (cursor->rest.length > 0 && !parse_daylight(cursor, out)) {
+    if (!cursor_is_at_end(cursor) && !parse_daylight(cursor, extended, out)) {
         return false;
     }
-    return cursor->rest.length == 0 || fail(cursor, "something follows the end");
+    return cursor_is_at_end(cursor) || cursor_fail(cursor, "something follows the end");
 }
 
 bool tz_rule_parse(struct text text, bool extended, struct tz_rule *out, struct fault *fault) {
-    struct cursor cursor = {.rest = text, .extended = extended};
+    struct cursor cursor = {.text = text};
     *out = (struct tz_rule){0};
-    if (parse_rule(&cursor, out)) {
+    if (parse_rule(&cursor, extended, out)) {
         return true;
     }
     size_t shown = text.length < 60 ? text.length : 60;
