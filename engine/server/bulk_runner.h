@@ -4,7 +4,7 @@
 #ifndef STATUTE_BULK_RUNNER_H
 #define STATUTE_BULK_RUNNER_H
 
-#include "server/http.h"
+#include "http/http.h"
 
 struct bulk_runner;
 struct service;

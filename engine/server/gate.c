@@ -1,7 +1,7 @@
 /* gate.c: RateLimit and RateLimit-Policy are those of draft-ietf-httpapi-ratelimit-headers-10. */
 #include "server/gate.h"
 
-#include "server/host.h"
+#include "http/host.h"
 
 /* An https page is of this server when it speaks TLS, or when whoever ends TLS before it does. */
 static bool is_own(const struct call *call, struct text origin) {

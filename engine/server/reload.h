@@ -4,8 +4,8 @@
 #ifndef STATUTE_RELOAD_H
 #define STATUTE_RELOAD_H
 
+#include "http/http.h"
 #include "policy/policy.h"
-#include "server/http.h"
 
 struct reload;
 struct service;

@@ -4,9 +4,9 @@
 #ifndef STATUTE_SERVICE_H
 #define STATUTE_SERVICE_H
 
+#include "http/cors.h"
+#include "http/http.h"
 #include "server/auth.h"
-#include "server/cors.h"
-#include "server/http.h"
 #include "server/limiter.h"
 #include "server/metrics.h"
 #include "server/published.h"

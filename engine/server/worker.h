@@ -8,7 +8,7 @@
 
 #include "base/mailbox.h"
 #include "core/batch.h"
-#include "server/http.h"
+#include "http/http.h"
 
 struct service;
 struct worker;

@@ -2,14 +2,14 @@
  *  1. what the bytes mean does not depend on the pieces they arrive in;
  *  2. what is accepted is what the header promises: no control characters, names that are
  *     tokens, a target that begins with one '/', one framing.
- * libFuzzer: clang -fsanitize=fuzzer,address,undefined, with engine/base and http_head.c,
- * http_body.c. Without libFuzzer: -DREPLAY gives a main that runs the files named on its command
+ * libFuzzer: clang -fsanitize=fuzzer,address,undefined, with engine/base and http/head.c,
+ * http/body.c. Without libFuzzer: -DREPLAY gives a main that runs the files named on its command
  * line. */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/http_body.h"
-#include "server/http_head.h"
+#include "http/body.h"
+#include "http/head.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -120,7 +120,7 @@ describe("check-layers", function()
 
   it("lets a layer use itself, those above it, and the system", function()
     accepts("server/planted.c", {
-      '#include "server/http.h"', '#include "policy/policy.h"', '#include "lock/lock.h"', '#include "base/text.h"',
+      '#include "http/http.h"', '#include "policy/policy.h"', '#include "lock/lock.h"', '#include "base/text.h"',
       "#include <event2/event.h>", "#include <sys/inotify.h>", "#include <stdio.h>",
     })
   end)
