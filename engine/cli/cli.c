@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "policy/config.h"
+#include "lua/config.h"
 
 static const struct command *const commands[] = {
     &command_serve,        &command_check,      &command_eval,           &command_graph,

@@ -16,7 +16,7 @@ static bool load(struct text directory, const struct policies_keys *keys, struct
                  struct generation **out, struct problem_list *problems, struct fault *fault) {
     struct generation_options options = {
         .directory = directory,
-        .limits = policy_limits_default(),
+        .limits = vm_limits_default(),
         .vm_count = 1,
         .now = now_system(),
         .hash_key = keys->key,

@@ -3,7 +3,7 @@
 
 #include "cli/cli.h"
 #include "cli/terminal.h"
-#include "policy/config.h"
+#include "lua/config.h"
 #include "server/about.h"
 #include "store/inspect.h"
 #include "timezone/tz_cache.h"

@@ -2,7 +2,7 @@
  * function that fails: only a read that failed is a fault. Only `true` allows. */
 #include "policy/access.h"
 
-#include "policy/bridge.h"
+#include "lua/value.h"
 #include "policy/context.h"
 #include "policy/turn.h"
 
@@ -222,21 +222,21 @@ struct inquiry {
 
 /* stack: [-0, +1] */
 static void push_party(lua_State *lua, const struct party *party) {
-    lua_createtable(lua, 0, 5);         // stack: party
-    bridge_push_text(lua, party->type); // stack: party type
-    lua_setfield(lua, -2, "type");      // stack: party
-    bridge_push_text(lua, party->id);   // stack: party id
-    lua_setfield(lua, -2, "id");        // stack: party
-    bridge_push(lua, party->properties != NULL ? party->properties : &js_empty_object);
+    lua_createtable(lua, 0, 5);        // stack: party
+    value_push_text(lua, party->type); // stack: party type
+    lua_setfield(lua, -2, "type");     // stack: party
+    value_push_text(lua, party->id);   // stack: party id
+    lua_setfield(lua, -2, "id");       // stack: party
+    value_push(lua, party->properties != NULL ? party->properties : &js_empty_object);
     lua_setfield(lua, -2, "properties"); // stack: party
 }
 
 /* stack: [-0, +1] */
 static void push_subject(lua_State *lua, const struct actor *actor, const struct party *party) {
-    push_party(lua, party);                                                  // stack: subject
-    bridge_push(lua, actor->roles != NULL ? actor->roles : &js_empty_array); // stack: subject roles
-    lua_setfield(lua, -2, "roles");                                          // stack: subject
-    bridge_push(lua, actor->permissions != NULL ? actor->permissions : &js_empty_array);
+    push_party(lua, party);                                                 // stack: subject
+    value_push(lua, actor->roles != NULL ? actor->roles : &js_empty_array); // stack: subject roles
+    lua_setfield(lua, -2, "roles");                                         // stack: subject
+    value_push(lua, actor->permissions != NULL ? actor->permissions : &js_empty_array);
     lua_setfield(lua, -2, "permissions"); // stack: subject
 }
 
@@ -246,13 +246,13 @@ static void push_context(struct inquiry *inquiry, const struct actor *actor) {
     const struct access_question *question = inquiry->question;
     context_push_plain(&inquiry->turn, actor); // stack: ctx
     lua_createtable(lua, 0, 2);                // stack: ctx action
-    bridge_push_text(lua, question->action);   // stack: ctx action name
+    value_push_text(lua, question->action);    // stack: ctx action name
     lua_setfield(lua, -2, "name");             // stack: ctx action
-    bridge_push(lua, question->action_properties != NULL ? question->action_properties
-                                                         : &js_empty_object);
+    value_push(lua, question->action_properties != NULL ? question->action_properties
+                                                        : &js_empty_object);
     lua_setfield(lua, -2, "properties"); // stack: ctx action
     lua_setfield(lua, -2, "action");     // stack: ctx
-    bridge_push(lua, question->context != NULL ? question->context : &js_empty_object);
+    value_push(lua, question->context != NULL ? question->context : &js_empty_object);
     lua_setfield(lua, -2, "context"); // stack: ctx
 }
 

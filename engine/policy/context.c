@@ -7,7 +7,7 @@
  */
 #include "policy/context.h"
 
-#include "policy/bridge.h"
+#include "lua/value.h"
 #include "policy/turn.h"
 
 #include <lauxlib.h>
@@ -32,8 +32,8 @@ static void set_text(lua_State *lua, const char *key, struct text text) {
 
 static void set_value(lua_State *lua, const char *key, const struct js *value,
                       const struct js *otherwise) {
-    bridge_push(lua, value != NULL ? value : otherwise); // stack: value
-    set(lua, key);                                       // stack:
+    value_push(lua, value != NULL ? value : otherwise); // stack: value
+    set(lua, key);                                      // stack:
 }
 
 /* stack: [-0, +1] */
@@ -252,7 +252,7 @@ static int count(lua_State *lua) {
     struct fault fault = FAULT_INIT;
     const struct js *query = NULL;
     int64_t result = 0;
-    if (!bridge_read(lua, 2, turn->arena, &query, &fault)) {
+    if (!value_read(lua, 2, turn->arena, &query, &fault)) {
         return luaL_error(lua, "ctx:count: %s", fault.message);
     }
     struct counting counting = read_query(lua, turn, query);

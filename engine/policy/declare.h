@@ -7,12 +7,12 @@
 #ifndef STATUTE_DECLARE_H
 #define STATUTE_DECLARE_H
 
+#include "lua/vm.h"
 #include "policy/access_rules.h"
 #include "policy/check.h"
 #include "policy/folder.h"
 #include "policy/pii.h"
 #include "policy/roles.h"
-#include "policy/vm.h"
 
 enum declaration_kind {
     DECLARATION_MACHINE,

@@ -1,5 +1,5 @@
 /* declare_access.c: `access` and `directory` declarations. */
-#include "policy/bridge.h"
+#include "lua/value.h"
 #include "policy/declare.h"
 
 #include <stdlib.h>
@@ -109,7 +109,7 @@ static void read_entry(struct check *check, const struct key_path *at, struct te
     const struct js *properties = NULL;
     if (lua_type(check->lua, -1) != LUA_TTABLE) {
         check_problem(check, at, "it must be a table of properties, which may be empty: {}");
-    } else if (!bridge_read(check->lua, -1, check->arena, &properties, &fault)) {
+    } else if (!value_read(check->lua, -1, check->arena, &properties, &fault)) {
         check_problem(check, at, "%s", fault.message);
     } else if (!js_is(properties, JS_OBJECT)) {
         check_problem(check, at, "properties have names: { status = 'active' }");

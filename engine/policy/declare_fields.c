@@ -1,5 +1,5 @@
 /* declare_fields.c: the fields of a machine, and whether what is said of one fits together. */
-#include "policy/bridge.h"
+#include "lua/value.h"
 #include "policy/declare.h"
 #include "policy/fields.h"
 
@@ -32,7 +32,7 @@ static const struct js *read_value(struct check *check, int table, const struct 
     struct fault fault = FAULT_INIT;
     const struct js *value = NULL;
     if (check_push(check, table, path.name) != LUA_TNIL && // stack: value
-        !bridge_read(check->lua, -1, check->arena, &value, &fault)) {
+        !value_read(check->lua, -1, check->arena, &value, &fault)) {
         check_problem(check, &path, "%s", fault.message);
         value = NULL;
     }

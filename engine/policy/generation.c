@@ -431,11 +431,6 @@ void generation_unref(struct generation *generation) {
 
 /* --- reading --- */
 
-struct policy_limits policy_limits_default(void) {
-    return (struct policy_limits){
-        .instructions = 1000000, .wall_us = 50000, .memory_bytes = (size_t)16 * 1024 * 1024};
-}
-
 struct text generation_name(const struct generation *generation) {
     return generation->name;
 }

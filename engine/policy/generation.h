@@ -2,11 +2,11 @@
 #ifndef STATUTE_GENERATION_H
 #define STATUTE_GENERATION_H
 
+#include "lua/vm.h"
 #include "policy/bind.h"
 #include "policy/declare.h"
 #include "policy/pii.h"
 #include "policy/roles.h"
-#include "policy/vm.h"
 
 #include <stdatomic.h>
 
@@ -28,7 +28,7 @@ struct seat {
 struct generation {
     struct arena arena;
     atomic_uint references;
-    struct policy_limits limits;
+    struct vm_limits limits;
     struct now now;
     struct text name;
     struct text files_json;

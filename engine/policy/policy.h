@@ -7,18 +7,12 @@
 #define STATUTE_POLICY_H
 
 #include "base/now.h"
+#include "lua/limits.h"
 #include "model/attempt.h"
 #include "model/decision.h"
 #include "model/entity.h"
 #include "policy/machine.h"
 #include "store/store.h"
-
-struct policy_limits {
-    int64_t instructions; /* a call: 1,000,000 */
-    int64_t wall_us;      /* a call: 50 ms */
-    size_t memory_bytes;  /* a call may allocate this much over what the VM held before: 16 MiB */
-};
-struct policy_limits policy_limits_default(void);
 
 /* One thing wrong in a policy file. */
 struct problem {
@@ -36,7 +30,7 @@ struct generation;
 
 struct generation_options {
     struct text directory;
-    struct policy_limits limits;
+    struct vm_limits limits;
     unsigned vm_count; /* one VM for each thread that decides */
     struct now now;
     struct text hash_key; /* secret of pii `hash`; empty: a fixed development key, logged as such by

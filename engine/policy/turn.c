@@ -1,7 +1,7 @@
 /* turn.c: the Lua side of an attempt: its stack, its calls, and what is read of their answers. */
 #include "policy/turn.h"
 
-#include "policy/bridge.h"
+#include "lua/value.h"
 #include "policy/context.h"
 #include "policy/explain.h"
 
@@ -57,7 +57,7 @@ void turn_call(struct turn *turn, int function, int results) {
     lua_rawgeti(lua, LUA_REGISTRYINDEX, function); // stack: function
     int seen = arguments_seen(lua);
     if (seen > 0) {
-        bridge_push(lua, turn->data); // stack: function data
+        value_push(lua, turn->data); // stack: function data
         if (turn->explanation != NULL) {
             explain_watch(turn, "");
         }
@@ -115,7 +115,7 @@ bool turn_verdict(struct turn *turn, struct speaker speaker, struct text *messag
 bool turn_read(struct turn *turn, struct speaker speaker, const struct js **out) {
     struct fault fault = FAULT_INIT;
     *out = NULL;
-    bool is_read = lua_isnil(turn->lua, -1) || bridge_read(turn->lua, -1, turn->arena, out, &fault);
+    bool is_read = lua_isnil(turn->lua, -1) || value_read(turn->lua, -1, turn->arena, out, &fault);
     lua_pop(turn->lua, 1); // stack:
     return is_read || turn_fail(turn, "%s gave what cannot be stored: %s",
                                 speaker_print(turn, speaker), fault.message);

@@ -1,5 +1,5 @@
 /* ways.c: permissions, asked while an attempt is decided and to show what is open to an actor. */
-#include "policy/bridge.h"
+#include "lua/value.h"
 #include "policy/context.h"
 #include "policy/explain.h"
 #include "policy/turn.h"
@@ -77,7 +77,7 @@ static bool ask(struct turn *turn, int function, struct text *message) {
     context_push(turn);                            // stack: ctx
     lua_rawgeti(lua, LUA_REGISTRYINDEX, function); // stack: ctx permit
     lua_getfield(lua, -2, "actor");                // stack: ctx permit actor
-    bridge_push(lua, turn->data);                  // stack: ctx permit actor data
+    value_push(lua, turn->data);                   // stack: ctx permit actor data
     lua_rotate(lua, -4, -1);                       // stack: permit actor data ctx
     lua_call(lua, 3, 2);                           // stack: ok message
     struct speaker speaker = {"the permit function", TEXT_NONE};

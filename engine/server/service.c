@@ -27,7 +27,7 @@ struct service_options service_options_default(void) {
         .queue_most = 10000,
         .drain_us = 10 * NOW_SECOND,
         .http = http_limits_default(),
-        .policy = policy_limits_default(),
+        .policy = vm_limits_default(),
     };
 }
 

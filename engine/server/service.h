@@ -47,7 +47,7 @@ struct service_options {
     int64_t drain_delay_us; /* how long service_drain goes on taking requests: 0 */
     int64_t drain_us;       /* how long requests in flight may take after that: 10 s */
     struct http_limits http;
-    struct policy_limits policy;
+    struct vm_limits policy;
     struct text pii_key;  /* secret of pii `hash` */
     struct text pii_keys; /* or a file of them; empty: none */
 };

@@ -51,7 +51,7 @@ static void load_policy(struct world *world) {
     struct problem_list problems = {.arena = &world->core.arena};
     struct generation_options options = {
         .directory = text_print(&world->core.arena, "%s/policies", world->directory),
-        .limits = policy_limits_default(),
+        .limits = vm_limits_default(),
         .vm_count = 1,
         .now = world->core.now,
     };

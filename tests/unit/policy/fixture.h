@@ -17,7 +17,7 @@ struct fixture {
     struct problem_list problems;
     struct generation *generation; /* NULL until fixture_load succeeded */
     struct fault fault;
-    struct policy_limits limits;
+    struct vm_limits limits;
     unsigned vm_count;
     struct text hash_key;
     struct policy_reads reads;
@@ -29,7 +29,7 @@ static inline int fixture_set_up(void **state) {
     assert_non_null(mkdtemp(fixture->directory));
     arena_init(&fixture->arena, 0);
     fixture->problems.arena = &fixture->arena;
-    fixture->limits = policy_limits_default();
+    fixture->limits = vm_limits_default();
     fixture->vm_count = 1;
     *state = fixture;
     return 0;

@@ -19,7 +19,7 @@ static void a_directory_that_is_not_there_is_a_fault_of_the_environment(void **s
     struct fixture *fixture = *state;
     struct generation *generation;
     struct generation_options options = {.directory = TEXT("/nonexistent/policies"),
-                                         .limits = policy_limits_default(),
+                                         .limits = vm_limits_default(),
                                          .vm_count = 1,
                                          .now = now_system()};
     assert_false(generation_load(&options, &generation, &fixture->problems, &fixture->fault));

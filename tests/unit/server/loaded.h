@@ -17,7 +17,7 @@ static inline struct generation *loaded(struct tree *tree) {
     struct problem_list problems = {.arena = &arena};
     arena_init(&arena, 0);
     struct generation_options options = {.directory = text_of(tree->root),
-                                         .limits = policy_limits_default(),
+                                         .limits = vm_limits_default(),
                                          .vm_count = 1,
                                          .now = now_system(),
                                          .hash_key = TEXT("")};

@@ -45,7 +45,7 @@ static int make(void **state) {
                                         .writers = &fixture->writer,
                                         .writer_count = 1,
                                         .options = {.policies = text_of(fixture->tree.root),
-                                                    .policy = policy_limits_default(),
+                                                    .policy = vm_limits_default(),
                                                     .pii_key = TEXT("")}};
     arena_init(&fixture->exchange.arena, 0);
     atomic_store(&loads[0], 0);

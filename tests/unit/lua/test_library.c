@@ -1,7 +1,7 @@
 /* What policies can call: exactly the allow-list, read-only, and the same bytes on every run. */
-#include "unit/policy/script.h"
+#include "unit/lua/script.h"
 
-#include "policy/sandbox.h"
+#include "lua/library.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -30,7 +30,7 @@ static const char *names_in(lua_State *lua) {
 }
 
 static const char *names_of_library(lua_State *lua, const char *library) {
-    sandbox_push_globals(lua);
+    library_push_globals(lua);
     lua_getfield(lua, -1, library);
     luaL_getmetafield(lua, -1, "__index");
     const char *names = names_in(lua);
@@ -40,7 +40,7 @@ static const char *names_of_library(lua_State *lua, const char *library) {
 
 static void the_globals_are_those_of_the_contract(void **state) {
     lua_State *lua = vm_lua(*state);
-    sandbox_push_globals(lua);
+    library_push_globals(lua);
     assert_string_equal(names_in(lua), "assert error ipairs math next pairs pcall select string "
                                        "table time tonumber tostring type utf8");
 }

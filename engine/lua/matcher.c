@@ -1,4 +1,4 @@
-/* pattern.c: a pattern is compiled to a row of items, since a Lua pattern has neither alternatives
+/* matcher.c: a pattern is compiled to a row of items, since a Lua pattern has neither alternatives
  * nor groups that repeat. Matching walks the row from left to right. Each item that could have
  * matched otherwise leaves a `retry`; on failure the newest one is taken up again.
  *
@@ -8,7 +8,7 @@
  *  2. A path that reaches the end of the row has passed every item, so a capture need not be
  *     undone on failure: it is set anew before anything reads it.
  *  3. Every item tried and every byte looked at is counted in `steps`. */
-#include "policy/pattern.h"
+#include "lua/matcher.h"
 
 #include <lauxlib.h>
 

@@ -1,13 +1,13 @@
-/* sandbox.c: the environment. A chunk's `_ENV` is an empty table that shows `globals` through its
+/* library.c: the environment. A chunk's `_ENV` is an empty table that shows `globals` through its
  * metatable, so that every assignment of a global is seen and refused, and every name that is not
  * there is an error; but what stock Lua has and the sandbox has not is nil, so that code written
  * for both may ask for it. Libraries are protected the same way. Lua's own global table is dropped.
  *
  *   _ENV {} --__index--> globals { string = {} --__index--> the functions, ... } --__index--> error
  */
-#include "policy/sandbox.h"
+#include "lua/library.h"
 
-#include "policy/bridge.h"
+#include "lua/value.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -18,11 +18,11 @@
 static const char globals_key = 'g';
 static const char target_key = 't'; /* in a shield's metatable: what it shows */
 
-void sandbox_push_globals(lua_State *lua) {
+void library_push_globals(lua_State *lua) {
     lua_rawgetp(lua, LUA_REGISTRYINDEX, &globals_key); // stack: +1
 }
 
-int64_t sandbox_span(lua_Integer from, lua_Integer to) {
+int64_t library_span(lua_Integer from, lua_Integer to) {
     if (from > to) {
         return 0;
     }
@@ -30,11 +30,11 @@ int64_t sandbox_span(lua_Integer from, lua_Integer to) {
     return distance < INT64_MAX ? (int64_t)distance + 1 : INT64_MAX;
 }
 
-int sandbox_call_own(lua_State *lua) {
+int library_call_own(lua_State *lua) {
     return lua_tocfunction(lua, lua_upvalueindex(1))(lua);
 }
 
-void sandbox_take(lua_State *lua, const struct sandbox_entry *entries, size_t count) {
+void library_take(lua_State *lua, const struct library_entry *entries, size_t count) {
     for (size_t i = 0; i < count; i++) {
         lua_getfield(lua, -2, entries[i].name); // stack: +1 Lua's own, or nil
         if (entries[i].function != NULL) {
@@ -51,13 +51,13 @@ static int refuse_assignment(lua_State *lua) {
 }
 
 static int refuse_global(lua_State *lua) {
-    const char *name = sandbox_push_string(lua, 2).bytes; // stack: +1
+    const char *name = library_push_string(lua, 2).bytes; // stack: +1
     return luaL_error(lua, "assignment to global '%s' (use local)", name);
 }
 
 static size_t collect_names(lua_State *lua, struct text names[GLOBALS_MOST]) {
     size_t count = 0;
-    sandbox_push_globals(lua);       // stack: +1
+    library_push_globals(lua);       // stack: +1
     lua_pushnil(lua);                // stack: +2
     while (lua_next(lua, -2) != 0) { // stack: +3
         if (count < GLOBALS_MOST && lua_type(lua, -2) == LUA_TSTRING) {
@@ -86,7 +86,7 @@ static struct text nearest_name(lua_State *lua, struct text name) {
 }
 
 static int refuse_unknown(lua_State *lua) {
-    struct text name = sandbox_push_string(lua, 2); // stack: +1
+    struct text name = library_push_string(lua, 2); // stack: +1
     vm_charge(lua, GLOBALS_MOST);
     bool named = lua_type(lua, 2) == LUA_TSTRING;
     struct text near = named ? nearest_name(lua, name) : TEXT_NONE;
@@ -142,11 +142,11 @@ static void shield(lua_State *lua, lua_CFunction refuse, const char *what) {
     lua_setmetatable(lua, -2);           // stack: shield
 }
 
-void sandbox_protect(lua_State *lua, const char *what) {
+void library_protect(lua_State *lua, const char *what) {
     shield(lua, refuse_assignment, what);
 }
 
-void sandbox_reveal(lua_State *lua, int argument) {
+void library_reveal(lua_State *lua, int argument) {
     luaL_checktype(lua, argument, LUA_TTABLE);
     if (lua_getmetatable(lua, argument) == 0) { // stack: +1 unless so
         return;
@@ -159,11 +159,11 @@ void sandbox_reveal(lua_State *lua, int argument) {
     lua_pop(lua, 1); // stack: +0
 }
 
-void sandbox_check_writable(lua_State *lua, int argument) {
+void library_check_writable(lua_State *lua, int argument) {
     luaL_checktype(lua, argument, LUA_TTABLE);
     if (lua_getmetatable(lua, argument) != 0) { // stack: +1
         lua_pop(lua, 1);                        // stack: +0
-        luaL_argcheck(lua, bridge_is_array(lua, argument), argument, "the table is read-only");
+        luaL_argcheck(lua, value_is_array(lua, argument), argument, "the table is read-only");
     }
 }
 
@@ -171,7 +171,7 @@ void sandbox_check_writable(lua_State *lua, int argument) {
 
 /* Without random and randomseed. */
 static void open_math(lua_State *lua) {
-    static const struct sandbox_entry entries[] = {
+    static const struct library_entry entries[] = {
         {"abs", NULL},   {"acos", NULL}, {"asin", NULL},       {"atan", NULL},
         {"ceil", NULL},  {"cos", NULL},  {"deg", NULL},        {"exp", NULL},
         {"floor", NULL}, {"fmod", NULL}, {"huge", NULL},       {"log", NULL},
@@ -182,7 +182,7 @@ static void open_math(lua_State *lua) {
     };
     luaopen_math(lua);                                              // stack: own
     lua_createtable(lua, 0, sizeof entries / sizeof entries[0]);    // stack: own math
-    sandbox_take(lua, entries, sizeof entries / sizeof entries[0]); // stack: own math
+    library_take(lua, entries, sizeof entries / sizeof entries[0]); // stack: own math
     lua_remove(lua, -2);                                            // stack: math
 }
 
@@ -200,22 +200,22 @@ static void open_library(lua_State *lua, const char *name, void (*open)(lua_Stat
     register_names(lua, name);                   // stack: library
     lua_pushfstring(lua, "library '%s'", name);  // stack: library what
     lua_insert(lua, -2);                         // stack: what library
-    sandbox_protect(lua, lua_tostring(lua, -2)); // stack: what protected
+    library_protect(lua, lua_tostring(lua, -2)); // stack: what protected
     lua_remove(lua, -2);                         // stack: protected
     lua_setfield(lua, -2, name);                 // stack: +0
 }
 
 static void fill_globals(lua_State *lua) {
-    sandbox_open_base(lua);
+    library_open_base(lua);
     register_names(lua, LUA_GNAME);
-    open_library(lua, "string", sandbox_open_string);
-    open_library(lua, "table", sandbox_open_table);
+    open_library(lua, "string", library_open_string);
+    open_library(lua, "table", library_open_table);
     open_library(lua, "math", open_math);
-    open_library(lua, "utf8", sandbox_open_utf8);
-    open_library(lua, "time", sandbox_open_time);
+    open_library(lua, "utf8", library_open_utf8);
+    open_library(lua, "time", library_open_time);
 }
 
-void sandbox_open(lua_State *lua) {
+void library_open(lua_State *lua) {
     lua_createtable(lua, 0, 32);                           // stack: globals
     fill_globals(lua);                                     // stack: globals
     lua_createtable(lua, 0, 1);                            // stack: globals meta
@@ -226,5 +226,5 @@ void sandbox_open(lua_State *lua) {
     lua_rawsetp(lua, LUA_REGISTRYINDEX, &globals_key);     // stack: globals
     shield(lua, refuse_global, "global");                  // stack: environment
     lua_rawseti(lua, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS); // stack: +0
-    bridge_open(lua);
+    value_open(lua);
 }

@@ -2,8 +2,8 @@
 #ifndef STATUTE_TEST_SCRIPT_H
 #define STATUTE_TEST_SCRIPT_H
 
-#include "policy/bridge.h"
-#include "policy/vm.h"
+#include "lua/value.h"
+#include "lua/vm.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 
 /* The usual limits, but for the clock: a busy machine is no reason to fail. */
 static inline struct vm *script_vm(void) {
-    struct policy_limits limits = {1000000, 60 * NOW_SECOND, (size_t)16 << 20};
+    struct vm_limits limits = {1000000, 60 * NOW_SECOND, (size_t)16 << 20};
     return vm_new(&limits, now_system());
 }
 

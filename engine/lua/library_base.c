@@ -1,5 +1,5 @@
-/* sandbox_base.c: the functions without a library. Lua's own where nothing is wrong with them. */
-#include "policy/sandbox.h"
+/* library_base.c: the functions without a library. Lua's own where nothing is wrong with them. */
+#include "lua/library.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -22,7 +22,7 @@ static const char *name_of(lua_State *lua, int index) {
     return type == LUA_TLIGHTUSERDATA ? "null" : lua_typename(lua, type);
 }
 
-struct text sandbox_push_string(lua_State *lua, int index) {
+struct text library_push_string(lua_State *lua, int index) {
     int type = lua_type(lua, index);
     if (type == LUA_TNUMBER) {
         push_number(lua, index); // stack: +1
@@ -38,7 +38,7 @@ struct text sandbox_push_string(lua_State *lua, int index) {
 
 static int base_tostring(lua_State *lua) {
     luaL_checkany(lua, 1);
-    sandbox_push_string(lua, 1); // stack: +1
+    library_push_string(lua, 1); // stack: +1
     return 1;
 }
 
@@ -46,12 +46,12 @@ static int base_tonumber(lua_State *lua) {
     if (lua_type(lua, 1) == LUA_TSTRING) {
         vm_charge(lua, (int64_t)lua_rawlen(lua, 1) / 4);
     }
-    return sandbox_call_own(lua);
+    return library_call_own(lua);
 }
 
 static int base_select(lua_State *lua) {
     vm_charge(lua, lua_gettop(lua) / 16);
-    return sandbox_call_own(lua);
+    return library_call_own(lua);
 }
 
 static int base_pcall(lua_State *lua) {
@@ -67,13 +67,13 @@ static int base_pcall(lua_State *lua) {
     return lua_gettop(lua);
 }
 
-void sandbox_open_base(lua_State *lua) {
-    static const struct sandbox_entry entries[] = {
+void library_open_base(lua_State *lua) {
+    static const struct library_entry entries[] = {
         {"assert", NULL},
         {"error", NULL},
         {"ipairs", NULL},
-        {"next", sandbox_next},
-        {"pairs", sandbox_pairs},
+        {"next", library_next},
+        {"pairs", library_pairs},
         {"pcall", base_pcall},
         {"select", base_select},
         {"tonumber", base_tonumber},
@@ -82,6 +82,6 @@ void sandbox_open_base(lua_State *lua) {
     };
     luaopen_base(lua);                                              // stack: globals own
     lua_insert(lua, -2);                                            // stack: own globals
-    sandbox_take(lua, entries, sizeof entries / sizeof entries[0]); // stack: own globals
+    library_take(lua, entries, sizeof entries / sizeof entries[0]); // stack: own globals
     lua_remove(lua, -2);                                            // stack: globals
 }

@@ -1,6 +1,6 @@
-/* bridge.c: one walk in each direction. Pushing creates every table at its final size. Reading
+/* value.c: one walk in each direction. Pushing creates every table at its final size. Reading
  * keeps the path from the root, which finds cycles and names the place of a fault. */
-#include "policy/bridge.h"
+#include "lua/value.h"
 
 #include <lauxlib.h>
 #include <math.h>
@@ -16,17 +16,17 @@ static const char array_mark_key = 'a';
 
 /* --- arrays --- */
 
-void bridge_open(lua_State *lua) {
+void value_open(lua_State *lua) {
     lua_createtable(lua, 0, 0);                           // stack: +1
     lua_rawsetp(lua, LUA_REGISTRYINDEX, &array_mark_key); // stack: +0
 }
 
-void bridge_mark_array(lua_State *lua) {
+void value_mark_array(lua_State *lua) {
     lua_rawgetp(lua, LUA_REGISTRYINDEX, &array_mark_key); // stack: +1
     lua_setmetatable(lua, -2);                            // stack: +0
 }
 
-bool bridge_is_array(lua_State *lua, int index) {
+bool value_is_array(lua_State *lua, int index) {
     if (lua_getmetatable(lua, index) == 0) { // stack: +1 unless false
         return false;
     }
@@ -49,11 +49,11 @@ static void push_array(lua_State *lua, const struct js *value) {
         if (item == NULL || item->type == JS_NULL) {
             lua_pushlightuserdata(lua, NULL); // stack: +2
         } else {
-            bridge_push(lua, item); // stack: +2
+            value_push(lua, item); // stack: +2
         }
         lua_rawseti(lua, -2, (lua_Integer)i + 1); // stack: +1
     }
-    bridge_mark_array(lua); // stack: +1
+    value_mark_array(lua); // stack: +1
 }
 
 static void push_object(lua_State *lua, const struct js *value) {
@@ -62,7 +62,7 @@ static void push_object(lua_State *lua, const struct js *value) {
         const struct js_member *member = &value->object.members[i];
         if (member->value != NULL && member->value->type != JS_NULL) {
             lua_pushlstring(lua, member->key.bytes, member->key.length); // stack: +2
-            bridge_push(lua, member->value);                             // stack: +3
+            value_push(lua, member->value);                              // stack: +3
             lua_rawset(lua, -3);                                         // stack: +1
         }
     }
@@ -95,7 +95,7 @@ static void push_given(lua_State *lua, const struct js *value) {
     }
 }
 
-void bridge_push(lua_State *lua, const struct js *value) {
+void value_push(lua_State *lua, const struct js *value) {
     luaL_checkstack(lua, STACK_A_LEVEL, "a value nests too deeply");
     if (value == NULL) {
         lua_pushnil(lua); // stack: +1
@@ -104,7 +104,7 @@ void bridge_push(lua_State *lua, const struct js *value) {
     }
 }
 
-void bridge_push_text(lua_State *lua, struct text text) {
+void value_push_text(lua_State *lua, struct text text) {
     if (text_given(text)) {
         lua_pushlstring(lua, text.bytes, text.length); // stack: +1
     } else {
@@ -348,7 +348,7 @@ static int key_type(lua_State *lua) {
 static bool read_content(struct reader *reader, const struct js **out) {
     int type = key_type(reader->lua);
     if (type == LUA_TNONE) {
-        *out = bridge_is_array(reader->lua, -1) ? &js_empty_array : &js_empty_object;
+        *out = value_is_array(reader->lua, -1) ? &js_empty_array : &js_empty_object;
         return true;
     }
     return type == LUA_TSTRING ? read_object(reader, out) : read_array(reader, out);
@@ -400,10 +400,10 @@ static bool read_value(struct reader *reader, const struct js **out) {
     }
 }
 
-bool bridge_read(lua_State *lua, int index, struct arena *arena, const struct js **out,
-                 struct fault *fault) {
+bool value_read(lua_State *lua, int index, struct arena *arena, const struct js **out,
+                struct fault *fault) {
     struct reader reader = {
-        .lua = lua, .arena = arena, .fault = fault, .bytes_left = BRIDGE_MOST_BYTES};
+        .lua = lua, .arena = arena, .fault = fault, .bytes_left = VALUE_MOST_BYTES};
     if (!lua_checkstack(lua, STACK_A_LEVEL)) {
         return fault_set(fault, FAULT_POLICY_ERROR, "the value nests too deeply");
     }

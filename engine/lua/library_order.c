@@ -1,18 +1,18 @@
-/* sandbox_order.c: `next` and `pairs` in the order of the keys: numbers, then strings by their
+/* library_order.c: `next` and `pairs` in the order of the keys: numbers, then strings by their
  * bytes, then booleans, each ascending. The order of a Lua table is chance, from run to run, and so
  * it may never show. Keys that have no order but their address (tables, functions) cannot be
  * iterated over.
  *
- * The one meaning of a step is: of the keys greater than the last one, the least. `sandbox_next`
+ * The one meaning of a step is: of the keys greater than the last one, the least. `library_next`
  * looks for it, in time linear in the table. `pairs` has two ways to be faster which give the same
  * keys:
  *  - a table whose keys are 1..n is walked by index;
  *  - for any other the keys are sorted once, and those are skipped that have been cleared
- * meanwhile. Both fall back to sandbox_next when they are called in a way that no `for` loop does.
+ * meanwhile. Both fall back to library_next when they are called in a way that no `for` loop does.
  *
  * Of a read-only table, what it shows is walked. A loop is given the read-only one to hold, and
  * each step looks behind it anew. */
-#include "policy/sandbox.h"
+#include "lua/library.h"
 
 #include <lauxlib.h>
 #include <math.h>
@@ -113,8 +113,8 @@ static void push_least_after(lua_State *lua, const struct key *last) {
     vm_charge(lua, (int64_t)(visited % KEYS_BATCH) / 2 + 1);
 }
 
-int sandbox_next(lua_State *lua) {
-    sandbox_reveal(lua, 1);
+int library_next(lua_State *lua) {
+    library_reveal(lua, 1);
     lua_settop(lua, 2); // stack: table last
     struct key last;
     bool first = lua_isnil(lua, 2);
@@ -133,18 +133,18 @@ int sandbox_next(lua_State *lua) {
 /* --- keys 1..n --- */
 
 static int next_index(lua_State *lua) {
-    sandbox_reveal(lua, 1);
+    library_reveal(lua, 1);
     lua_settop(lua, 2); // stack: table last
     bool first = lua_isnil(lua, 2);
     lua_Integer last = first ? 0 : lua_tointeger(lua, 2);
     if ((!first && !lua_isinteger(lua, 2)) || last < 0 || last == LUA_MAXINTEGER) {
-        return sandbox_next(lua);
+        return library_next(lua);
     }
     lua_pushinteger(lua, last + 1);                  // stack: table last key
     if (lua_rawgeti(lua, 1, last + 1) != LUA_TNIL) { // stack: table last key value
         return 2;
     }
-    return (lua_Unsigned)last == lua_rawlen(lua, 1) ? 1 : sandbox_next(lua);
+    return (lua_Unsigned)last == lua_rawlen(lua, 1) ? 1 : library_next(lua);
 }
 
 /* --- sorted keys --- */
@@ -204,14 +204,14 @@ static void push_sorted(lua_State *lua, size_t count) {
 
 /* Upvalues: the sorted keys, and the place among them of the key given last. */
 static int next_sorted(lua_State *lua) {
-    sandbox_reveal(lua, 1);
+    library_reveal(lua, 1);
     lua_settop(lua, 2); // stack: table last
     lua_Integer place = 0;
     if (!lua_isnil(lua, 2)) {
         place = lua_tointeger(lua, lua_upvalueindex(2));
         lua_rawgeti(lua, lua_upvalueindex(1), place); // stack: table last expected
         if (!lua_rawequal(lua, 2, 3)) {
-            return sandbox_next(lua);
+            return library_next(lua);
         }
     }
     do {
@@ -244,17 +244,17 @@ static size_t survey(lua_State *lua, bool *sequence) {
     return count;
 }
 
-int sandbox_pairs(lua_State *lua) {
+int library_pairs(lua_State *lua) {
     luaL_checktype(lua, 1, LUA_TTABLE);
     lua_settop(lua, 1);     // stack: given
     lua_pushvalue(lua, 1);  // stack: given given
-    sandbox_reveal(lua, 1); // stack: table given
+    library_reveal(lua, 1); // stack: table given
     bool sequence;
     size_t count = survey(lua, &sequence);
     if (sequence) {
         lua_pushcfunction(lua, next_index); // stack: table given step
     } else if (count <= KEYS_FEW) {
-        lua_pushcfunction(lua, sandbox_next); // stack: table given step
+        lua_pushcfunction(lua, library_next); // stack: table given step
     } else {
         push_sorted(lua, count);               // stack: table given sorted
         lua_pushinteger(lua, 0);               // stack: table given sorted place

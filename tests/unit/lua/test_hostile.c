@@ -1,6 +1,6 @@
 /* Policies that mean harm. Every attack is over within 100 ms, is reported as a policy error, and
  * leaves a VM that works and holds no more than before. */
-#include "unit/policy/script.h"
+#include "unit/lua/script.h"
 
 #include <malloc.h>
 
@@ -406,7 +406,7 @@ static void check_vm(struct vm *vm, size_t held_bytes) {
 
 static void run_attack(void **state) {
     const struct attack *attack = *state;
-    const struct policy_limits limits = {1000000, 50 * NOW_MILLISECOND, (size_t)16 << 20};
+    const struct vm_limits limits = {1000000, 50 * NOW_MILLISECOND, (size_t)16 << 20};
     struct vm *vm = vm_new(&limits, now_system());
     bool in_time = false;
     for (int i = 0; i < ATTEMPTS && !in_time; i++) {

@@ -1,5 +1,5 @@
 /* JSON to Lua and back. */
-#include "unit/policy/script.h"
+#include "unit/lua/script.h"
 
 #include "base/arena.h"
 
@@ -26,7 +26,7 @@ static int close_bridge(void **state) {
     return 0;
 }
 
-#define BRIDGE_TEST(function) cmocka_unit_test_setup_teardown(function, open_bridge, close_bridge)
+#define VALUE_TEST(function) cmocka_unit_test_setup_teardown(function, open_bridge, close_bridge)
 
 static const struct js *parse(struct bridge *bridge, const char *json) {
     const struct js *value;
@@ -43,7 +43,7 @@ static const char *read_top(struct bridge *bridge) {
     const struct js *value;
     struct fault fault;
     int top = lua_gettop(lua);
-    bool ok = bridge_read(lua, -1, &bridge->arena, &value, &fault);
+    bool ok = value_read(lua, -1, &bridge->arena, &value, &fault);
     assert_int_equal(lua_gettop(lua), top);
     if (!ok) {
         assert_int_equal(fault.code, FAULT_POLICY_ERROR);
@@ -60,7 +60,7 @@ static const char *through(struct bridge *bridge, const char *source, const char
     if (!vm_load(bridge->vm, text_of(source), "test.lua", &fault)) {
         fail_msg("%s", fault.message);
     }
-    bridge_push(lua, json != NULL ? parse(bridge, json) : NULL);
+    value_push(lua, json != NULL ? parse(bridge, json) : NULL);
     if (!vm_call(bridge->vm, 1, 1, &fault)) {
         return text_cstring(&bridge->arena, text_of(fault.message));
     }
@@ -125,7 +125,7 @@ static void numbers_keep_their_kind(void **state) {
     const struct js *value;
     struct fault fault;
     lua_pushnumber(vm_lua(bridge->vm), 3.0);
-    assert_true(bridge_read(vm_lua(bridge->vm), -1, &bridge->arena, &value, &fault));
+    assert_true(value_read(vm_lua(bridge->vm), -1, &bridge->arena, &value, &fault));
     assert_int_equal(value->type, JS_REAL);
     check_through(bridge, "return math.mininteger", NULL, "-9223372036854775808");
     check_through(bridge, "return 2^53", NULL, "9007199254740992");
@@ -262,7 +262,7 @@ static void reading_calls_nothing(void **state) {
 }
 
 static int push_all(lua_State *lua) {
-    bridge_push(lua, lua_touserdata(lua, 1));
+    value_push(lua, lua_touserdata(lua, 1));
     return 1;
 }
 
@@ -287,9 +287,9 @@ static void pushing_too_much_inside_a_call_is_a_policy_error(void **state) {
 static void texts_are_pushed_or_nil(void **state) {
     struct bridge *bridge = *state;
     lua_State *lua = vm_lua(bridge->vm);
-    bridge_push_text(lua, TEXT("some"));
-    bridge_push_text(lua, TEXT(""));
-    bridge_push_text(lua, TEXT_NONE);
+    value_push_text(lua, TEXT("some"));
+    value_push_text(lua, TEXT(""));
+    value_push_text(lua, TEXT_NONE);
     assert_string_equal(lua_tostring(lua, 1), "some");
     assert_string_equal(lua_tostring(lua, 2), "");
     assert_true(lua_isnil(lua, 3));
@@ -303,28 +303,28 @@ static void what_is_read_outlives_the_vm(void **state) {
     const struct js *value;
     assert_true(
         script_run(other, TEXT("return { name = ('x'):rep(100), list = { 'a' } }"), 1, &fault));
-    assert_true(bridge_read(vm_lua(other), 1, &bridge->arena, &value, &fault));
+    assert_true(value_read(vm_lua(other), 1, &bridge->arena, &value, &fault));
     vm_free(other);
     assert_int_equal(js_text(js_find(value, TEXT("name"))).length, 100);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        BRIDGE_TEST(what_is_pushed_reads_back_the_same),
-        BRIDGE_TEST(nulls_vanish_from_objects_and_stay_in_arrays),
-        BRIDGE_TEST(numbers_keep_their_kind),
-        BRIDGE_TEST(an_empty_table_is_an_object_unless_it_came_from_an_array),
-        BRIDGE_TEST(arrays_work_as_any_table),
-        BRIDGE_TEST(what_json_cannot_hold_is_named_by_its_path),
-        BRIDGE_TEST(a_table_is_an_array_or_an_object_but_not_both),
-        BRIDGE_TEST(of_several_mistakes_the_first_by_name_is_told),
-        BRIDGE_TEST(cycles_are_found),
-        BRIDGE_TEST(sixty_four_levels_are_the_most),
-        BRIDGE_TEST(a_small_table_cannot_become_much_json),
-        BRIDGE_TEST(reading_calls_nothing),
-        BRIDGE_TEST(pushing_too_much_inside_a_call_is_a_policy_error),
-        BRIDGE_TEST(texts_are_pushed_or_nil),
-        BRIDGE_TEST(what_is_read_outlives_the_vm),
+        VALUE_TEST(what_is_pushed_reads_back_the_same),
+        VALUE_TEST(nulls_vanish_from_objects_and_stay_in_arrays),
+        VALUE_TEST(numbers_keep_their_kind),
+        VALUE_TEST(an_empty_table_is_an_object_unless_it_came_from_an_array),
+        VALUE_TEST(arrays_work_as_any_table),
+        VALUE_TEST(what_json_cannot_hold_is_named_by_its_path),
+        VALUE_TEST(a_table_is_an_array_or_an_object_but_not_both),
+        VALUE_TEST(of_several_mistakes_the_first_by_name_is_told),
+        VALUE_TEST(cycles_are_found),
+        VALUE_TEST(sixty_four_levels_are_the_most),
+        VALUE_TEST(a_small_table_cannot_become_much_json),
+        VALUE_TEST(reading_calls_nothing),
+        VALUE_TEST(pushing_too_much_inside_a_call_is_a_policy_error),
+        VALUE_TEST(texts_are_pushed_or_nil),
+        VALUE_TEST(what_is_read_outlives_the_vm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

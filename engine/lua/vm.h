@@ -5,13 +5,16 @@
 #ifndef STATUTE_VM_H
 #define STATUTE_VM_H
 
-#include "policy/policy.h"
+#include "base/fault.h"
+#include "base/js.h"
+#include "base/now.h"
+#include "lua/limits.h"
 
 #include <lua.h>
 
 struct vm;
 
-struct vm *vm_new(const struct policy_limits *limits,
+struct vm *vm_new(const struct vm_limits *limits,
                   struct now now); /* ends the process on no memory */
 void vm_free(struct vm *vm);
 lua_State *vm_lua(struct vm *vm);

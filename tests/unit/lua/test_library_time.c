@@ -1,5 +1,5 @@
 /* The `time` library of policies, by the table of CONTRACT section 3. */
-#include "unit/policy/script.h"
+#include "unit/lua/script.h"
 
 static void an_offset_is_valid_by_range_and_type(void **state) {
     script_check(*state, "return time.valid_offset(330)", "true");
@@ -192,7 +192,7 @@ static void zones_are_listed(void **state) {
     lua_settop(vm_lua(*state), 0);
     struct fault fault;
     assert_true(script_run(*state, TEXT("return time.zones()"), 1, &fault));
-    assert_true(bridge_is_array(vm_lua(*state), 1));
+    assert_true(value_is_array(vm_lua(*state), 1));
 }
 
 /* To look for what was meant takes long: it is charged for. */

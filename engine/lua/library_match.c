@@ -1,7 +1,7 @@
-/* sandbox_match.c: string.find, match, gmatch and gsub over our own matcher (pattern.c). */
-#include "policy/sandbox.h"
+/* library_match.c: string.find, match, gmatch and gsub over our own matcher (matcher.c). */
+#include "lua/library.h"
 
-#include "policy/pattern.h"
+#include "lua/matcher.h"
 
 #include <lauxlib.h>
 
@@ -115,11 +115,11 @@ static int find_or_match(lua_State *lua, bool find) {
     return search(lua, subject, start, find);
 }
 
-int sandbox_find(lua_State *lua) {
+int library_find(lua_State *lua) {
     return find_or_match(lua, true);
 }
 
-int sandbox_match(lua_State *lua) {
+int library_match(lua_State *lua) {
     return find_or_match(lua, false);
 }
 
@@ -149,7 +149,7 @@ static int next_match(lua_State *lua) {
     return matched ? push_captures_or_whole(&matcher, found) : 0; // stack: +captures
 }
 
-int sandbox_gmatch(lua_State *lua) {
+int library_gmatch(lua_State *lua) {
     struct text subject = check_text(lua, 1), source = check_text(lua, 2);
     size_t start = start_of(lua, 3, subject.length);
     lua_settop(lua, 2);    // stack: subject source
@@ -291,7 +291,7 @@ static lua_Integer substitute(struct substitution *substitution, lua_Integer mos
     return done;
 }
 
-int sandbox_gsub(lua_State *lua) {
+int library_gsub(lua_State *lua) {
     struct text subject = check_text(lua, 1), source = check_text(lua, 2), rest;
     struct substitution substitution = {.lua = lua, .replacement_type = check_replacement(lua)};
     lua_Integer most = luaL_optinteger(lua, 4, (lua_Integer)subject.length + 1);

@@ -10,11 +10,11 @@
  * made.
  *  4. Garbage is collected generation by generation: a call's garbage dies young, and what the
  * files built is not visited again. After a call that was over budget all garbage is collected. */
-#include "policy/vm.h"
+#include "lua/vm.h"
 
-#include "policy/budget.h"
-#include "policy/sandbox.h"
-#include "policy/source.h"
+#include "lua/budget.h"
+#include "lua/library.h"
+#include "lua/source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@
 
 struct vm {
     struct budget budget;
-    struct policy_limits limits;
+    struct vm_limits limits;
     lua_State *lua;
     int64_t now_us;
     size_t kept_of_all_bytes; /* held after all garbage was collected last */
@@ -108,13 +108,18 @@ static void prepare(struct vm *vm) {
     lua_atpanic(lua, on_panic);
     *(struct vm **)lua_getextraspace(lua) = vm;
     keep_string(lua, "error in error handling");
-    sandbox_open(lua);
+    library_open(lua);
     lua_gc(lua, LUA_GCGEN, 0, 0);
     lua_gc(lua, LUA_GCSTOP);
     collect_all(vm);
 }
 
-struct vm *vm_new(const struct policy_limits *limits, struct now now) {
+struct vm_limits vm_limits_default(void) {
+    return (struct vm_limits){
+        .instructions = 1000000, .wall_us = 50000, .memory_bytes = (size_t)16 * 1024 * 1024};
+}
+
+struct vm *vm_new(const struct vm_limits *limits, struct now now) {
     struct vm *vm = calloc(1, sizeof *vm);
     if (vm != NULL) {
         vm->limits = *limits;
@@ -177,7 +182,7 @@ int64_t vm_now_us(lua_State *lua) {
 }
 
 void vm_set_global(struct vm *vm, const char *name) {
-    sandbox_push_globals(vm->lua);   // stack: value globals
+    library_push_globals(vm->lua);   // stack: value globals
     lua_insert(vm->lua, -2);         // stack: globals value
     lua_setfield(vm->lua, -2, name); // stack: globals
     lua_pop(vm->lua, 1);             // stack: -1
@@ -228,7 +233,7 @@ static void describe_error(lua_State *lua, struct fault *fault) {
 
 /* --- calls --- */
 
-static void start(struct vm *vm, bool outermost, const struct policy_limits *limits) {
+static void start(struct vm *vm, bool outermost, const struct vm_limits *limits) {
     if (outermost) {
         budget_start(&vm->budget, limits);
     }
@@ -270,8 +275,8 @@ bool vm_call(struct vm *vm, int arguments, int results, struct fault *fault) {
 
 /* --- loading --- */
 
-static struct policy_limits load_limits(const struct policy_limits *limits) {
-    struct policy_limits wide = {INT64_MAX, INT64_MAX, SIZE_MAX};
+static struct vm_limits load_limits(const struct vm_limits *limits) {
+    struct vm_limits wide = {INT64_MAX, INT64_MAX, SIZE_MAX};
     if (limits->wall_us < INT64_MAX / LOAD_WALL_MULTIPLE / 2) {
         wide.wall_us = limits->wall_us * LOAD_WALL_MULTIPLE;
     }
@@ -300,7 +305,7 @@ static const char *next_piece(lua_State *lua, void *context, size_t *size) {
 static bool compile(struct vm *vm, struct text source, const char *name, struct fault *fault) {
     char chunk_name[256];
     snprintf(chunk_name, sizeof chunk_name, "@%s", name);
-    struct policy_limits wide = load_limits(&vm->limits);
+    struct vm_limits wide = load_limits(&vm->limits);
     int base = lua_gettop(vm->lua);
     bool outermost = !vm->budget.running;
     start(vm, outermost, &wide);

@@ -1,8 +1,8 @@
-/* sandbox_sort.c: `table.sort` as a merge sort. Unlike Lua's own it is stable, uses no clock, and
+/* library_sort.c: `table.sort` as a merge sort. Unlike Lua's own it is stable, uses no clock, and
  * takes n log n comparisons whatever a comparator answers. The values are on the Lua stack: two
  * rows of n slots, which every pass merges from one to the other. The table is written only at the
  * end, so that a comparator that errs leaves it as it was. */
-#include "policy/sandbox.h"
+#include "lua/library.h"
 
 #include <lauxlib.h>
 
@@ -86,8 +86,8 @@ static void push_rows(lua_State *lua, int count) {
     lua_settop(lua, FIRST_VALUE - 1 + 2 * count); // stack: table comparator row row
 }
 
-int sandbox_sort(lua_State *lua) {
-    sandbox_check_writable(lua, 1);
+int library_sort(lua_State *lua) {
+    library_check_writable(lua, 1);
     lua_Unsigned count = lua_rawlen(lua, 1);
     if (count < 2) {
         return 0;

@@ -1,7 +1,7 @@
 /* What is refused of a file before Lua reads it, and what Lua would do if it were not. */
-#include "unit/policy/script.h"
+#include "unit/lua/script.h"
 
-#include "policy/source.h"
+#include "lua/source.h"
 
 static char text[2 << 20];
 

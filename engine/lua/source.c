@@ -9,7 +9,7 @@
  *  2. Anything that is no index ends the chain: operators, keywords, calls, constructors, and a
  *     name that begins a statement.
  *  3. Parentheses around an expression do not end it: `(a.b).c` is one chain. */
-#include "policy/source.h"
+#include "lua/source.h"
 
 struct frame {
     bool ends_chain; /* a call or a constructor, not brackets of an expression */

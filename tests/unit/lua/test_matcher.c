@@ -1,5 +1,5 @@
 /* Our pattern matcher against Lua's own, over cases that a generator makes up. */
-#include "unit/policy/script.h"
+#include "unit/lua/script.h"
 
 #include <lauxlib.h>
 #include <lualib.h>

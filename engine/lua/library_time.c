@@ -1,10 +1,10 @@
-/* sandbox_time.c: the `time` library of policies (CONTRACT section 3). An instant is an integer or,
+/* library_time.c: the `time` library of policies (CONTRACT section 3). An instant is an integer or,
  * wherever one is taken, an RFC 3339 string with an offset; a duration is an integer of
  * microseconds or a string; a place is an offset in minutes or the name of a zone. What is invalid
  * raises, but for valid_offset, offset_name and offset_info, which say so. */
-#include "policy/sandbox.h"
+#include "lua/library.h"
 
-#include "policy/bridge.h"
+#include "lua/value.h"
 #include "timezone/span.h"
 #include "timezone/tz_cache.h"
 #include "timezone/zone.h"
@@ -259,7 +259,7 @@ static int time_zones(lua_State *lua) {
         push_text(lua, names[i]);                 // stack: zones name
         lua_rawseti(lua, -2, (lua_Integer)i + 1); // stack: zones
     }
-    bridge_mark_array(lua);
+    value_mark_array(lua);
     return 1;
 }
 
@@ -268,11 +268,11 @@ static int time_zones(lua_State *lua) {
 /* Upvalue 1 is the function: all of them cost about the same. */
 static int charged(lua_State *lua) {
     vm_charge(lua, CALL_STEPS);
-    return sandbox_call_own(lua);
+    return library_call_own(lua);
 }
 
-void sandbox_open_time(lua_State *lua) {
-    static const struct sandbox_entry entries[] = {
+void library_open_time(lua_State *lua) {
+    static const struct library_entry entries[] = {
         {"add", time_add},
         {"date", time_date},
         {"diff", time_diff},

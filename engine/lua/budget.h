@@ -5,7 +5,9 @@
 #ifndef STATUTE_BUDGET_H
 #define STATUTE_BUDGET_H
 
-#include "policy/policy.h"
+#include "base/fault.h"
+#include "base/now.h"
+#include "lua/limits.h"
 
 #include <lua.h>
 
@@ -16,7 +18,7 @@ enum budget_spent { SPENT_NOTHING, SPENT_INSTRUCTIONS, SPENT_TIME, SPENT_MEMORY,
 struct budget {
     lua_State *lua;
     struct now now;
-    struct policy_limits limits; /* of the running call */
+    struct vm_limits limits; /* of the running call */
     bool running;
     bool clock_started;
     enum budget_spent spent;
@@ -43,7 +45,7 @@ void budget_init(struct budget *budget, struct now now);
  * running budget. */
 void *budget_alloc(void *context, void *block, size_t old_bytes, size_t new_bytes);
 
-void budget_start(struct budget *budget, const struct policy_limits *limits);
+void budget_start(struct budget *budget, const struct vm_limits *limits);
 
 /* What lua_pcall has returned may say that the budget is spent, and so may the clock. */
 void budget_end(struct budget *budget, int status);

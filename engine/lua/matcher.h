@@ -1,10 +1,10 @@
-/* pattern.h: Lua patterns (reference manual, section 6.4.1) with every step charged. Used by
- * sandbox_match.c only. A pattern is compiled into room that the caller gives and that must outlive
+/* matcher.h: Lua patterns (reference manual, section 6.4.1) with every step charged. Used by
+ * library_match.c only. A pattern is compiled into room that the caller gives and that must outlive
  * it; malformed patterns raise, and so does a spent budget (vm_charge). */
-#ifndef STATUTE_PATTERN_H
-#define STATUTE_PATTERN_H
+#ifndef STATUTE_MATCHER_H
+#define STATUTE_MATCHER_H
 
-#include "policy/vm.h"
+#include "lua/vm.h"
 
 #define PATTERN_CAPTURES 32
 

@@ -1,10 +1,10 @@
 /* config.c: one throw-away VM a file. */
-#include "policy/config.h"
+#include "lua/config.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-#include "policy/bridge.h"
+#include "lua/value.h"
 
 #define FILE_BYTES_MOST (1024 * 1024)
 
@@ -39,7 +39,7 @@ static bool run(struct vm *vm, struct text source, struct text path, struct aren
         !vm_call(vm, 0, 1, fault)) {                              // stack: -1 +1
         return false;
     }
-    bool read = bridge_read(lua, -1, arena, out, fault);
+    bool read = value_read(lua, -1, arena, out, fault);
     lua_pop(lua, 1); // stack: -1
     if (!read) {
         return fault_within(fault, "%.*s", TEXT_ARGS(path));
@@ -57,7 +57,7 @@ bool config_load(struct text path, struct arena *arena, const struct js **out,
     if (!read_file(path, arena, &source, fault)) {
         return false;
     }
-    struct policy_limits limits = policy_limits_default();
+    struct vm_limits limits = vm_limits_default();
     struct vm *vm = vm_new(&limits, now_system());
     bool loaded = run(vm, source, path, arena, out, fault);
     vm_free(vm);

@@ -1,5 +1,5 @@
 /* Calls, budgets, messages and memory of one VM. */
-#include "unit/policy/script.h"
+#include "unit/lua/script.h"
 
 #include "base/arena.h"
 
@@ -18,7 +18,7 @@ static int64_t read_clock(void *context) {
 }
 
 static struct vm *vm_at(struct clock *clock, int64_t instructions, size_t memory_bytes) {
-    struct policy_limits limits = {instructions, 50 * NOW_MILLISECOND, memory_bytes};
+    struct vm_limits limits = {instructions, 50 * NOW_MILLISECOND, memory_bytes};
     return vm_new(
         &limits, (struct now){.wall_us = read_clock, .monotonic_us = read_clock, .context = clock});
 }
@@ -457,7 +457,7 @@ static void a_vm_closes_whatever_it_holds(void **state) {
 static void a_call_that_waits_for_the_processor_is_not_over_its_time(void **state) {
     (void)state;
     struct clock clock = {.step_us = NOW_MILLISECOND};
-    struct policy_limits limits = {1000000, 50 * NOW_MILLISECOND, (size_t)1 << 20};
+    struct vm_limits limits = {1000000, 50 * NOW_MILLISECOND, (size_t)1 << 20};
     struct vm *vm = vm_new(&limits, (struct now){.wall_us = read_clock,
                                                  .monotonic_us = read_clock,
                                                  .context = &clock,

@@ -15,7 +15,7 @@
  * all garbage and asks again; and when the clock or the traffic is over it makes the hook fire at
  * the next instruction. Shrinking and freeing never fail.
  *  5. The clock is first read at the first look, so that a short call never reads it. */
-#include "policy/budget.h"
+#include "lua/budget.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -275,12 +275,12 @@ static size_t saturating_add(size_t a, size_t b) {
     return a > SIZE_MAX - b ? SIZE_MAX : a + b;
 }
 
-static size_t traffic_limit(const struct policy_limits *limits) {
+static size_t traffic_limit(const struct vm_limits *limits) {
     size_t most = SIZE_MAX / TRAFFIC_MULTIPLE;
     return limits->memory_bytes > most ? SIZE_MAX : limits->memory_bytes * TRAFFIC_MULTIPLE;
 }
 
-void budget_start(struct budget *budget, const struct policy_limits *limits) {
+void budget_start(struct budget *budget, const struct vm_limits *limits) {
     budget->limits = *limits;
     budget->clock_started = false;
     budget->spent = SPENT_NOTHING;
@@ -328,7 +328,7 @@ bool budget_is_spent(const struct budget *budget) {
 
 void budget_describe(const struct budget *budget, struct fault *fault) {
     char what[64] = "";
-    const struct policy_limits *limits = &budget->limits;
+    const struct vm_limits *limits = &budget->limits;
     switch (budget->spent) {
     case SPENT_NOTHING:
         break;

@@ -1,7 +1,7 @@
-/* sandbox_string.c: Lua's own string functions, charged by the bytes they are about to handle,
+/* library_string.c: Lua's own string functions, charged by the bytes they are about to handle,
  * without dump, and with `format` kept from showing addresses. The pattern functions are ours
- * (sandbox_match.c). Methods of strings, ("x"):rep(3), reach the same functions. */
-#include "policy/sandbox.h"
+ * (library_match.c). Methods of strings, ("x"):rep(3), reach the same functions. */
+#include "lua/library.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -18,13 +18,13 @@ static size_t length_of(lua_State *lua, int index) {
 /* One string in, one string of about its length out. */
 static int charged_by_length(lua_State *lua) {
     vm_charge_bytes(lua, length_of(lua, 1));
-    return sandbox_call_own(lua);
+    return library_call_own(lua);
 }
 
 /* As many arguments or results as there are bytes. */
 static int string_char(lua_State *lua) {
     vm_charge(lua, lua_gettop(lua));
-    return sandbox_call_own(lua);
+    return library_call_own(lua);
 }
 
 static lua_Integer position_of(lua_State *lua, int index, lua_Integer usual, lua_Integer length) {
@@ -38,16 +38,16 @@ static lua_Integer position_of(lua_State *lua, int index, lua_Integer usual, lua
 static int string_byte(lua_State *lua) {
     lua_Integer length = (lua_Integer)length_of(lua, 1);
     lua_Integer from = position_of(lua, 2, 1, length);
-    vm_charge(lua, sandbox_span(from, position_of(lua, 3, from, length)));
-    return sandbox_call_own(lua);
+    vm_charge(lua, library_span(from, position_of(lua, 3, from, length)));
+    return library_call_own(lua);
 }
 
 static int string_sub(lua_State *lua) {
     lua_Integer length = (lua_Integer)length_of(lua, 1);
     lua_Integer from = position_of(lua, 2, 1, length);
-    int64_t span = sandbox_span(from, position_of(lua, 3, -1, length));
+    int64_t span = library_span(from, position_of(lua, 3, -1, length));
     vm_charge_bytes(lua, (size_t)span);
-    return sandbox_call_own(lua);
+    return library_call_own(lua);
 }
 
 /* Lua's own spins n times even when there is nothing to repeat. */
@@ -65,7 +65,7 @@ static int string_rep(lua_State *lua) {
     }
     vm_charge(lua, times / PIECE_STEPS);
     vm_charge_bytes(lua, total);
-    return sandbox_call_own(lua);
+    return library_call_own(lua);
 }
 
 /* --- format --- */
@@ -92,7 +92,7 @@ static void prepare_argument(lua_State *lua, int argument, char conversion) {
     if (conversion == 'p') {
         luaL_error(lua, "invalid conversion '%%p' to 'format'");
     } else if (conversion == 's') {
-        vm_charge_bytes(lua, sandbox_push_string(lua, argument).length); // stack: +1
+        vm_charge_bytes(lua, library_push_string(lua, argument).length); // stack: +1
         lua_replace(lua, argument);                                      // stack: +0
     } else if (conversion == 'q') {
         vm_charge(lua, quoting_steps(lua, argument));
@@ -118,7 +118,7 @@ static int string_format(lua_State *lua) {
         }
         at++;
     }
-    return sandbox_call_own(lua);
+    return library_call_own(lua);
 }
 
 /* --- packing --- */
@@ -145,20 +145,20 @@ static int charged_by_format(lua_State *lua) {
     for (int i = 2; i <= lua_gettop(lua); i++) {
         vm_charge(lua, (int64_t)(length_of(lua, i) / 256));
     }
-    return sandbox_call_own(lua);
+    return library_call_own(lua);
 }
 
-void sandbox_open_string(lua_State *lua) {
-    static const struct sandbox_entry entries[] = {
+void library_open_string(lua_State *lua) {
+    static const struct library_entry entries[] = {
         {"byte", string_byte},
         {"char", string_char},
-        {"find", sandbox_find},
+        {"find", library_find},
         {"format", string_format},
-        {"gmatch", sandbox_gmatch},
-        {"gsub", sandbox_gsub},
+        {"gmatch", library_gmatch},
+        {"gsub", library_gsub},
         {"len", NULL},
         {"lower", charged_by_length},
-        {"match", sandbox_match},
+        {"match", library_match},
         {"pack", charged_by_format},
         {"packsize", charged_by_format},
         {"rep", string_rep},
@@ -169,7 +169,7 @@ void sandbox_open_string(lua_State *lua) {
     };
     luaopen_string(lua);                                            // stack: own
     lua_createtable(lua, 0, sizeof entries / sizeof entries[0]);    // stack: own string
-    sandbox_take(lua, entries, sizeof entries / sizeof entries[0]); // stack: own string
+    library_take(lua, entries, sizeof entries / sizeof entries[0]); // stack: own string
     lua_remove(lua, -2);                                            // stack: string
     lua_pushliteral(lua, "");                                       // stack: string ""
     lua_getmetatable(lua, -1);                                      // stack: string "" meta
