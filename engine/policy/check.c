@@ -1,5 +1,7 @@
 #include "policy/check.h"
 
+#include "base/buffer.h"
+#include "model/entity.h"
 #include "timezone/instant.h"
 
 #include <stdarg.h>

@@ -6,8 +6,8 @@
 #ifndef STATUTE_POLICY_CHECK_H
 #define STATUTE_POLICY_CHECK_H
 
+#include "base/problem.h"
 #include "policy/lines.h"
-#include "policy/problem.h"
 
 #include <lua.h>
 

@@ -11,8 +11,8 @@
 #include "policy/access_rules.h"
 #include "policy/check.h"
 #include "policy/folder.h"
-#include "policy/pii.h"
 #include "policy/roles.h"
+#include "privacy/pii.h"
 
 enum declaration_kind {
     DECLARATION_MACHINE,

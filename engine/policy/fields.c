@@ -1,7 +1,7 @@
 /* fields.c: one refusal function a type, in a table. */
 #include "policy/fields.h"
 
-#include "policy/problem.h"
+#include "base/problem.h"
 #include "timezone/instant.h"
 
 const struct text field_type_names[FIELD_TYPE_COUNT] = {

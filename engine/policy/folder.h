@@ -2,7 +2,8 @@
 #ifndef STATUTE_FOLDER_H
 #define STATUTE_FOLDER_H
 
-#include "policy/problem.h"
+#include "base/fault.h"
+#include "base/problem.h"
 
 #define FOLDER_FILE_BYTES_MOST (1024 * 1024)
 #define FOLDER_BYTES_MOST      (64 * 1024 * 1024) /* of all files */

@@ -5,8 +5,8 @@
 #include "lua/vm.h"
 #include "policy/bind.h"
 #include "policy/declare.h"
-#include "policy/pii.h"
 #include "policy/roles.h"
+#include "privacy/pii.h"
 
 #include <stdatomic.h>
 

@@ -7,24 +7,15 @@
 #define STATUTE_POLICY_H
 
 #include "base/now.h"
+#include "base/problem.h"
 #include "lua/limits.h"
 #include "model/attempt.h"
 #include "model/decision.h"
 #include "model/entity.h"
 #include "policy/machine.h"
+#include "policy/roles.h"
+#include "privacy/pii.h"
 #include "store/store.h"
-
-/* One thing wrong in a policy file. */
-struct problem {
-    struct text file;    /* relative to the policy directory */
-    int line;            /* 0: the file as a whole */
-    struct text message; /* names the key, and what was expected */
-};
-struct problem_list {
-    struct arena *arena;
-    struct problem *items;
-    size_t count, capacity;
-};
 
 struct generation;
 
@@ -103,10 +94,6 @@ bool policy_ways(struct policy policy, struct arena *arena, const struct entity 
 /* metadata and patches: keys dropped, masked, hashed; strings redacted. NULL stays NULL. */
 const struct js *generation_clean(const struct generation *generation, struct text machine,
                                   struct arena *arena, const struct js *value);
-enum clean_how {
-    CLEAN_AGAIN = 1,    /* it may have been cleaned before: what looks like a hash is one */
-    CLEAN_ANYWHERE = 2, /* a policy gave it its shape: paths begin anywhere in it */
-};
 const struct js *generation_clean_as(const struct generation *generation, struct text machine,
                                      struct arena *arena, const struct js *value, unsigned how);
 /* comments and error messages: patterns in free text redacted. */
@@ -134,8 +121,5 @@ struct text graph_svg(struct arena *arena,
                       const struct machine *machine); /* readable without any other program */
 /* Discovery: the machine as JSON, as GET /v1/machines/{m} shows it. */
 const struct js *machine_json(struct arena *arena, const struct machine *machine);
-
-/* Whether a permission is granted by a list that may hold "*" and "prefix.*". */
-bool policy_grants(struct text granted, struct text permission);
 
 #endif

@@ -3,7 +3,8 @@
 #ifndef STATUTE_ROLES_H
 #define STATUTE_ROLES_H
 
-#include "policy/problem.h"
+#include "base/problem.h"
+#include "model/attempt.h"
 
 #define ROLES_MOST       1000
 #define ROLE_GRANTS_MOST 10000 /* with what is inherited, doubles and all */
@@ -42,5 +43,8 @@ const struct js *roles_json(const struct roles *roles, struct arena *arena);
 
 /* The permissions themselves as a JSON array. */
 const struct js *texts_json(struct arena *arena, const struct text *items, size_t count);
+
+/* Whether a permission is granted by a list that may hold "*" and "prefix.*". */
+bool policy_grants(struct text granted, struct text permission);
 
 #endif

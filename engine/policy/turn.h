@@ -1,5 +1,5 @@
 /* turn.h: one attempt while it is being decided. Used by turn.c, decide*.c, context.c, ways.c,
- * access.c, explain.c and pii_decision.c only. On the Lua side everything runs in one vm_call, at
+ * access.c, explain.c and clean_decision.c only. On the Lua side everything runs in one vm_call, at
  * the bottom of whose stack is the turn. Each function gets a data and a ctx of its own, so that
  * what one writes into them no other sees.
  */

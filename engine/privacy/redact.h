@@ -1,5 +1,5 @@
 /* redact.h: finds personal data in free text by its form. Pure, linear in the length of the text.
- * Used by engine/policy only. */
+ */
 #ifndef STATUTE_REDACT_H
 #define STATUTE_REDACT_H
 

@@ -1,10 +1,10 @@
 /* keyring.h: the secrets of hashed personal data, so that they can be changed: the first hashes,
  * the others are known from before. A file of them has a line `id secret` for each, and comments.
- * Used by engine/policy only. */
+ */
 #ifndef STATUTE_KEYRING_H
 #define STATUTE_KEYRING_H
 
-#include "policy/problem.h"
+#include "base/problem.h"
 
 #define KEYRING_MOST         100 /* keys in a file */
 #define KEYRING_ID_MOST      64  /* bytes */

@@ -2,7 +2,7 @@
  * could begin there is tried; each try looks ahead over a bounded number of bytes, but for an
  * e-mail address, whose runs are looked at once from their start (`email_from` says where the next
  * may begin). So the whole is linear. */
-#include "policy/redact.h"
+#include "privacy/redact.h"
 
 #include "base/buffer.h"
 

@@ -1,4 +1,4 @@
-/* pii_quote.c: a message may quote what is under a personal key, in no form that a pattern knows:
+/* quote.c: a message may quote what is under a personal key, in no form that a pattern knows:
  * "no customer 4711". So what is under such keys is looked for in it. Short values would be found
  * within words, so they are not looked for; all others are, however many somebody sends.
  *
@@ -6,7 +6,7 @@
  * not behind what stands there; the longest that does stand there is that one, or one that it
  * begins with, and those are known beforehand (`shorter`). Quotes that overlap are hidden as one.
  */
-#include "policy/pii.h"
+#include "privacy/pii.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* pii.h: the rules of all `pii` declarations, and what becomes of a value under them. Built while
- * loading, then read by any thread. Used by engine/policy only.
+ * loading, then read by any thread.
  * An entry without a dot is a key, at any depth. One with dots is a path from the root of the
  * value:
  * `*` is any one member or item, `**` any number of levels. Letter case never matters. Where
@@ -9,8 +9,8 @@
 
 #include "base/js.h"
 #include "base/map.h"
-#include "policy/keyring.h"
-#include "policy/redact.h"
+#include "privacy/keyring.h"
+#include "privacy/redact.h"
 
 #define PII_NAME_MOST  256 /* bytes of a key in a rule */
 #define PII_PARTS_MOST 32  /* of a path */
@@ -19,6 +19,12 @@
 
 /* The strictest first. */
 enum pii_action { PII_DROP, PII_HASH, PII_MASK_LAST4, PII_MASK_DOMAIN, PII_NONE };
+
+/* How to clean; a set of these. */
+enum clean_how {
+    CLEAN_AGAIN = 1,    /* it may have been cleaned before: what looks like a hash is one */
+    CLEAN_ANYWHERE = 2, /* a policy gave it its shape: paths begin anywhere in it */
+};
 
 struct pii_place;
 
@@ -51,7 +57,7 @@ bool pii_add(struct pii_set *set, struct pii *pii, struct text entry,
 /* What holds when no file declares anything. */
 void pii_use_defaults(struct pii_set *set);
 
-/* --- cleaning (pii_walk.c); `machine` TEXT_NONE: by what holds for all --- */
+/* --- cleaning (walk.c); `machine` TEXT_NONE: by what holds for all --- */
 
 /* `how`: enum clean_how. */
 const struct js *pii_clean(const struct pii_set *set, struct text machine, struct arena *arena,
@@ -63,7 +69,7 @@ struct text pii_clean_text(const struct pii_set *set, struct text machine, struc
 const struct js *pii_hashes(const struct pii_set *set, struct text machine, struct arena *arena,
                             const struct js *value);
 
-/* --- messages (pii_quote.c, pii_quotes_add in pii_walk.c) --- */
+/* --- messages (quote.c, pii_quotes_add in walk.c) --- */
 
 /* The scalars under dropped, masked and hashed keys of some values, as texts might quote them. */
 struct pii_quotes {

@@ -1,5 +1,5 @@
 /* keyring.c: lines are cut one by one; a secret is never in a message. */
-#include "policy/keyring.h"
+#include "privacy/keyring.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,21 @@
-/* problem.h: collects what is wrong in policy files. Used by engine/policy only. */
+/* problem.h: collects what is wrong in files that people write: policies, keys. */
 #ifndef STATUTE_PROBLEM_H
 #define STATUTE_PROBLEM_H
 
-#include "policy/policy.h"
+#include "base/arena.h"
+#include "base/text.h"
+
+/* One thing wrong in a file that people write. */
+struct problem {
+    struct text file;    /* as the reader knows it: relative to the policy directory */
+    int line;            /* 0: the file as a whole */
+    struct text message; /* names the key, and what was expected */
+};
+struct problem_list {
+    struct arena *arena;
+    struct problem *items;
+    size_t count, capacity;
+};
 
 #define PROBLEMS_MOST 1000 /* the rest of a hopeless directory is counted, not listed */
 

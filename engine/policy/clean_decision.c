@@ -1,4 +1,4 @@
-/* pii_decision.c: what a policy says is answered, audited, logged and kept with idempotency keys,
+/* clean_decision.c: what a policy says is answered, audited, logged and kept with idempotency keys,
  * so it is cleaned once, as soon as it is said. */
 #include "policy/access.h"
 #include "policy/turn.h"

@@ -1,5 +1,5 @@
-/* pii_hide.c: what becomes of a text under a masked or hashed key. */
-#include "policy/pii.h"
+/* hide.c: what becomes of a text under a masked or hashed key. */
+#include "privacy/pii.h"
 
 /* Where the last `count` characters begin; 0 when there are no more than that. */
 static size_t last_characters(struct text text, size_t count) {

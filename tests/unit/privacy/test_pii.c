@@ -1,6 +1,6 @@
 /* Personal data: what is dropped, masked, hashed and redacted. */
 #include "base/digest.h"
-#include "policy/redact.h"
+#include "privacy/redact.h"
 #include "unit/policy/fixture.h"
 
 static void check_clean(struct fixture *fixture, const char *value, const char *expected) {

@@ -1,4 +1,4 @@
-#include "policy/problem.h"
+#include "base/problem.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
-/* pii_walk.c: one walk over the value. Whatever holds nothing personal is shared, not copied, and
+/* walk.c: one walk over the value. Whatever holds nothing personal is shared, not copied, and
  * costs no memory.
  * Paths are followed like a nondeterministic automaton: a set of places is carried along, as a
  * slice of one stack. A key that is in no rule moves every set alike, so that move is made once for
  * each object and array. A '**' is in a set once (`seen`), so a set never outgrows the trie. */
-#include "policy/pii.h"
+#include "privacy/pii.h"
 
 #define HASHES_MOST 1000 /* paths, each with the hash of every key */
 

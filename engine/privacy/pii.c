@@ -1,6 +1,6 @@
 /* pii.c: the rules. Plain keys are a map; paths are a trie, with the keys in it in that map too, so
  * that a key that is in no rule is known as such by one look-up, or by its length alone. */
-#include "policy/pii.h"
+#include "privacy/pii.h"
 
 void pii_set_init(struct pii_set *set, struct arena *arena) {
     *set = (struct pii_set){.arena = arena};
