@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "cli/policies.h"
+#include "graph/graph.h"
 #include "server/service.h"
 
 struct graph_values {

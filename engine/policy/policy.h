@@ -114,11 +114,6 @@ const struct js *generation_hashes(const struct generation *generation, struct t
 /* Whether both hash alike. */
 bool generation_same_keys(const struct generation *a, const struct generation *b);
 
-/* --- pictures (graph.c) --- */
-struct text graph_dot(struct arena *arena, const struct machine *machine);
-struct text graph_mermaid(struct arena *arena, const struct machine *machine);
-struct text graph_svg(struct arena *arena,
-                      const struct machine *machine); /* readable without any other program */
 /* Discovery: the machine as JSON, as GET /v1/machines/{m} shows it. */
 const struct js *machine_json(struct arena *arena, const struct machine *machine);
 

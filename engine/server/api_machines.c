@@ -1,6 +1,7 @@
 /* api_machines.c: what is loaded. Machines are plain data of a generation, so everything here is
  * answered on the HTTP thread; what is shown is copied before the generation is given back. The
  * ETag is the generation: as long as no policy changes, neither do these answers. */
+#include "graph/graph.h"
 #include "server/api_attempts.h"
 #include "server/api_generation.h"
 

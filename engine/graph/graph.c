@@ -1,7 +1,7 @@
 /* graph.c: a machine as Graphviz dot and as a Mermaid state diagram. */
-#include "policy/graph.h"
+#include "graph/graph.h"
 
-#include "policy/policy.h"
+#include "graph/layout.h"
 
 /* --- labels --- */
 

@@ -1,4 +1,5 @@
 /* Pictures of a machine, and the machine as JSON. */
+#include "graph/graph.h"
 #include "unit/policy/fixture.h"
 
 static const char source[] = "return machine 'm' { doc = 'Work & <play>', initial = 'A', isolation "

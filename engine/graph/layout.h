@@ -1,6 +1,6 @@
-/* graph.h: what the pictures of a machine share. Used by graph*.c only. */
-#ifndef STATUTE_GRAPH_H
-#define STATUTE_GRAPH_H
+/* layout.h: what the pictures of a machine share. Private to graph/. */
+#ifndef STATUTE_GRAPH_LAYOUT_H
+#define STATUTE_GRAPH_LAYOUT_H
 
 #include "base/buffer.h"
 #include "policy/machine.h"
@@ -14,7 +14,7 @@ struct graph_label graph_label_of_way(struct arena *arena, const struct way *way
 struct graph_label graph_label_of_timer(struct arena *arena, const struct state *state,
                                         size_t index);
 
-/* --- layout (graph_layout.c): in pixels, from the top left --- */
+/* --- layout (layout.c): in pixels, from the top left --- */
 
 /* A state, or a place where a long line passes through a column. */
 struct graph_node {

@@ -1,11 +1,11 @@
-/* graph_layout.c: a layered drawing, after Sugiyama, in integers.
+/* layout.c: a layered drawing, after Sugiyama, in integers.
  *   1. a state's column is its distance from the initial state, so a way forward spans one column
  *      at most; only ways back are long, and they get a place in every column that they pass
  *   2. columns are ordered by the mean rank of their neighbours, a few times there and back
  *   3. states are stacked, then pulled towards their neighbours as far as the order allows
  *   4. the lines at a side of a state are spread over it, in the order of their other ends
  * States that nothing leads to begin a walk of their own, in the first column. */
-#include "policy/graph.h"
+#include "graph/layout.h"
 
 #include <limits.h>
 #include <stdlib.h>

@@ -1,8 +1,9 @@
-/* graph_svg.c: the layout as SVG, without scripts, fonts or anything else from outside. Colours are
+/* svg.c: the layout as SVG, without scripts, fonts or anything else from outside. Colours are
  * CSS variables, which the reader's colour scheme sets. A label is written where it meets no other;
  * one that finds no place is still in the line's title. */
-#include "policy/graph.h"
-#include "policy/policy.h"
+#include "graph/graph.h"
+
+#include "graph/layout.h"
 
 #include <stdlib.h>
 

@@ -1,0 +1,13 @@
+/* graph.h: a machine as a picture. graph/ knows machines (policy/rules) and draws them; nothing
+ * here decides, reads or writes. How to use: one call a format; the text is in the arena. */
+#ifndef STATUTE_GRAPH_H
+#define STATUTE_GRAPH_H
+
+#include "policy/machine.h"
+
+struct text graph_dot(struct arena *arena, const struct machine *machine);
+struct text graph_mermaid(struct arena *arena, const struct machine *machine);
+/* Readable without any other program. */
+struct text graph_svg(struct arena *arena, const struct machine *machine);
+
+#endif
