@@ -6,7 +6,7 @@
 
 #include "base/map.h"
 #include "core/batch.h"
-#include "store/store_table.h"
+#include "store/table.h"
 
 /* What an application's row says of an entity; all zeros without a table of its own. */
 struct row_view {

@@ -1,7 +1,7 @@
 /* lock.c: finds the driver of a URL and passes on. */
 #include <stdlib.h>
 
-#include "lock/lock_driver.h"
+#include "lock/driver.h"
 
 static const struct {
     const char *kind;

@@ -1,7 +1,7 @@
 /* tables.c: whether the database has the tables that machines name. It is asked when a generation
  * is about to come into force, not when its files are read: then no store need be open. */
 #include "policy/policy.h"
-#include "store/store_table.h"
+#include "store/table.h"
 
 bool generation_has_tables(const struct generation *generation) {
     bool found = false;

@@ -16,7 +16,7 @@
  * On one node that is first come, first served; between nodes it is whoever asks first. */
 #include "server/form.h"
 #include "server/route.h"
-#include "store/store_lock.h"
+#include "store/lock.h"
 #include "timezone/instant.h"
 
 #define KEY_MOST     512 /* bytes; the longest of the engine's own fits */

@@ -1,7 +1,7 @@
 /* inspect.c: finds the driver, which does the looking. */
 #include "store/inspect.h"
 
-#include "store/store_driver.h"
+#include "store/driver.h"
 
 bool inspect_file(struct text url, inspect_report *report, void *context, struct fault *fault) {
     struct text place;

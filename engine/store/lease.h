@@ -1,5 +1,5 @@
 /* lease.h: rows that end by themselves, in the database of a store that several processes write:
- * what lock/lock_store.c is made of. One struct lease_table is one connection, apart from the
+ * what lock/store.c is made of. One struct lease_table is one connection, apart from the
  * store's, and belongs to one thread. Each call is one round trip and one transaction of its own,
  * with no state left in the session, so a pool between here and the server does no harm. Time is
  * the server's.

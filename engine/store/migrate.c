@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "store/store_driver.h"
+#include "store/driver.h"
 
 /* More versions than this are shown without those that are left over: there will never be. */
 #define STEPS_MOST 1000

@@ -1,6 +1,6 @@
 /* store.c: finds the driver of a URL, checks what all drivers would have to check, and passes on.
  */
-#include "store/store_driver.h"
+#include "store/driver.h"
 
 #define PAGE_MOST 1000
 

@@ -11,7 +11,7 @@
 
 #include "base/fault.h"
 #include "base/now.h"
-#include "store/store_data.h"
+#include "store/data.h"
 
 struct store;
 

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
-#include "store/store_postgres.h"
+#include "store/postgres/driver.h"
 
 extern const struct text schema_sqlite_001, schema_postgres_001;
 

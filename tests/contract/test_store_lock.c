@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "store/store_lock.h"
+#include "store/lock.h"
 
 #define KEY      TEXT("state_transition:task:T-1 'é'")
 #define SHORT_US (50 * NOW_MILLISECOND)

@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "store/store_postgres.h"
+#include "store/postgres/driver.h"
 #include "support/lossy_proxy.h"
 
 /* The one value that SQL answers inside the store's open transaction. */

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "store/store_driver.h"
+#include "store/driver.h"
 
 struct faulty_store {
     struct store store; /* first */

@@ -1,5 +1,5 @@
 -- The schema of a PostgreSQL store, version 1. Applied once, in one transaction
--- (store_postgres_open.c), in the schema that search_path names first.
+-- (store/postgres/open.c), in the schema that search_path names first.
 --
 -- Names compare byte by byte (COLLATE "C"): the order of keys is then the same on every node and
 -- in every database, which is what row locks are taken in.

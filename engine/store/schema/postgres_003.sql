@@ -1,6 +1,6 @@
 -- The schema of a PostgreSQL store, version 3: locks. As postgres_001.sql is.
 
--- What applications hold (store_lock.h). Rows are never deleted: the tokens of a key only grow.
+-- What applications hold (store/lock.h). Rows are never deleted: the tokens of a key only grow.
 -- proof 0: released.
 CREATE TABLE IF NOT EXISTS lock (
     key text COLLATE "C" PRIMARY KEY,

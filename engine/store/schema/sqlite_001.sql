@@ -1,4 +1,4 @@
--- The schema of a SQLite store, version 1. Applied once, in one transaction (store_sqlite_open.c).
+-- The schema of a SQLite store, version 1. Applied once, in one transaction (store/sqlite/open.c).
 --
 -- It is made so that a transition dirties as few pages as can be: with a full sync the pages written
 -- are the price of a commit. So there are no indexes on what changes or grows with every transition.
@@ -72,7 +72,7 @@ CREATE TABLE audit (
 CREATE UNIQUE INDEX audit_milestone ON audit (entity, sequence) WHERE sequence % 64 = 0;
 
 -- facts: two times, then 250 facts; the record at position p is number (p - 1) % 250 of block
--- (p - 1) / 250. store_sqlite_facts.c says what is in them.
+-- (p - 1) / 250. store/sqlite/facts.c says what is in them.
 CREATE TABLE audit_block (
     block INTEGER PRIMARY KEY,
     facts BLOB NOT NULL

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "lock/lock.h"
-#include "lock/lock_redis_url.h"
+#include "lock/redis_url.h"
 #include "support/lock_server.h"
 
 #define LONG_US    (60 * NOW_SECOND)

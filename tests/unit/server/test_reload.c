@@ -4,7 +4,7 @@
 #include "unit/server/loaded.h"
 
 #include "server/service.h"
-#include "store/store_table.h"
+#include "store/table.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,0 +1,131 @@
+/* data.h: what goes into a store and comes out of it. Pure data; texts and pointers are lent
+ * by the caller on the way in, and live in the caller's arena on the way out. Included by store.h.
+ */
+#ifndef STATUTE_STORE_DATA_H
+#define STATUTE_STORE_DATA_H
+
+#include "base/digest.h"
+#include "model/attempt.h"
+#include "model/entity.h"
+
+struct store_key {
+    struct text machine;
+    struct text id;
+};
+
+/* --- what a batch writes --- */
+struct store_entity_write {
+    const struct entity
+        *entity;          /* as it is to be, audit head included; skipped if exists is false */
+    int64_t version_read; /* 0: it was absent, insert */
+    bool body_changed;    /* false: only the audit head moved */
+};
+
+struct store_record {
+    struct text machine, entity_id, from_state, to_state, actor_id, reason; /* TEXT_NONE is NULL */
+    char uuid[36];
+    int64_t sequence;
+    int64_t timestamp_us;
+    bool success;
+    struct text json; /* canonical, without hashes (model/chain.h) */
+    unsigned char previous_hash[DIGEST_BYTES];
+    unsigned char hash[DIGEST_BYTES];
+};
+
+struct store_outbox {
+    struct text id;   /* uuid */
+    struct text type; /* CloudEvents type: "transition.succeeded", or what the policy emitted */
+    struct text machine, entity_id;
+    int64_t timestamp_us;
+    struct text json; /* the event's data */
+};
+
+struct store_deadline {
+    struct text machine, entity_id;
+    int64_t due_us;
+    struct text to_state, reason, comments;
+    int64_t entity_version; /* that armed it: it fires only if the entity has not left the state */
+};
+
+struct store_answer_key {
+    struct text scope, key;
+};
+
+/* The first answer to a request with an idempotency key. */
+struct store_answer {
+    struct text scope; /* caller, method and target */
+    struct text key;
+    unsigned char body_hash[DIGEST_BYTES];
+    int status;
+    struct text headers; /* JSON object */
+    struct text body;
+    int64_t created_us;
+};
+
+struct store_batch {
+    const struct store_entity_write *entities;
+    size_t entity_count;
+    const struct store_record
+        *records; /* written in this order; each continues its entity's chain */
+    size_t record_count;
+    const struct store_outbox *outbox;
+    size_t outbox_count;
+    const struct store_key
+        *disarmed; /* entities whose deadlines go, before `deadlines` are added */
+    size_t disarmed_count;
+    const struct store_deadline *fired; /* single ones that go: same entity, due_us and to_state */
+    size_t fired_count;
+    const struct store_deadline *deadlines; /* of one entity, to one state, at one instant: one */
+    size_t deadline_count;
+    const struct store_answer *answers; /* an older one of the same scope and key is replaced */
+    size_t answer_count;
+};
+
+/* --- what queries ask for --- */
+struct store_page {
+    int64_t limit;      /* 1..1000, or FAULT_BAD_REQUEST */
+    struct text cursor; /* what an earlier page gave as next; TEXT_NONE: from the start. Opaque and
+                         * URL-safe; FAULT_BAD_REQUEST if it is none of ours */
+};
+
+struct store_where {
+    const struct text *states; /* any of these; none: all */
+    size_t state_count;
+    const struct js *data; /* {field: value}: all there and equal (js_equal); NULL: all. Fields are
+                            * paths: every dot goes one object inward */
+    int64_t updated_before_us; /* 0: any */
+};
+
+struct store_search {
+    struct text machine, entity_id, from_state, to_state, actor_id, reason; /* TEXT_NONE: any */
+    int success;                                                            /* 1, 0, or -1: any */
+    int64_t since_us;                                                       /* inclusive; 0: any */
+    int64_t until_us;                                                       /* exclusive; 0: any */
+};
+
+/* --- API keys (server/auth.c says what they mean) --- */
+struct store_api_key {
+    struct text id; /* public part */
+    struct text name;
+    unsigned char hash[DIGEST_BYTES];           /* of the secret part */
+    struct text scopes, roles, permissions;     /* JSON arrays */
+    int64_t created_us, expires_us, revoked_us; /* 0: never */
+};
+
+/* --- bulk (core/bulk.c says what they mean) --- */
+/* These numbers are on disk: add only at the end. */
+enum bulk_status { BULK_RUNNING, BULK_PAUSED, BULK_CANCELLED, BULK_COMPLETED, BULK_FAILED };
+
+struct store_bulk {
+    struct text id;
+    struct text request; /* JSON: what was asked, with actor and caller */
+    enum bulk_status status;
+    int64_t total, position, succeeded, failed; /* position: members already attempted */
+    int64_t created_us, updated_us, execution_us;
+};
+
+struct store_bulk_error {
+    struct text entity_id, code, message;
+};
+
+#endif

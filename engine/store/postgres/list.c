@@ -1,0 +1,284 @@
+/* list.c: entities of one machine, in the order of their numbers.
+ *
+ * The server compares machine, state and time, and looks for the traces of the data that is asked
+ * for (store/where.h); what passes is compared here, exactly, as in every store. So with a
+ * condition on data rows are read in pieces until enough of them fit.
+ *
+ * A number is given when a row is written and seen when it is committed: with several writers an
+ * entity may appear before others that a page has shown already. */
+#include "store/cursor.h"
+#include "store/postgres/entity.h"
+#include "store/where.h"
+
+#define PIECE_WITH_DATA 256 /* rows: at the most 256 times the largest data in memory */
+#define PIECE           10000
+
+#define CONDITIONS                                                                                 \
+    "e.machine = $1 AND e.number > $2::bigint AND e.state IS NOT NULL "                            \
+    "AND ($3::text[] IS NULL OR e.state = ANY($3::text[])) "                                       \
+    "AND ($4::bigint = 0 OR e.updated_us < $4::bigint) "                                           \
+    "AND ($5::text[] IS NULL OR NOT EXISTS "                                                       \
+    "(SELECT 1 FROM unnest($5::text[]) t(trace) WHERE strpos(e.data, t.trace) = 0)) "
+
+/* Data is sent only when somebody wants it. */
+static const char LIST[] = "SELECT " ENTITY_COLUMNS "CASE WHEN $7::boolean THEN e.data END "
+                           "FROM entity e WHERE " CONDITIONS "ORDER BY e.number LIMIT $6::bigint";
+static const char COUNT[] = "SELECT count(*) FROM entity e WHERE " CONDITIONS;
+static const char FIND_NUMBER[] = "SELECT number FROM entity WHERE machine = $1 AND id = $2";
+
+struct scan {
+    struct postgres_store *self;
+    struct arena *arena; /* of the caller */
+    struct text machine;
+    const struct store_where *where;
+    struct where data;
+    bool with_data; /* rows bring their data */
+    int64_t after;  /* the last number looked at */
+    int64_t piece;  /* rows asked for at once */
+    bool over;      /* the latest piece was the last */
+    const PGresult *rows;
+    int next; /* row of the piece */
+};
+
+static void scan_init(struct scan *scan, struct postgres_store *self, struct arena *arena,
+                      struct text machine, const struct store_where *where) {
+    static const struct store_where everything = {0};
+    *scan = (struct scan){.self = self,
+                          .arena = arena,
+                          .machine = machine,
+                          .where = where != NULL ? where : &everything};
+    scan->data = where_of(arena, scan->where->data);
+    scan->with_data = scan->data.count > 0;
+    scan->piece = scan->with_data ? PIECE_WITH_DATA : PIECE;
+}
+
+/* --- what is asked --- */
+
+static void add_traces(struct values *values, const struct where *where) {
+    struct array traces;
+    array_init_texts(&traces, values->arena);
+    for (size_t i = 0; i < where->count; i++) {
+        if (text_given(where->values[i].trace)) {
+            array_add_text(&traces, where->values[i].trace);
+        }
+    }
+    if (traces.count > 0) {
+        values_add_array(values, &traces);
+    } else {
+        values_add_text(values, TEXT_NONE);
+    }
+}
+
+static void add_conditions(struct values *values, const struct scan *scan) {
+    values_init(values, &scan->self->scratch);
+    values_add_text(values, scan->machine);
+    values_add_integer(values, scan->after);
+    if (scan->where->state_count > 0) {
+        values_add_texts(values, scan->where->states, scan->where->state_count);
+    } else {
+        values_add_text(values, TEXT_NONE);
+    }
+    values_add_integer(values, scan->where->updated_before_us);
+    add_traces(values, &scan->data);
+}
+
+static bool read_piece(struct scan *scan, struct fault *fault) {
+    struct values values;
+    arena_reset(&scan->self->scratch);
+    add_conditions(&values, scan);
+    values_add_integer(&values, scan->piece);
+    values_add_bool(&values, scan->with_data);
+    if (!postgres_run(scan->self, LIST, &values, fault)) {
+        return false;
+    }
+    scan->rows = wire_result(&scan->self->wire, 0);
+    scan->next = 0;
+    scan->over = PQntuples(scan->rows) < scan->piece;
+    return true;
+}
+
+/* --- rows that fit --- */
+
+static bool row_fits(struct scan *scan, int row, bool *fits, struct fault *fault) {
+    *fits = scan->data.count == 0;
+    if (*fits) {
+        return true;
+    }
+    arena_reset(&scan->self->scratch);
+    return where_fits(&scan->data, &scan->self->scratch, cell_lent(scan->rows, row, ENTITY_DATA),
+                      fits, fault);
+}
+
+/* *row is a row of scan->rows, until the next call; -1 after the last one. */
+static bool next_row(struct scan *scan, int *row, struct fault *fault) {
+    for (;;) {
+        bool fits;
+        if (scan->rows == NULL || scan->next == PQntuples(scan->rows)) {
+            *row = -1;
+            if (scan->over) {
+                return true;
+            }
+            if (!read_piece(scan, fault)) {
+                return false;
+            }
+            continue;
+        }
+        *row = scan->next++;
+        if (!row_fits(scan, *row, &fits, fault)) {
+            return false;
+        }
+        scan->after = cell_integer(scan->rows, *row, ENTITY_NUMBER);
+        if (fits) {
+            return true;
+        }
+    }
+}
+
+/* --- lists --- */
+
+static bool take_entity(struct scan *scan, int row, struct entity *out, struct fault *fault) {
+    *out = (struct entity){.machine = scan->machine,
+                           .id = cell_text(scan->arena, scan->rows, row, ENTITY_ID)};
+    return postgres_entity_of_row(scan->arena, scan->rows, row, out, fault);
+}
+
+/* Takes up to `limit` entities; *last is the number of the last one, if there are more behind it.
+ */
+static bool take_page(struct scan *scan, size_t limit, struct entity *items, size_t *count,
+                      int64_t *last, struct fault *fault) {
+    for (*count = 0, *last = 0;; ++*count) {
+        int row;
+        int64_t before = scan->after;
+        if (!next_row(scan, &row, fault)) {
+            return false;
+        }
+        if (row < 0 || *count == limit) {
+            *last = row < 0 ? 0 : before;
+            return true;
+        }
+        if (!take_entity(scan, row, &items[*count], fault)) {
+            return false;
+        }
+    }
+}
+
+bool postgres_list(struct store *store, struct arena *arena, struct text machine,
+                   const struct store_where *where, const struct store_page *page,
+                   struct entity **items, size_t *count, struct text *next, struct fault *fault) {
+    struct postgres_store *self = postgres_of(store);
+    struct scan scan;
+    size_t limit = (size_t)page->limit;
+    int64_t last = 0;
+    bool own;
+    *count = 0;
+    *next = TEXT_NONE;
+    scan_init(&scan, self, arena, text_copy(arena, machine), where);
+    scan.piece = scan.with_data ? PIECE_WITH_DATA : page->limit + 1;
+    scan.with_data = true;
+    if (!cursor_parse(page->cursor, CURSOR_ENTITIES, &scan.after, fault) ||
+        !postgres_enter(self, STORE_READ, &own, fault)) {
+        return false;
+    }
+    *items = ARENA_ARRAY(arena, struct entity, limit);
+    bool taken = take_page(&scan, limit, *items, count, &last, fault);
+    if (last != 0) {
+        *next = cursor_print(arena, CURSOR_ENTITIES, last);
+    }
+    return postgres_leave(self, own, taken, fault);
+}
+
+static bool number_after(struct scan *scan, struct text id, struct fault *fault) {
+    struct values values;
+    if (!text_given(id)) {
+        return true;
+    }
+    values_init(&values, &scan->self->scratch);
+    values_add_text(&values, scan->machine);
+    values_add_text(&values, id);
+    if (!postgres_run(scan->self, FIND_NUMBER, &values, fault)) {
+        return false;
+    }
+    const PGresult *found = wire_result(&scan->self->wire, 0);
+    if (PQntuples(found) == 0) {
+        return fault_set(fault, FAULT_BAD_REQUEST, "there is no %.*s %.*s to go on after",
+                         TEXT_ARGS(scan->machine), TEXT_ARGS(id));
+    }
+    scan->after = cell_integer(found, 0, 0);
+    return true;
+}
+
+static bool take_ids(struct scan *scan, size_t limit, struct text *ids, size_t *count,
+                     struct fault *fault) {
+    for (*count = 0; *count < limit; ++*count) {
+        int row;
+        if (!next_row(scan, &row, fault)) {
+            return false;
+        }
+        if (row < 0) {
+            return true;
+        }
+        ids[*count] = cell_text(scan->arena, scan->rows, row, ENTITY_ID);
+    }
+    return true;
+}
+
+bool postgres_list_ids(struct store *store, struct arena *arena, struct text machine,
+                       const struct store_where *where, struct text after, int64_t limit,
+                       struct text **ids, size_t *count, struct fault *fault) {
+    struct postgres_store *self = postgres_of(store);
+    struct scan scan;
+    bool own;
+    *count = 0;
+    scan_init(&scan, self, arena, machine, where);
+    scan.piece = limit < scan.piece ? limit : scan.piece;
+    if (!postgres_enter(self, STORE_READ, &own, fault)) {
+        return false;
+    }
+    *ids = ARENA_ARRAY(arena, struct text, (size_t)limit);
+    return postgres_leave(self, own,
+                          number_after(&scan, after, fault) &&
+                              take_ids(&scan, (size_t)limit, *ids, count, fault),
+                          fault);
+}
+
+/* --- counts --- */
+
+static bool count_on_server(struct scan *scan, int64_t *count, struct fault *fault) {
+    struct values values;
+    add_conditions(&values, scan);
+    if (!postgres_run(scan->self, COUNT, &values, fault)) {
+        return false;
+    }
+    *count = cell_integer(wire_result(&scan->self->wire, 0), 0, 0);
+    return true;
+}
+
+static bool count_rows(struct scan *scan, int64_t *count, struct fault *fault) {
+    for (*count = 0;; ++*count) {
+        int row;
+        if (!next_row(scan, &row, fault)) {
+            return false;
+        }
+        if (row < 0) {
+            return true;
+        }
+    }
+}
+
+bool postgres_count(struct store *store, struct text machine, const struct store_where *where,
+                    int64_t *count, struct fault *fault) {
+    struct postgres_store *self = postgres_of(store);
+    struct arena arena;
+    struct scan scan;
+    bool own;
+    *count = 0;
+    if (!postgres_enter(self, STORE_READ, &own, fault)) {
+        return false;
+    }
+    arena_init(&arena, 0);
+    scan_init(&scan, self, &arena, machine, where);
+    bool counted = scan.data.count == 0 ? count_on_server(&scan, count, fault)
+                                        : count_rows(&scan, count, fault);
+    arena_deinit(&arena);
+    return postgres_leave(self, own, counted, fault);
+}

@@ -1,0 +1,158 @@
+/* search.c: audit records.
+ *
+ * The history of one entity goes by its chain, all else by position. Conditions that are not given
+ * are NULL; the server plans each statement with its values, so that they cost nothing.
+ *
+ * Records of one entity are written one transaction after the other, so that the order of their
+ * positions is that of the chain. Between entities it is the order of writing, not of commits: with
+ * several writers at once a record may become visible after others with higher positions, and a
+ * page that has shown those will not show it. */
+#include "store/cursor.h"
+#include "store/postgres/driver.h"
+
+#define COLUMNS                                                                                    \
+    "SELECT a.position, e.machine, e.id, a.from_state, a.to_state, a.actor, a.reason, "            \
+    "a.uuid::text, a.sequence, a.timestamp_us, a.success, a.json, a.previous_hash, a.hash "        \
+    "FROM audit a JOIN entity e ON e.number = a.entity WHERE "
+#define CONDITIONS                                                                                 \
+    "AND ($3::text IS NULL OR a.from_state = $3) AND ($4::text IS NULL OR a.to_state = $4) "       \
+    "AND ($5::text IS NULL OR a.actor = $5) AND ($6::text IS NULL OR a.reason = $6) "              \
+    "AND ($7::boolean IS NULL OR a.success = $7) "                                                 \
+    "AND ($8::bigint = 0 OR a.timestamp_us >= $8) AND ($9::bigint = 0 OR a.timestamp_us < $9) "
+
+static const char SEARCH[] = COLUMNS
+    "a.position > $11::bigint AND ($1::text IS NULL OR e.machine = $1) "
+    "AND ($2::text IS NULL OR e.id = $2) " CONDITIONS "ORDER BY a.position LIMIT $10::bigint";
+#define ENTITY "(SELECT number FROM entity WHERE machine = $1 AND id = $2)"
+static const char HISTORY[] = COLUMNS
+    "a.entity = " ENTITY " AND a.sequence > coalesce((SELECT sequence FROM audit WHERE position = "
+    "$11::bigint), 0) " CONDITIONS "ORDER BY a.sequence LIMIT $10::bigint";
+/* Whether the record that a cursor names is of this entity. */
+static const char FIND_PLACE[] =
+    "SELECT 1 FROM audit WHERE position = $3::bigint AND entity = " ENTITY;
+
+enum column {
+    POSITION,
+    MACHINE,
+    ID,
+    FROM,
+    TO,
+    ACTOR,
+    REASON,
+    UUID,
+    SEQUENCE,
+    TIMESTAMP,
+    SUCCESS,
+    JSON,
+    PREVIOUS_HASH,
+    HASH
+};
+
+static struct store_record record_of_row(struct arena *arena, const PGresult *rows, int row) {
+    struct text uuid = cell_lent(rows, row, UUID);
+    struct store_record record = {
+        .machine = cell_text(arena, rows, row, MACHINE),
+        .entity_id = cell_text(arena, rows, row, ID),
+        .from_state = cell_text(arena, rows, row, FROM),
+        .to_state = cell_text(arena, rows, row, TO),
+        .actor_id = cell_text(arena, rows, row, ACTOR),
+        .reason = cell_text(arena, rows, row, REASON),
+        .sequence = cell_integer(rows, row, SEQUENCE),
+        .timestamp_us = cell_integer(rows, row, TIMESTAMP),
+        .success = cell_bool(rows, row, SUCCESS),
+        .json = cell_text(arena, rows, row, JSON),
+    };
+    memcpy(record.uuid, uuid.bytes,
+           uuid.length < sizeof record.uuid ? uuid.length : sizeof record.uuid);
+    cell_bytes(rows, row, PREVIOUS_HASH, record.previous_hash, DIGEST_BYTES);
+    cell_bytes(rows, row, HASH, record.hash, DIGEST_BYTES);
+    return record;
+}
+
+static bool is_history(const struct store_search *search) {
+    return text_given(search->machine) && text_given(search->entity_id);
+}
+
+static void queue_place(struct postgres_store *self, const struct store_search *search,
+                        int64_t after) {
+    struct values values;
+    values_init(&values, &self->scratch);
+    values_add_text(&values, search->machine);
+    values_add_text(&values, search->entity_id);
+    values_add_integer(&values, after);
+    postgres_queue(self, FIND_PLACE, &values);
+}
+
+static void queue_search(struct postgres_store *self, const struct store_search *search,
+                         int64_t limit, int64_t after) {
+    struct values values;
+    values_init(&values, &self->scratch);
+    values_add_text(&values, search->machine);
+    values_add_text(&values, search->entity_id);
+    values_add_text(&values, search->from_state);
+    values_add_text(&values, search->to_state);
+    values_add_text(&values, search->actor_id);
+    values_add_text(&values, search->reason);
+    if (search->success < 0) {
+        values_add_text(&values, TEXT_NONE);
+    } else {
+        values_add_bool(&values, search->success != 0);
+    }
+    values_add_integer(&values, search->since_us);
+    values_add_integer(&values, search->until_us);
+    values_add_integer(&values, limit + 1);
+    values_add_integer(&values, after);
+    postgres_queue(self, is_history(search) ? HISTORY : SEARCH, &values);
+}
+
+/* *rows is lent until the next statement. */
+static bool ask(struct postgres_store *self, const struct store_search *search, int64_t limit,
+                int64_t after, const PGresult **rows, struct fault *fault) {
+    bool placed = is_history(search) && after != 0;
+    if (placed) {
+        queue_place(self, search, after);
+    }
+    queue_search(self, search, limit, after);
+    if (!wire_run(&self->wire, fault)) {
+        return false;
+    }
+    *rows = wire_result(&self->wire, placed ? 1 : 0);
+    return !placed || PQntuples(wire_result(&self->wire, 0)) > 0 ||
+           fault_set(fault, FAULT_BAD_REQUEST, "the cursor is not one of this entity's history");
+}
+
+static bool take_page(struct postgres_store *self, struct arena *arena,
+                      const struct store_search *search, const struct store_page *page,
+                      int64_t after, struct store_record **items, size_t *count, struct text *next,
+                      struct fault *fault) {
+    const PGresult *rows = NULL;
+    if (!ask(self, search, page->limit, after, &rows, fault)) {
+        return false;
+    }
+    int found = PQntuples(rows);
+    int taken = found > page->limit ? (int)page->limit : found;
+    *items = ARENA_ARRAY(arena, struct store_record, (size_t)taken);
+    *count = (size_t)taken;
+    for (int row = 0; row < taken; row++) {
+        (*items)[row] = record_of_row(arena, rows, row);
+    }
+    if (found > taken) {
+        *next = cursor_print(arena, CURSOR_RECORDS, cell_integer(rows, taken - 1, POSITION));
+    }
+    return true;
+}
+
+bool postgres_search_records(struct store *store, struct arena *arena,
+                             const struct store_search *search, const struct store_page *page,
+                             struct store_record **items, size_t *count, struct text *next,
+                             struct fault *fault) {
+    struct postgres_store *self = postgres_of(store);
+    int64_t after;
+    bool own;
+    *next = TEXT_NONE;
+    return cursor_parse(page->cursor, CURSOR_RECORDS, &after, fault) &&
+           postgres_enter(self, STORE_READ, &own, fault) &&
+           postgres_leave(self, own,
+                          take_page(self, arena, search, page, after, items, count, next, fault),
+                          fault);
+}
