@@ -3,7 +3,7 @@
 #ifndef STATUTE_GRAPH_H
 #define STATUTE_GRAPH_H
 
-#include "policy/machine.h"
+#include "policy/rules/machine.h"
 
 struct text graph_dot(struct arena *arena, const struct machine *machine);
 struct text graph_mermaid(struct arena *arena, const struct machine *machine);

@@ -3,7 +3,7 @@
 #define STATUTE_GRAPH_LAYOUT_H
 
 #include "base/buffer.h"
-#include "policy/machine.h"
+#include "policy/rules/machine.h"
 
 /* What is written at a way or a timer: at most two short lines, either may be TEXT_NONE. */
 struct graph_label {

@@ -10,20 +10,6 @@
 
 /* --- looking things up --- */
 
-const struct access_type *access_type_of(const struct access_rules *rules, struct text name) {
-    size_t low = 0, high = rules->type_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = text_compare(rules->types[middle].name, name);
-        if (order == 0) {
-            return &rules->types[middle];
-        }
-        low = order < 0 ? middle + 1 : low;
-        high = order < 0 ? high : middle;
-    }
-    return NULL;
-}
-
 static const struct access_action *action_of(const struct access_type *type, struct text name) {
     for (size_t i = 0; i < type->action_count; i++) {
         if (text_equal(type->actions[i].name, name)) {

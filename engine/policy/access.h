@@ -8,6 +8,7 @@
 #define STATUTE_ACCESS_H
 
 #include "policy/policy.h"
+#include "policy/rules/access.h"
 
 /* A subject or a resource. */
 struct party {
@@ -30,14 +31,6 @@ struct access_answer {
     const struct js *missing;    /* those of them that the subject lacks, or NULL */
     struct text rule, rule_file; /* which rule denied; TEXT_NONE: there is none */
     int rule_line;
-};
-
-/* Which of the two halves of a directory. */
-enum directory_side { DIRECTORY_SUBJECTS, DIRECTORY_RESOURCES, DIRECTORY_SIDES };
-
-struct directory_entry {
-    struct text id;
-    const struct js *properties; /* an object */
 };
 
 /* What the rules say of a question (TEXT_NONE stays), without patterns of personal data and without

@@ -1,10 +1,10 @@
 /* bind.h: one VM's functions of one machine or access, found once at load and then called by
- * number. They mirror the machine's states and ways, index by index. Used by engine/policy only. */
+ * number. They mirror the machine's states and ways, index by index. */
 #ifndef STATUTE_BIND_H
 #define STATUTE_BIND_H
 
-#include "policy/access_rules.h"
-#include "policy/machine.h"
+#include "policy/rules/access.h"
+#include "policy/rules/machine.h"
 
 #include <lua.h>
 

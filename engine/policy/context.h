@@ -1,4 +1,4 @@
-/* context.h: the `ctx` of policy functions. Used by engine/policy only. */
+/* context.h: the `ctx` of policy functions. */
 #ifndef STATUTE_CONTEXT_H
 #define STATUTE_CONTEXT_H
 

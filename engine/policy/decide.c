@@ -25,7 +25,7 @@
  *  7. An attempt that is idempotent and already there changes nothing: no permission is asked, its
  *     patch is not looked at. */
 #include "policy/explain.h"
-#include "policy/fields.h"
+#include "policy/rules/fields.h"
 #include "policy/turn.h"
 
 static const struct js *strings(struct arena *arena, const struct js *list, struct text text) {

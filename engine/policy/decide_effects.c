@@ -2,7 +2,7 @@
  * Each effect sees the data as the ones before it left it. What is asked of other machines is
  * checked for sense here, since a typing error in a policy should name itself and not end as a
  * refusal of an entity nobody has heard of. */
-#include "policy/fields.h"
+#include "policy/rules/fields.h"
 #include "policy/turn.h"
 
 #include "timezone/instant.h"

@@ -465,6 +465,15 @@ const struct machine *generation_machine(const struct generation *generation, st
     return NULL;
 }
 
+struct text generation_machine_hint(const struct generation *generation, struct arena *arena,
+                                    struct text name) {
+    struct text *names = ARENA_ARRAY(arena, struct text, generation->machine_count);
+    for (size_t i = 0; i < generation->machine_count; i++) {
+        names[i] = generation->machines[i].name;
+    }
+    return problem_hint(arena, name, names, generation->machine_count);
+}
+
 const struct js *generation_roles(const struct generation *generation, struct arena *arena) {
     return roles_json(&generation->roles, arena);
 }

@@ -1,11 +1,12 @@
-/* generation.h: what a generation is made of. Used by engine/policy only. */
+/* generation.h: what a generation is made of. */
 #ifndef STATUTE_GENERATION_H
 #define STATUTE_GENERATION_H
 
 #include "lua/vm.h"
 #include "policy/bind.h"
-#include "policy/declare.h"
-#include "policy/roles.h"
+#include "policy/declare/declare.h"
+#include "policy/policy.h"
+#include "policy/rules/roles.h"
 #include "privacy/pii.h"
 
 #include <stdatomic.h>
@@ -51,7 +52,5 @@ void generation_freshen(const struct generation *generation, struct seat *seat);
 /* "; did you mean 'task'?", or "". */
 struct text generation_machine_hint(const struct generation *generation, struct arena *arena,
                                     struct text name);
-struct text machine_state_hint(struct arena *arena, const struct machine *machine,
-                               struct text name);
 
 #endif

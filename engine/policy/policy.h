@@ -12,10 +12,9 @@
 #include "model/attempt.h"
 #include "model/decision.h"
 #include "model/entity.h"
-#include "policy/machine.h"
-#include "policy/roles.h"
+#include "policy/rules/machine.h"
+#include "policy/rules/roles.h"
 #include "privacy/pii.h"
-#include "store/store.h"
 
 struct generation;
 
@@ -34,11 +33,6 @@ struct generation_options {
  * read. The new generation has one reference. */
 bool generation_load(const struct generation_options *options, struct generation **out,
                      struct problem_list *problems, struct fault *fault) MUST_CHECK;
-/* Whether the store has every table that a machine names (`table = {...}`); FAULT_POLICY_INVALID:
- * `problems` says which it has not. */
-bool generation_check_tables(const struct generation *generation, struct store *store,
-                             struct problem_list *problems, struct fault *fault) MUST_CHECK;
-bool generation_has_tables(const struct generation *generation);
 struct generation *generation_ref(struct generation *generation);
 void generation_unref(struct generation *generation); /* any thread; frees the VMs with the last */
 
@@ -113,8 +107,5 @@ const struct js *generation_hashes(const struct generation *generation, struct t
                                    struct arena *arena, const struct js *value);
 /* Whether both hash alike. */
 bool generation_same_keys(const struct generation *a, const struct generation *b);
-
-/* Discovery: the machine as JSON, as GET /v1/machines/{m} shows it. */
-const struct js *machine_json(struct arena *arena, const struct machine *machine);
 
 #endif

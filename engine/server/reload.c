@@ -14,6 +14,7 @@
 
 #include "server/keep.h"
 #include "server/route.h"
+#include "server/tables.h"
 #include "server/watch.h"
 #include "timezone/instant.h"
 
@@ -201,13 +202,13 @@ static void as_problem(struct loaded *loaded) {
 static bool check_tables(struct reload *reload, const struct generation *made,
                          struct problem_list *problems, struct fault *fault) {
     struct store *store;
-    if (!generation_has_tables(made)) {
+    if (!tables_are_named(made)) {
         return true;
     }
     if (!store_open(reload->service->options.store, STORE_READER, &store, fault)) {
         return false;
     }
-    bool fine = generation_check_tables(made, store, problems, fault);
+    bool fine = tables_check(made, store, problems, fault);
     store_close(store);
     return fine;
 }

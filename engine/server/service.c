@@ -10,6 +10,7 @@
 #include "server/gate.h"
 #include "server/route.h"
 #include "server/scheduler.h"
+#include "server/tables.h"
 
 struct service_options service_options_default(void) {
     return (struct service_options){
@@ -78,8 +79,7 @@ static bool open_workers(struct service *service, struct fault *fault) {
 static bool check_tables(struct service *service, struct problem_list *problems,
                          struct fault *fault) {
     struct generation *generation = published_take(service->published);
-    bool fine =
-        generation_check_tables(generation, service->writers[0].core.store, problems, fault);
+    bool fine = tables_check(generation, service->writers[0].core.store, problems, fault);
     generation_unref(generation);
     return fine;
 }

@@ -6,7 +6,7 @@
 #include "base/buffer.h"
 #include "model/app_table.h"
 
-/* "name", quoted: no name holds a quote (declare_table.c). */
+/* "name", quoted: no name holds a quote (policy/declare/table.c). */
 void rows_put_name(struct buffer *sql, struct text name);
 /* "schema"."name", or "name". */
 void rows_put_table(struct buffer *sql, const struct app_table *table);

@@ -1,9 +1,8 @@
-/* tables.c: whether the database has the tables that machines name. It is asked when a generation
- * is about to come into force, not when its files are read: then no store need be open. */
-#include "policy/policy.h"
+#include "server/tables.h"
+
 #include "store/table.h"
 
-bool generation_has_tables(const struct generation *generation) {
+bool tables_are_named(const struct generation *generation) {
     bool found = false;
     for (size_t i = 0; i < generation_machine_count(generation); i++) {
         found = found || generation_machine_at(generation, i)->table != NULL;
@@ -11,8 +10,8 @@ bool generation_has_tables(const struct generation *generation) {
     return found;
 }
 
-bool generation_check_tables(const struct generation *generation, struct store *store,
-                             struct problem_list *problems, struct fault *fault) {
+bool tables_check(const struct generation *generation, struct store *store,
+                  struct problem_list *problems, struct fault *fault) {
     size_t before = problems->count;
     for (size_t i = 0; i < generation_machine_count(generation); i++) {
         const struct machine *machine = generation_machine_at(generation, i);

@@ -1,7 +1,7 @@
-/* declare_fields.c: the fields of a machine, and whether what is said of one fits together. */
+/* fields.c: the fields of a machine, and whether what is said of one fits together. */
+#include "policy/rules/fields.h"
 #include "lua/value.h"
-#include "policy/declare.h"
-#include "policy/fields.h"
+#include "policy/declare/declare.h"
 
 #define FIELD_EXPECTED "field = 'type' or field = { type = 'type' }"
 

@@ -7,7 +7,7 @@
 #define STATUTE_POLICY_CHECK_H
 
 #include "base/problem.h"
-#include "policy/lines.h"
+#include "policy/declare/lines.h"
 
 #include <lua.h>
 

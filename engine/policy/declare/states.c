@@ -1,5 +1,5 @@
-/* declare_states.c: the states of a machine, the ways between them, and their timers. */
-#include "policy/declare.h"
+/* states.c: the states of a machine, the ways between them, and their timers. */
+#include "policy/declare/declare.h"
 
 #include "timezone/instant.h"
 

@@ -6,7 +6,7 @@
  * A declaration is a userdata with two user values, its table and its name, so that no policy can
  * forge one. Whatever a file declares stands in `undelivered` until the file has returned it: a
  * declaration that is made and not returned is a mistake worth a word. */
-#include "policy/declare.h"
+#include "policy/declare/declare.h"
 
 #include <lauxlib.h>
 

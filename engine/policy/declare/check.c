@@ -1,4 +1,4 @@
-#include "policy/check.h"
+#include "policy/declare/check.h"
 
 #include "base/buffer.h"
 #include "model/entity.h"

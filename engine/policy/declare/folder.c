@@ -2,7 +2,7 @@
  * is resolved by the system and then must lie below the directory's own real path. Only regular
  * files are opened, and O_NONBLOCK keeps a pipe that takes a file's place from holding the load up.
  */
-#include "policy/folder.h"
+#include "policy/declare/folder.h"
 
 #include <dirent.h>
 #include <errno.h>

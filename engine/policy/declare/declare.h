@@ -1,5 +1,5 @@
 /* declare.h: what a policy file declares, from the call of a constructor to checked plain data.
- * Used by engine/policy only.
+ *
  *   declare_open   puts machine, roles, pii, access, directory, webhooks and require into a VM
  *   declare_libraries, declare_file   run files; what they return lands in `declarations`
  *   declare_check_...   one a kind: reads the table into plain data, reports what is wrong
@@ -8,10 +8,12 @@
 #define STATUTE_DECLARE_H
 
 #include "lua/vm.h"
-#include "policy/access_rules.h"
-#include "policy/check.h"
-#include "policy/folder.h"
-#include "policy/roles.h"
+#include "model/entity.h"
+#include "policy/declare/check.h"
+#include "policy/declare/folder.h"
+#include "policy/rules/access.h"
+#include "policy/rules/machine.h"
+#include "policy/rules/roles.h"
 #include "privacy/pii.h"
 
 enum declaration_kind {

@@ -3,7 +3,7 @@
 #ifndef STATUTE_FIELDS_H
 #define STATUTE_FIELDS_H
 
-#include "policy/machine.h"
+#include "policy/rules/machine.h"
 
 #define FIELD_TYPE_COUNT 10
 extern const struct text field_type_names[FIELD_TYPE_COUNT]; /* by enum field_type */

@@ -1,7 +1,7 @@
 /* lines.c: a tokenizer for Lua's lexical rules (strings, long brackets, comments), and a walk over
  * table constructors that knows nothing of expressions but how they nest. What it cannot follow it
  * does not find, and then the line of the enclosing key is the answer. */
-#include "policy/lines.h"
+#include "policy/declare/lines.h"
 
 #define LOCAL_HOPS_MOST 4 /* a local that is a local that is a local... */
 

@@ -1,5 +1,5 @@
 /* Fields: what fits which type, and what is said of what does not. */
-#include "policy/fields.h"
+#include "policy/rules/fields.h"
 #include "unit/policy/fixture.h"
 
 static struct text refusal(struct fixture *fixture, const char *field, const char *value,

@@ -1,6 +1,6 @@
-/* declare_table.c: an application's own table (model/app_table.h). Whether the database has it is
+/* table.c: an application's own table (model/app_table.h). Whether the database has it is
  * known only where a store is open: store_check_table. */
-#include "policy/declare.h"
+#include "policy/declare/declare.h"
 
 static const struct key_rule table_keys[] = {
     {"name", KIND_TEXT, "the name of a table"},

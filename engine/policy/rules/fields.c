@@ -1,5 +1,5 @@
 /* fields.c: one refusal function a type, in a table. */
-#include "policy/fields.h"
+#include "policy/rules/fields.h"
 
 #include "base/problem.h"
 #include "timezone/instant.h"

@@ -90,4 +90,11 @@ const struct state *machine_state(const struct machine *machine, struct text nam
 /* The way from `state` to a state, or by verb; NULL: none. */
 const struct way *machine_way(const struct state *state, struct text to, struct text verb);
 
+/* "; did you mean 'DRAFT'?", or "". */
+struct text machine_state_hint(struct arena *arena, const struct machine *machine,
+                               struct text name);
+
+/* Discovery: the machine as JSON, as GET /v1/machines/{m} shows it. */
+const struct js *machine_json(struct arena *arena, const struct machine *machine);
+
 #endif

@@ -1,6 +1,6 @@
-/* declare_rules.c: what is declared beside machines and access: roles, pii and webhooks. The last
+/* rules.c: what is declared beside machines and access: roles, pii and webhooks. The last
  * are checked for their shape; nothing acts on them yet. */
-#include "policy/declare.h"
+#include "policy/declare/declare.h"
 
 #include <stdlib.h>
 

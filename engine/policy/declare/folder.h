@@ -1,4 +1,4 @@
-/* folder.h: reads a policy directory into memory. Used by engine/policy only. */
+/* folder.h: reads a policy directory into memory. */
 #ifndef STATUTE_FOLDER_H
 #define STATUTE_FOLDER_H
 

@@ -1,6 +1,6 @@
-/* declare_machine.c: a machine's own keys. States are in declare_states.c, fields in
- * declare_fields.c. */
-#include "policy/declare.h"
+/* machine.c: a machine's own keys. States are in states.c, fields in
+ * fields.c. */
+#include "policy/declare/declare.h"
 
 #define RETRIES_MOST            100
 #define LOCK_TIMEOUT_DEFAULT_MS 10000

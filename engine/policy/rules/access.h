@@ -1,9 +1,18 @@
-/* access_rules.h: what `access` and `directory` declarations say, as plain data. Built while
- * loading, then read by any thread. Used by engine/policy only. */
+/* access.h: what `access` and `directory` declarations say, as plain data. Built while
+ * loading, then read by any thread.  */
 #ifndef STATUTE_ACCESS_RULES_H
 #define STATUTE_ACCESS_RULES_H
 
-#include "policy/access.h"
+#include "base/js.h"
+#include "base/problem.h"
+
+/* Which of the two halves of a directory. */
+enum directory_side { DIRECTORY_SUBJECTS, DIRECTORY_RESOURCES, DIRECTORY_SIDES };
+
+struct directory_entry {
+    struct text id;
+    const struct js *properties; /* an object */
+};
 
 struct access_action {
     struct text name;

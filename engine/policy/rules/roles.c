@@ -1,5 +1,5 @@
 /* roles.c: inheritance is worked out once, at load: then a question is a walk over short lists. */
-#include "policy/roles.h"
+#include "policy/rules/roles.h"
 
 #include <stdlib.h>
 

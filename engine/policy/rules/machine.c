@@ -1,6 +1,7 @@
 /* machine.c: looking things up in a machine, and the machine as JSON for discovery. */
-#include "policy/fields.h"
-#include "policy/generation.h"
+#include "base/problem.h"
+#include "policy/rules/fields.h"
+#include "policy/rules/roles.h"
 
 const struct state *machine_state(const struct machine *machine, struct text name) {
     size_t low = 0, high = machine->state_count;
@@ -38,15 +39,6 @@ struct text machine_state_hint(struct arena *arena, const struct machine *machin
         names[i] = machine->states[i].name;
     }
     return problem_hint(arena, name, names, machine->state_count);
-}
-
-struct text generation_machine_hint(const struct generation *generation, struct arena *arena,
-                                    struct text name) {
-    struct text *names = ARENA_ARRAY(arena, struct text, generation->machine_count);
-    for (size_t i = 0; i < generation->machine_count; i++) {
-        names[i] = generation->machines[i].name;
-    }
-    return problem_hint(arena, name, names, generation->machine_count);
 }
 
 /* --- as JSON: objects are built member by member; a member whose value is NULL is left out --- */

@@ -1,5 +1,5 @@
 /* Roles: inheritance, wildcards, and who has a permission. */
-#include "policy/roles.h"
+#include "policy/rules/roles.h"
 #include "unit/policy/fixture.h"
 
 static void a_permission_grants_itself(void **state) {
