@@ -1,6 +1,6 @@
 /* token.c: `statute token create | list | revoke`. The first key of a store is made here; while a
  * server has a SQLite store, keys are made and revoked through it. */
-#include "server/token.h"
+#include "identity/token.h"
 
 #include <stdio.h>
 

@@ -2,9 +2,9 @@
  * writer, since of SQLite there is one writer a process. A new key works, and a revoked one does
  * not work any more, before the answer is sent. */
 #include "base/log.h"
+#include "identity/token.h"
 #include "server/form.h"
 #include "server/route.h"
-#include "server/token.h"
 #include "timezone/instant.h"
 
 #define LIFETIME_MOST_US (INT64_C(36500) * 24 * 3600 * NOW_SECOND)

@@ -6,8 +6,8 @@
 
 #include "http/cors.h"
 #include "http/http.h"
-#include "server/auth.h"
-#include "server/limiter.h"
+#include "identity/auth.h"
+#include "identity/limiter.h"
 #include "server/metrics.h"
 #include "server/published.h"
 #include "server/reload.h"

@@ -103,7 +103,7 @@ struct store_search {
     int64_t until_us;                                                       /* exclusive; 0: any */
 };
 
-/* --- API keys (server/auth.c says what they mean) --- */
+/* --- API keys (identity/auth.c says what they mean) --- */
 struct store_api_key {
     struct text id; /* public part */
     struct text name;

@@ -1,4 +1,4 @@
-/* web_key.h: JSON Web Keys (JWK, RFC 7517): the keys that tokens of callers are signed with. Pure
+/* jwk.h: JSON Web Keys (JWK, RFC 7517): the keys that tokens of callers are signed with. Pure
  * data, in an arena. */
 #ifndef STATUTE_WEB_KEY_H
 #define STATUTE_WEB_KEY_H

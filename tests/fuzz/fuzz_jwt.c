@@ -1,12 +1,12 @@
-/* fuzz_web_token.c: any bytes as a token, whose signature is then made right, so that the claims
+/* fuzz_jwt.c: any bytes as a token, whose signature is then made right, so that the claims
  * are read too. Whoever is let in has a name and no scope that does not exist; and the same bytes
  * without the right signature let nobody in. */
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "base/digest.h"
+#include "identity/jwt.h"
 #include "model/entity.h"
-#include "server/web_token.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

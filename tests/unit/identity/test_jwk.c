@@ -1,5 +1,5 @@
 /* JWK Sets: which keys are taken, which are ignored, and what is said of those that are refused. */
-#include "unit/server/token_maker.h"
+#include "unit/identity/token_maker.h"
 
 struct fixture {
     struct arena arena;

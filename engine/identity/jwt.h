@@ -1,10 +1,10 @@
-/* web_token.h: JSON Web Tokens (JWT, RFC 7519), as callers send them: signed (JWS compact form, RFC
+/* jwt.h: JSON Web Tokens (JWT, RFC 7519), as callers send them: signed (JWS compact form, RFC
  * 7515) by a key of a JWK Set, with HS256, RS256 or ES256. What RFC 8725 recommends is done. */
 #ifndef STATUTE_WEB_TOKEN_H
 #define STATUTE_WEB_TOKEN_H
 
-#include "server/caller.h"
-#include "server/web_key.h"
+#include "identity/caller.h"
+#include "identity/jwk.h"
 
 #define WEB_TOKEN_MOST 8192 /* bytes of a token */
 

@@ -1,10 +1,10 @@
-/* auth_keys.h: API keys (`st_<id>_<secret>`). They live in the store, hashed, and are held here in
+/* keys.h: API keys (`st_<id>_<secret>`). They live in the store, hashed, and are held here in
  * memory, so that a check never waits for the store. Thread-safe. */
 #ifndef STATUTE_AUTH_KEYS_H
 #define STATUTE_AUTH_KEYS_H
 
 #include "base/digest.h"
-#include "server/caller.h"
+#include "identity/caller.h"
 
 struct auth_keys;
 struct store;

@@ -1,8 +1,8 @@
-/* web_token_claims.h: from the claims of a JWT whose signature is right to a caller. */
+/* jwt_claims.h: from the claims of a JWT whose signature is right to a caller. */
 #ifndef STATUTE_WEB_TOKEN_CLAIMS_H
 #define STATUTE_WEB_TOKEN_CLAIMS_H
 
-#include "server/web_token.h"
+#include "identity/jwt.h"
 
 /* `claims` is an object that lives as long as the arena. FAULT_INVALID_TOKEN: a claim is missing,
  * of a wrong type, or refused by the rules or the clock. */

@@ -1,9 +1,9 @@
-/* web_token_seen.c: a table with one place a hash; who comes later takes the place.
+/* jwt_seen.c: a table with one place a hash; who comes later takes the place.
  *
  * What is kept is that the signature is right, and nothing else: header and claims are read and
  * compared with the clock anew each time. So a hit can neither outlive the token's expiry nor speak
  * for somebody else, and a token that expired leaves 32 bytes behind until its place is wanted. */
-#include "server/web_token_seen.h"
+#include "identity/jwt_seen.h"
 
 #include <pthread.h>
 #include <stdlib.h>

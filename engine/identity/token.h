@@ -3,7 +3,7 @@
 #ifndef STATUTE_TOKEN_H
 #define STATUTE_TOKEN_H
 
-#include "server/auth.h"
+#include "identity/auth.h"
 #include "store/store.h"
 
 struct token_request {

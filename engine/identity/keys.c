@@ -1,4 +1,4 @@
-/* auth_keys.c: keys live in a snapshot, an immutable table that is built anew by each read. A check
+/* keys.c: keys live in a snapshot, an immutable table that is built anew by each read. A check
  * takes a reference to the snapshot under the mutex and does all else without it, so checks never
  * wait for the store or for each other.
  *
@@ -10,7 +10,7 @@
  * A token is `st_<16 hex digits: public id>_<43 base64url characters: secret>`. The store has the
  * SHA-256 of the secret's 43 characters: 256 random bits need no slow hash. An unknown id is
  * compared with a key that nobody has, so that known and unknown ids take the same time. */
-#include "server/auth_keys.h"
+#include "identity/keys.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

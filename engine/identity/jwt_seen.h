@@ -1,4 +1,4 @@
-/* web_token_seen.h: tokens whose signature was found right, so that it is not computed again with
+/* jwt_seen.h: tokens whose signature was found right, so that it is not computed again with
  * each call. Bounded; belongs to one set of keys, and goes with it. Thread-safe. */
 #ifndef STATUTE_WEB_TOKEN_SEEN_H
 #define STATUTE_WEB_TOKEN_SEEN_H

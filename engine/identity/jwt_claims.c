@@ -1,6 +1,6 @@
-/* web_token_claims.c: types are strict, and null is a wrong one: a claim that is there but cannot
+/* jwt_claims.c: types are strict, and null is a wrong one: a claim that is there but cannot
  * be read might have been meant to narrow what the token grants. */
-#include "server/web_token_claims.h"
+#include "identity/jwt_claims.h"
 
 #include "base/now.h"
 #include "model/entity.h"

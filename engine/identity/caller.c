@@ -1,7 +1,7 @@
 /* caller.c: names of keys have no control characters (token.c), nor have subjects and issuers
- * (web_token_claims.c). So no key's name begins like a token's identity, and the tab between its
+ * (jwt_claims.c). So no key's name begins like a token's identity, and the tab between its
  * parts stands where one of them ends. */
-#include "server/caller.h"
+#include "identity/caller.h"
 
 struct text caller_identity(struct arena *arena, const struct caller *caller) {
     if (caller->kind != CALLER_TOKEN) {

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "server/limiter.h"
+#include "identity/limiter.h"
 
 static int64_t clock_us;
 

@@ -1,4 +1,4 @@
-/* web_token.c: a token is header.claims.signature, each in base64url.
+/* jwt.c: a token is header.claims.signature, each in base64url.
  *
  * The key says with which algorithm it is used; a header that names another one finds no key (RFC
  * 8725 section 3.1), so "none" and a public key used as an HMAC secret never reach a signature
@@ -15,14 +15,14 @@
  * the at+jwt of RFC 9068 is refused by name.
  *
  * Claims are interpreted only after the signature was found right. */
-#include "server/web_token.h"
+#include "identity/jwt.h"
 
 #include <jwt.h>
 
 #include "base/digest.h"
 #include "base/public_key.h"
-#include "server/web_token_claims.h"
-#include "server/web_token_seen.h"
+#include "identity/jwt_claims.h"
+#include "identity/jwt_seen.h"
 
 struct token {
     struct text whole;

@@ -1,6 +1,6 @@
 /* token.c: see auth.c for what a token is. Scopes are kept as a JSON array of names, so that a
  * later version can add to them. */
-#include "server/token.h"
+#include "identity/token.h"
 
 #include "model/entity.h"
 #include "timezone/instant.h"

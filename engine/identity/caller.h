@@ -2,8 +2,8 @@
 #ifndef STATUTE_CALLER_H
 #define STATUTE_CALLER_H
 
+#include "identity/scope.h"
 #include "model/attempt.h"
-#include "server/scope.h"
 
 enum caller_kind {
     CALLER_ANYBODY, /* mode none: "anonymous" */

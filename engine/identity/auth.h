@@ -9,8 +9,8 @@
 #define STATUTE_AUTH_H
 
 #include "base/now.h"
-#include "server/auth_keys.h"
-#include "server/caller.h"
+#include "identity/caller.h"
+#include "identity/keys.h"
 
 struct auth;
 struct store;

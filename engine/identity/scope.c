@@ -1,5 +1,5 @@
 /* scope.c: the one table of scopes. */
-#include "server/scope.h"
+#include "identity/scope.h"
 
 struct scope_row {
     enum scope scope;

@@ -1,8 +1,8 @@
-/* web_key.c: one function a type of key, chosen by a table.
+/* jwk.c: one function a type of key, chosen by a table.
  *
  * Private parts of RSA and EC keys are refused and not merely overlooked: whoever can read the file
  * could then sign as anybody, and a server that only verifies is the last place to need them. */
-#include "server/web_key.h"
+#include "identity/jwk.h"
 
 #include "base/digest.h"
 #include "base/public_key.h"

@@ -1,9 +1,9 @@
-/* fuzz_web_key.c: any bytes as a JWK Set: either all of it is fine, or there is a problem that is
+/* fuzz_jwk.c: any bytes as a JWK Set: either all of it is fine, or there is a problem that is
  * told; and every key that is taken is strong enough. */
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "server/web_key.h"
+#include "identity/jwk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

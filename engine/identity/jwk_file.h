@@ -1,8 +1,8 @@
-/* web_key_file.h: the file of a JWK Set, and the keys of it that are in force. */
+/* jwk_file.h: the file of a JWK Set, and the keys of it that are in force. */
 #ifndef STATUTE_WEB_KEY_FILE_H
 #define STATUTE_WEB_KEY_FILE_H
 
-#include "server/web_key.h"
+#include "identity/jwk.h"
 
 struct web_key_file;
 struct web_token_seen;

@@ -1,12 +1,12 @@
 /* JWTs: what a good token gives, and that no forged one is good for anything. Every forgery is made
  * from a token that is accepted in the same test. */
-#include "unit/server/token_maker.h"
+#include "unit/identity/token_maker.h"
 
 #include <jwt.h>
 #include <time.h>
 
 #include "base/now.h"
-#include "server/web_token_seen.h"
+#include "identity/jwt_seen.h"
 
 #define NOW_S  INT64_C(1764000000)
 #define CLAIMS "{\"sub\":\"ann\",\"exp\":1764000600"

@@ -13,7 +13,7 @@
 
 #include "base/arena.h"
 #include "base/digest.h"
-#include "server/web_token.h"
+#include "identity/jwt.h"
 
 #define MAKER_SECRET "a secret of thirty-two bytes, no less"
 

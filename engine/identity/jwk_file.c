@@ -1,10 +1,10 @@
-/* web_key_file.c: the whole file is read at each look, and its SHA-256 says whether it is another
+/* jwk_file.c: the whole file is read at each look, and its SHA-256 says whether it is another
  * one. It is small, and so neither a clock that is too coarse nor a swapped link can hide a change,
  * and a file that was caught half written is read again when it is whole.
  *
  * Keys in force are immutable, but for the tokens seen, and counted by reference: a check that took
  * them goes on with them. */
-#include "server/web_key_file.h"
+#include "identity/jwk_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
-#include "server/web_token_seen.h"
+#include "identity/jwt_seen.h"
 
 #define FILE_MOST (1024 * 1024) /* bytes */
 

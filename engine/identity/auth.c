@@ -1,7 +1,7 @@
 /* auth.c: one thread reads the file of token keys and then the API keys again every second, these
  * on a connection of its own. When the store is away the last known API keys stay in force, and the
- * log says so once; web_key_file.c does likewise with the file. */
-#include "server/auth.h"
+ * log says so once; jwk_file.c does likewise with the file. */
+#include "identity/auth.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -9,8 +9,8 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "server/web_key_file.h"
-#include "server/web_token.h"
+#include "identity/jwk_file.h"
+#include "identity/jwt.h"
 #include "store/store.h"
 
 #define REFRESH_SECONDS 1

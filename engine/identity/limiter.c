@@ -1,7 +1,7 @@
 /* limiter.c: a bucket is one instant, when it will be full again; each request moves it on by the
  * time that one token takes. A table is sets of WAYS buckets; a keyed hash picks the set, so nobody
  * can choose their neighbours. A bucket that is full is as good as none, and its place is free. */
-#include "server/limiter.h"
+#include "identity/limiter.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>

@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/token.h"
+#include "identity/token.h"
 
 #define NOW_US   INT64_C(1764000000000000)
 #define HOUR_US  (3600 * NOW_SECOND)

@@ -1,12 +1,12 @@
 /* The key file: what is in force while it changes, also for who took the keys before. */
-#include "unit/server/token_maker.h"
+#include "unit/identity/token_maker.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 
-#include "server/web_key_file.h"
-#include "server/web_token_seen.h"
+#include "identity/jwk_file.h"
+#include "identity/jwt_seen.h"
 
 #define ROUNDS 200
 
