@@ -19,8 +19,8 @@ struct auth {
     bool open; /* mode none */
     struct now now;
     struct text store_url;
-    struct auth_keys *keys;
-    struct web_key_file *file; /* NULL: API keys only */
+    struct keys *keys;
+    struct jwk_file *file; /* NULL: API keys only */
     struct web_token_rules rules;
     pthread_mutex_t mutex; /* guards stopping and asked */
     pthread_cond_t wake;   /* one of them was set */
@@ -44,7 +44,7 @@ bool auth_need(const struct caller *caller, enum scope scope, struct fault *faul
 /* --- reading the keys --- */
 
 bool auth_update(struct auth *auth, struct store *store, struct fault *fault) {
-    return auth->open || auth_keys_read(auth->keys, store, fault);
+    return auth->open || keys_read(auth->keys, store, fault);
 }
 
 /* Opens the connection when there is none, and gives it up when it fails. */
@@ -53,7 +53,7 @@ static bool refresh_or_close(struct auth *auth, struct store **store, struct fau
         *store = NULL;
         return false;
     }
-    if (!auth_keys_read(auth->keys, *store, fault)) {
+    if (!keys_read(auth->keys, *store, fault)) {
         store_close(*store);
         *store = NULL;
         return false;
@@ -96,7 +96,7 @@ static void *read_again(void *context) {
     while ((turn = wait_for_turn(auth)) != TURN_END) {
         struct fault fault = FAULT_INIT;
         if (auth->file != NULL) {
-            web_key_file_look(auth->file, turn == TURN_ASKED);
+            jwk_file_look(auth->file, turn == TURN_ASKED);
         }
         bool read = refresh_or_close(auth, &store, &fault);
         tell(auth, read, &fault);
@@ -172,12 +172,12 @@ static bool check_mode(const struct auth_options *options, struct fault *fault) 
                      TEXT_ARGS(options->mode));
 }
 
-static bool open_file(struct text path, struct web_key_file **file, struct fault *fault) {
+static bool open_file(struct text path, struct jwk_file **file, struct fault *fault) {
     if (path.length == 0) {
         return fault_set(fault, FAULT_USAGE,
                          "--auth is empty: expected 'keys', 'none' or the path of a JWK Set");
     }
-    return web_key_file_open(path, file, fault) ||
+    return jwk_file_open(path, file, fault) ||
            fault_within(fault, "--auth is 'keys', 'none' or the path of a JWK Set");
 }
 
@@ -192,21 +192,21 @@ static void init_waiting(struct auth *auth) {
 
 bool auth_open(const struct auth_options *options, struct now now, struct auth **out,
                struct fault *fault) {
-    struct web_key_file *file = NULL;
+    struct jwk_file *file = NULL;
     if (!check_mode(options, fault) ||
         (is_file(options->mode) && !open_file(options->mode, &file, fault))) {
         return false;
     }
     struct auth *auth = calloc(1, sizeof *auth);
     if (auth == NULL) {
-        web_key_file_close(file);
+        jwk_file_close(file);
         return fault_set(fault, FAULT_ENVIRONMENT, "no memory for authentication");
     }
     *auth = (struct auth){
         .open = is_none(options->mode),
         .now = now,
         .store_url = options->store_url,
-        .keys = auth_keys_new(),
+        .keys = keys_new(),
         .file = file,
         .rules = {options->issuer, options->audience, options->leeway_us},
     };
@@ -251,8 +251,8 @@ void auth_stop(struct auth *auth) {
 void auth_close(struct auth *auth) {
     if (auth != NULL) {
         auth_stop(auth);
-        auth_keys_free(auth->keys);
-        web_key_file_close(auth->file);
+        keys_free(auth->keys);
+        jwk_file_close(auth->file);
         pthread_cond_destroy(&auth->wake);
         pthread_mutex_destroy(&auth->mutex);
         free(auth);
@@ -262,7 +262,7 @@ void auth_close(struct auth *auth) {
 /* --- checking --- */
 
 size_t auth_key_count(struct auth *auth) {
-    return auth_keys_count(auth->keys, now_wall_us(&auth->now));
+    return keys_count(auth->keys, now_wall_us(&auth->now));
 }
 
 bool auth_is_open(const struct auth *auth) {
@@ -297,10 +297,10 @@ static struct text bearer_of(struct text authorization) {
 static bool check_web_token(struct auth *auth, struct arena *arena, struct text token,
                             struct caller *out) {
     struct fault why = FAULT_INIT;
-    struct web_keys *keys = web_key_file_take(auth->file);
+    struct jwks *keys = jwk_file_take(auth->file);
     bool valid = web_token_check(&keys->set, keys->seen, &auth->rules, arena, token,
                                  now_wall_us(&auth->now), out, &why);
-    web_key_file_drop(keys);
+    jwk_file_drop(keys);
     if (!valid) {
         log_line(LOG_INFO, "token_refused", "a token was refused: %s", why.message);
     }
@@ -309,8 +309,8 @@ static bool check_web_token(struct auth *auth, struct arena *arena, struct text 
 
 static bool check_bearer(struct auth *auth, struct arena *arena, struct text bearer,
                          struct caller *out) {
-    if (auth->file == NULL || auth_keys_is_one(bearer)) {
-        return auth_keys_check(auth->keys, arena, bearer, now_wall_us(&auth->now), out);
+    if (auth->file == NULL || keys_is_one(bearer)) {
+        return keys_check(auth->keys, arena, bearer, now_wall_us(&auth->now), out);
     }
     return check_web_token(auth, arena, bearer, out);
 }

@@ -15,7 +15,7 @@
 struct reading {
     struct arena *arena;
     const struct js *jwk;
-    struct web_key *key;
+    struct jwk *key;
     struct fault fault;
 };
 
@@ -25,17 +25,17 @@ static material_reader read_secret, read_rsa, read_p256;
 struct family {
     struct text type; /* `kty` */
     struct text name; /* of the algorithm */
-    enum web_key_algorithm algorithm;
+    enum jwk_algorithm algorithm;
     material_reader *read;
 };
 static const struct family families[] = {
-    {{"oct", 3}, {"HS256", 5}, WEB_KEY_HS256, read_secret},
-    {{"RSA", 3}, {"RS256", 5}, WEB_KEY_RS256, read_rsa},
-    {{"EC", 2}, {"ES256", 5}, WEB_KEY_ES256, read_p256},
+    {{"oct", 3}, {"HS256", 5}, JWK_HS256, read_secret},
+    {{"RSA", 3}, {"RS256", 5}, JWK_RS256, read_rsa},
+    {{"EC", 2}, {"ES256", 5}, JWK_ES256, read_p256},
 };
 #define FAMILY_COUNT (sizeof families / sizeof families[0])
 
-bool web_key_algorithm_of(struct text name, enum web_key_algorithm *out) {
+bool jwk_algorithm_of(struct text name, enum jwk_algorithm *out) {
     for (size_t i = 0; i < FAMILY_COUNT; i++) {
         if (text_equal(families[i].name, name)) {
             *out = families[i].algorithm;
@@ -156,8 +156,8 @@ static enum outcome read_of_type(struct reading *reading, struct text type, stru
         return ignore(reading, "its kty is none of oct, RSA and EC");
     }
     if (text_given(algorithm) && !text_equal(algorithm, family->name)) {
-        enum web_key_algorithm other;
-        return web_key_algorithm_of(algorithm, &other)
+        enum jwk_algorithm other;
+        return jwk_algorithm_of(algorithm, &other)
                    ? outcome_of(fault_set(&reading->fault, FAULT_USAGE,
                                           "alg: expected %.*s, which is what a key of kty %.*s is "
                                           "for, not %.*s",
@@ -193,13 +193,13 @@ static enum outcome read_key(struct reading *reading) {
 
 /* --- the set --- */
 
-static bool is_same_id(const struct web_key *a, const struct web_key *b) {
+static bool is_same_id(const struct jwk *a, const struct jwk *b) {
     return text_given(a->id) && text_given(b->id) && text_equal(a->id, b->id) &&
            a->algorithm == b->algorithm;
 }
 
 /* Two keys of one id would leave it to chance which of them checks a token. */
-static enum outcome check_id(const struct web_key_set *set, struct reading *reading) {
+static enum outcome check_id(const struct jwk_set *set, struct reading *reading) {
     for (size_t i = 0; i < set->count; i++) {
         if (is_same_id(&set->keys[i], reading->key)) {
             return outcome_of(fault_set(&reading->fault, FAULT_USAGE,
@@ -223,9 +223,8 @@ static void list(struct buffer *buffer, size_t *count, size_t index, struct text
     buffer_print(buffer, ": %s", what);
 }
 
-static void add_key(struct arena *arena, struct web_key_set *set, const struct js *jwk,
-                    size_t index) {
-    struct web_key key = {0};
+static void add_key(struct arena *arena, struct jwk_set *set, const struct js *jwk, size_t index) {
+    struct jwk key = {0};
     struct reading reading = {arena, jwk, &key, FAULT_INIT};
     enum outcome outcome = read_key(&reading);
     outcome = outcome == KEY_TAKEN ? check_id(set, &reading) : outcome;
@@ -242,16 +241,16 @@ static void add_key(struct arena *arena, struct web_key_set *set, const struct j
     }
 }
 
-static bool refuse_set(struct web_key_set *set, const char *why) {
+static bool refuse_set(struct jwk_set *set, const char *why) {
     set->problem_count++;
     buffer_print(&set->problems, "%s", why);
     return false;
 }
 
-bool web_key_set_parse(struct arena *arena, struct text json, struct web_key_set *out) {
+bool jwk_set_parse(struct arena *arena, struct text json, struct jwk_set *out) {
     struct fault fault = FAULT_INIT;
     const struct js *value;
-    *out = (struct web_key_set){0};
+    *out = (struct jwk_set){0};
     buffer_init(&out->problems, arena);
     buffer_init(&out->ignored, arena);
     if (!js_parse(arena, json, &value, &fault)) {
@@ -261,21 +260,21 @@ bool web_key_set_parse(struct arena *arena, struct text json, struct web_key_set
     if (!js_is(keys, JS_ARRAY)) {
         return refuse_set(out, "expected a JWK Set, an object with an array `keys`");
     }
-    if (keys->array.count > WEB_KEY_SET_MOST) {
+    if (keys->array.count > JWK_SET_MOST) {
         return refuse_set(out, "expected 256 keys at most");
     }
-    out->keys = ARENA_ARRAY(arena, struct web_key, keys->array.count + 1);
+    out->keys = ARENA_ARRAY(arena, struct jwk, keys->array.count + 1);
     for (size_t i = 0; i < keys->array.count; i++) {
         add_key(arena, out, keys->array.items[i], i);
     }
     return out->problem_count == 0;
 }
 
-const struct web_key *web_key_set_find(const struct web_key_set *set, struct text id,
-                                       enum web_key_algorithm algorithm) {
-    const struct web_key *found = NULL;
+const struct jwk *jwk_set_find(const struct jwk_set *set, struct text id,
+                               enum jwk_algorithm algorithm) {
+    const struct jwk *found = NULL;
     for (size_t i = 0; i < set->count; i++) {
-        const struct web_key *key = &set->keys[i];
+        const struct jwk *key = &set->keys[i];
         if (key->algorithm != algorithm || (text_given(id) && !text_equal(key->id, id))) {
             continue;
         }

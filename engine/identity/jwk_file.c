@@ -21,12 +21,12 @@
 #define FILE_MOST (1024 * 1024) /* bytes */
 
 struct counted_keys {
-    struct web_keys keys;  /* first, so that one pointer is both */
+    struct jwks keys;      /* first, so that one pointer is both */
     atomic_int references; /* the file's own and one for each check under way */
     struct arena arena;
 };
 
-struct web_key_file {
+struct jwk_file {
     char *path;
     unsigned char hash[DIGEST_BYTES]; /* of what was read last, good or bad; the looking thread's */
     bool unreadable;                  /* the last time; the looking thread's */
@@ -48,7 +48,7 @@ static struct counted_keys *keys_new(void) {
     return keys;
 }
 
-void web_key_file_drop(struct web_keys *keys) {
+void jwk_file_drop(struct jwks *keys) {
     struct counted_keys *counted = (struct counted_keys *)keys;
     if (keys != NULL && atomic_fetch_sub(&counted->references, 1) == 1) {
         web_token_seen_free(keys->seen);
@@ -57,7 +57,7 @@ void web_key_file_drop(struct web_keys *keys) {
     }
 }
 
-struct web_keys *web_key_file_take(struct web_key_file *file) {
+struct jwks *jwk_file_take(struct jwk_file *file) {
     pthread_mutex_lock(&file->mutex);
     struct counted_keys *keys = file->keys;
     atomic_fetch_add(&keys->references, 1);
@@ -65,18 +65,18 @@ struct web_keys *web_key_file_take(struct web_key_file *file) {
     return &keys->keys;
 }
 
-static void put_in_force(struct web_key_file *file, struct counted_keys *keys) {
+static void put_in_force(struct jwk_file *file, struct counted_keys *keys) {
     pthread_mutex_lock(&file->mutex);
     struct counted_keys *old = file->keys;
     file->keys = keys;
     pthread_mutex_unlock(&file->mutex);
-    web_key_file_drop(old != NULL ? &old->keys : NULL);
+    jwk_file_drop(old != NULL ? &old->keys : NULL);
 }
 
-size_t web_key_file_count(struct web_key_file *file) {
-    struct web_keys *keys = web_key_file_take(file);
+size_t jwk_file_count(struct jwk_file *file) {
+    struct jwks *keys = jwk_file_take(file);
     size_t count = keys->set.count;
-    web_key_file_drop(keys);
+    jwk_file_drop(keys);
     return count;
 }
 
@@ -120,7 +120,7 @@ static bool read_file(const char *path, struct arena *arena, struct text *out,
     return read;
 }
 
-static void tell_keys(const struct web_key_file *file, const struct web_key_set *set) {
+static void tell_keys(const struct jwk_file *file, const struct jwk_set *set) {
     enum log_level level = set->count > 0 ? LOG_INFO : LOG_WARNING;
     log_line(level, "token_keys", "keys of tokens in force from '%s': %zu%s", file->path,
              set->count, set->count > 0 ? "" : ", so every token is refused");
@@ -131,8 +131,7 @@ static void tell_keys(const struct web_key_file *file, const struct web_key_set 
 }
 
 /* Problems can be many, and a fault is one sentence, so the log has all of them. */
-static bool refuse(const struct web_key_file *file, const struct web_key_set *set,
-                   struct fault *fault) {
+static bool refuse(const struct jwk_file *file, const struct jwk_set *set, struct fault *fault) {
     struct text all = buffer_view(&set->problems);
     if (set->problem_count > 1) {
         log_line(LOG_ERROR, "token_keys_bad", "the key file '%s' has %zu problems: %.*s",
@@ -144,11 +143,11 @@ static bool refuse(const struct web_key_file *file, const struct web_key_set *se
                      TEXT_ARGS(all));
 }
 
-static bool use(struct web_key_file *file, struct text content, struct fault *fault) {
+static bool use(struct jwk_file *file, struct text content, struct fault *fault) {
     struct counted_keys *keys = keys_new();
-    if (!web_key_set_parse(&keys->arena, content, &keys->keys.set)) {
+    if (!jwk_set_parse(&keys->arena, content, &keys->keys.set)) {
         refuse(file, &keys->keys.set, fault);
-        web_key_file_drop(&keys->keys);
+        jwk_file_drop(&keys->keys);
         return false;
     }
     tell_keys(file, &keys->keys.set);
@@ -159,7 +158,7 @@ static bool use(struct web_key_file *file, struct text content, struct fault *fa
 /* --- looking --- */
 
 /* True for a content that was not seen the last time. */
-static bool is_new(struct web_key_file *file, struct text content, bool anew) {
+static bool is_new(struct jwk_file *file, struct text content, bool anew) {
     unsigned char hash[DIGEST_BYTES];
     digest_sha256(content, hash);
     bool same = !file->unreadable && memcmp(hash, file->hash, sizeof hash) == 0;
@@ -167,7 +166,7 @@ static bool is_new(struct web_key_file *file, struct text content, bool anew) {
     return !same || anew;
 }
 
-static bool look(struct web_key_file *file, struct arena *arena, bool anew, struct fault *fault) {
+static bool look(struct jwk_file *file, struct arena *arena, bool anew, struct fault *fault) {
     struct text content;
     if (!read_file(file->path, arena, &content, fault)) {
         bool told = file->unreadable && !anew;
@@ -179,7 +178,7 @@ static bool look(struct web_key_file *file, struct arena *arena, bool anew, stru
     return !fresh || use(file, content, fault);
 }
 
-void web_key_file_look(struct web_key_file *file, bool anew) {
+void jwk_file_look(struct jwk_file *file, bool anew) {
     struct fault fault = FAULT_INIT;
     struct arena arena;
     arena_init(&arena, 0);
@@ -190,8 +189,8 @@ void web_key_file_look(struct web_key_file *file, bool anew) {
     arena_deinit(&arena);
 }
 
-bool web_key_file_open(struct text path, struct web_key_file **out, struct fault *fault) {
-    struct web_key_file *file = calloc(1, sizeof *file);
+bool jwk_file_open(struct text path, struct jwk_file **out, struct fault *fault) {
+    struct jwk_file *file = calloc(1, sizeof *file);
     if (file == NULL || (file->path = strndup(path.bytes, path.length)) == NULL) {
         free(file);
         return fault_set(fault, FAULT_ENVIRONMENT, "no memory for the keys of tokens");
@@ -202,16 +201,16 @@ bool web_key_file_open(struct text path, struct web_key_file **out, struct fault
     bool fine = look(file, &arena, true, fault);
     arena_deinit(&arena);
     if (!fine) {
-        web_key_file_close(file);
+        jwk_file_close(file);
         return false;
     }
     *out = file;
     return true;
 }
 
-void web_key_file_close(struct web_key_file *file) {
+void jwk_file_close(struct jwk_file *file) {
     if (file != NULL) {
-        web_key_file_drop(file->keys != NULL ? &file->keys->keys : NULL);
+        jwk_file_drop(file->keys != NULL ? &file->keys->keys : NULL);
         pthread_mutex_destroy(&file->mutex);
         free(file->path);
         free(file);

@@ -30,7 +30,7 @@ struct token {
     struct text signature;   /* decoded */
     const struct js *header;
     const struct js *claims;
-    const struct web_key *key;
+    const struct jwk *key;
 };
 
 static bool refuse(struct fault *fault, const char *why) {
@@ -92,16 +92,16 @@ static bool check_type(const struct js *header, struct fault *fault) {
            refuse(fault, "its typ is not JWT");
 }
 
-static bool find_key(const struct web_key_set *keys, struct token *token, struct fault *fault) {
+static bool find_key(const struct jwk_set *keys, struct token *token, struct fault *fault) {
     const struct js *id = js_find(token->header, TEXT("kid"));
-    enum web_key_algorithm algorithm;
-    if (!web_key_algorithm_of(js_text(js_find(token->header, TEXT("alg"))), &algorithm)) {
+    enum jwk_algorithm algorithm;
+    if (!jwk_algorithm_of(js_text(js_find(token->header, TEXT("alg"))), &algorithm)) {
         return refuse(fault, "its alg is none of HS256, RS256 and ES256");
     }
     if (id != NULL && !js_is(id, JS_STRING)) {
         return refuse(fault, "its kid is not a string");
     }
-    token->key = web_key_set_find(keys, js_text(id), algorithm);
+    token->key = jwk_set_find(keys, js_text(id), algorithm);
     return token->key != NULL ||
            refuse(fault, id != NULL ? "no key has its kid and its alg"
                                     : "it has no kid, and there is not exactly one key of its alg");
@@ -109,7 +109,7 @@ static bool find_key(const struct web_key_set *keys, struct token *token, struct
 
 /* What a header's `crit` names has to be understood (RFC 7515 section 4.1.11); we know nothing that
  * could be named there. */
-static bool check_header(const struct web_key_set *keys, struct token *token, struct fault *fault) {
+static bool check_header(const struct jwk_set *keys, struct token *token, struct fault *fault) {
     if (js_find(token->header, TEXT("crit")) != NULL) {
         return refuse(fault, "its header has crit");
     }
@@ -153,20 +153,20 @@ static bool check_signature(struct arena *arena, struct web_token_seen *seen,
                             const struct token *token, struct fault *fault) {
     bool right = false;
     switch (token->key->algorithm) {
-    case WEB_KEY_HS256:
+    case JWK_HS256:
         right = has_mac(token);
         break;
-    case WEB_KEY_RS256:
+    case JWK_RS256:
         right = is_signed_or_seen(arena, seen, token, JWT_ALG_RS256);
         break;
-    case WEB_KEY_ES256:
+    case JWK_ES256:
         right = is_signed_or_seen(arena, seen, token, JWT_ALG_ES256);
         break;
     }
     return right || refuse(fault, "its signature is wrong");
 }
 
-bool web_token_check(const struct web_key_set *keys, struct web_token_seen *seen,
+bool web_token_check(const struct jwk_set *keys, struct web_token_seen *seen,
                      const struct web_token_rules *rules, struct arena *arena, struct text token,
                      int64_t now_us, struct caller *out, struct fault *fault) {
     struct token parsed = {.whole = token};

@@ -1,5 +1,6 @@
 /* jwt.h: JSON Web Tokens (JWT, RFC 7519), as callers send them: signed (JWS compact form, RFC
- * 7515) by a key of a JWK Set, with HS256, RS256 or ES256. What RFC 8725 recommends is done. */
+ * 7515) by a key of a JWK Set, with HS256, RS256 or ES256. What RFC 8725 recommends is done.
+ * Exported names begin web_token_, for jwt_ is the library's. */
 #ifndef STATUTE_WEB_TOKEN_H
 #define STATUTE_WEB_TOKEN_H
 
@@ -19,7 +20,7 @@ struct web_token_seen;
 /* Whom the token speaks of. FAULT_INVALID_TOKEN says why it proves nobody: that is for the log, and
  * has nothing of the token in it but names of members and of types. `seen` may be NULL. The caller
  * lives in the arena. */
-bool web_token_check(const struct web_key_set *keys, struct web_token_seen *seen,
+bool web_token_check(const struct jwk_set *keys, struct web_token_seen *seen,
                      const struct web_token_rules *rules, struct arena *arena, struct text token,
                      int64_t now_us, struct caller *out, struct fault *fault) MUST_CHECK;
 

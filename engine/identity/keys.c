@@ -40,7 +40,7 @@ struct snapshot {
     struct map keys; /* public id -> struct key; revoked ones are not here */
 };
 
-struct auth_keys {
+struct keys {
     atomic_uint_fast64_t reads; /* begun so far */
     pthread_mutex_t mutex;      /* guards snapshot */
     struct snapshot *snapshot;
@@ -68,7 +68,7 @@ static void snapshot_unref(struct snapshot *snapshot) {
     }
 }
 
-static struct snapshot *snapshot_take(struct auth_keys *keys) {
+static struct snapshot *snapshot_take(struct keys *keys) {
     pthread_mutex_lock(&keys->mutex);
     struct snapshot *snapshot = keys->snapshot;
     atomic_fetch_add(&snapshot->references, 1);
@@ -76,7 +76,7 @@ static struct snapshot *snapshot_take(struct auth_keys *keys) {
     return snapshot;
 }
 
-static void snapshot_set(struct auth_keys *keys, struct snapshot *snapshot) {
+static void snapshot_set(struct keys *keys, struct snapshot *snapshot) {
     struct snapshot *useless = snapshot;
     pthread_mutex_lock(&keys->mutex);
     if (snapshot->number > keys->snapshot->number) {
@@ -140,7 +140,7 @@ static bool read_keys(struct store *store, struct arena *arena, struct store_api
     return read;
 }
 
-bool auth_keys_read(struct auth_keys *keys, struct store *store, struct fault *fault) {
+bool keys_read(struct keys *keys, struct store *store, struct fault *fault) {
     struct arena arena;
     struct store_api_key *rows;
     size_t count;
@@ -160,8 +160,8 @@ bool auth_keys_read(struct auth_keys *keys, struct store *store, struct fault *f
 
 /* --- making and freeing --- */
 
-struct auth_keys *auth_keys_new(void) {
-    struct auth_keys *keys = calloc(1, sizeof *keys);
+struct keys *keys_new(void) {
+    struct keys *keys = calloc(1, sizeof *keys);
     if (keys == NULL) {
         log_line(LOG_ERROR, "out_of_memory", "no memory for the API keys");
         abort();
@@ -171,7 +171,7 @@ struct auth_keys *auth_keys_new(void) {
     return keys;
 }
 
-void auth_keys_free(struct auth_keys *keys) {
+void keys_free(struct keys *keys) {
     if (keys != NULL) {
         snapshot_unref(keys->snapshot);
         pthread_mutex_destroy(&keys->mutex);
@@ -185,7 +185,7 @@ static bool is_usable(const struct key *key, int64_t now_us) {
     return key->expires_us == 0 || now_us < key->expires_us;
 }
 
-size_t auth_keys_count(struct auth_keys *keys, int64_t now_us) {
+size_t keys_count(struct keys *keys, int64_t now_us) {
     struct snapshot *snapshot = snapshot_take(keys);
     size_t count = 0;
     for (size_t i = 0; i < snapshot->keys.count; i++) {
@@ -195,7 +195,7 @@ size_t auth_keys_count(struct auth_keys *keys, int64_t now_us) {
     return count;
 }
 
-bool auth_keys_is_one(struct text token) {
+bool keys_is_one(struct text token) {
     return text_starts(token, PREFIX);
 }
 
@@ -205,7 +205,7 @@ struct token {
 };
 
 static bool token_parse(struct text text, struct token *out) {
-    if (text.length != TOKEN_TEXT || !auth_keys_is_one(text) ||
+    if (text.length != TOKEN_TEXT || !keys_is_one(text) ||
         text.bytes[PREFIX.length + ID_HEX] != '_') {
         return false;
     }
@@ -237,8 +237,8 @@ static void copy_caller(struct arena *arena, const struct caller *from, struct c
     to->self = self;
 }
 
-bool auth_keys_check(struct auth_keys *keys, struct arena *arena, struct text token, int64_t now_us,
-                     struct caller *out) {
+bool keys_check(struct keys *keys, struct arena *arena, struct text token, int64_t now_us,
+                struct caller *out) {
     struct token parsed;
     if (!token_parse(token, &parsed)) {
         return false;
@@ -269,7 +269,7 @@ static void draw_secret(char encoded[SECRET_TEXT + 1]) {
     } while (!is_one_word(encoded));
 }
 
-void auth_keys_make(char token[AUTH_TOKEN_MOST], char id[17], unsigned char hash[DIGEST_BYTES]) {
+void keys_make(char token[AUTH_TOKEN_MOST], char id[17], unsigned char hash[DIGEST_BYTES]) {
     unsigned char public[ID_HEX / 2];
     char secret[SECRET_TEXT + 1];
     digest_random(public, sizeof public);

@@ -50,7 +50,7 @@ bool token_new(struct arena *arena, const struct token_request *request, int64_t
         .created_us = now_us,
         .expires_us = request->expires_us,
     };
-    auth_keys_make(token, id, key->hash);
+    keys_make(token, id, key->hash);
     key->id = text_of(id);
     return true;
 }

@@ -9,11 +9,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     struct arena arena;
-    struct web_key_set set;
+    struct jwk_set set;
     arena_init(&arena, 0);
-    bool fine = web_key_set_parse(&arena, (struct text){(const char *)bytes, length}, &set);
+    bool fine = jwk_set_parse(&arena, (struct text){(const char *)bytes, length}, &set);
     if (fine != (set.problem_count == 0) || fine != (set.problems.length == 0) ||
-        set.count > WEB_KEY_SET_MOST) {
+        set.count > JWK_SET_MOST) {
         abort();
     }
     for (size_t i = 0; i < set.count; i++) {

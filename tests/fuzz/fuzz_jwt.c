@@ -18,9 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 static bool check(struct arena *arena, struct text token, struct caller *caller) {
     struct web_token_rules rules = {.leeway_us = 60000000};
-    struct web_key_set set;
+    struct jwk_set set;
     struct fault fault = FAULT_INIT;
-    if (!web_key_set_parse(arena, SET, &set)) {
+    if (!jwk_set_parse(arena, SET, &set)) {
         abort();
     }
     bool valid = web_token_check(&set, NULL, &rules, arena, token, NOW_US, caller, &fault);

@@ -385,8 +385,8 @@ static void tokens_are_one_word_and_never_the_same(void **state) {
     unsigned char hash[DIGEST_BYTES], again[DIGEST_BYTES];
     (void)state;
     for (int i = 0; i < 200; i++) {
-        auth_keys_make(token, id, hash);
-        auth_keys_make(other, id, again);
+        keys_make(token, id, hash);
+        keys_make(other, id, again);
         assert_int_equal(strlen(token), 63);
         assert_int_equal(strspn(token + 20, "0123456789abcdefghijklmnopqrstuvwxyz"
                                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ"),

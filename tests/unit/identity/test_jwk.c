@@ -3,7 +3,7 @@
 
 struct fixture {
     struct arena arena;
-    struct web_key_set set;
+    struct jwk_set set;
 };
 
 static int set_up(void **state) {
@@ -23,7 +23,7 @@ static int tear_down(void **state) {
 /* A set with a good key before the one in question, which is "key 2" then. */
 static bool parse(struct fixture *fixture, struct text key) {
     struct text first = maker_secret_jwk(&fixture->arena, TEXT(MAKER_SECRET), ",\"kid\":\"first\"");
-    return web_key_set_parse(
+    return jwk_set_parse(
         &fixture->arena,
         text_print(&fixture->arena, "{\"keys\":[%.*s,%.*s]}", TEXT_ARGS(first), TEXT_ARGS(key)),
         &fixture->set);
@@ -43,15 +43,14 @@ static void keys_of_the_three_algorithms_are_taken(void **state) {
     struct fixture *fixture = *state;
     struct maker maker;
     maker_init(&maker);
-    assert_true(
-        web_key_set_parse(&fixture->arena, maker_set(&fixture->arena, &maker), &fixture->set));
+    assert_true(jwk_set_parse(&fixture->arena, maker_set(&fixture->arena, &maker), &fixture->set));
     assert_int_equal(fixture->set.count, 3);
-    for (enum web_key_algorithm algorithm = 0; algorithm < 3; algorithm++) {
-        const struct web_key *key = web_key_set_find(&fixture->set, TEXT_NONE, algorithm);
+    for (enum jwk_algorithm algorithm = 0; algorithm < 3; algorithm++) {
+        const struct jwk *key = jwk_set_find(&fixture->set, TEXT_NONE, algorithm);
         assert_non_null(key);
         assert_int_equal(key->algorithm, algorithm);
-        assert_ptr_equal(web_key_set_find(&fixture->set, key->id, algorithm), key);
-        assert_null(web_key_set_find(&fixture->set, TEXT("x"), algorithm));
+        assert_ptr_equal(jwk_set_find(&fixture->set, key->id, algorithm), key);
+        assert_null(jwk_set_find(&fixture->set, TEXT("x"), algorithm));
     }
     maker_deinit(&maker);
 }
@@ -205,9 +204,9 @@ static void what_is_no_set_is_refused(void **state) {
                                         "{\"keys\":[],\"keys\":[]}",
                                         "{\"kty\":\"oct\"}",
                                         "-----BEGIN PUBLIC KEY-----"};
-    assert_true(web_key_set_parse(&fixture->arena, TEXT("{\"keys\":[],\"x\":1}"), &fixture->set));
+    assert_true(jwk_set_parse(&fixture->arena, TEXT("{\"keys\":[],\"x\":1}"), &fixture->set));
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
-        assert_false(web_key_set_parse(&fixture->arena, text_of(wrong[i]), &fixture->set));
+        assert_false(jwk_set_parse(&fixture->arena, text_of(wrong[i]), &fixture->set));
         assert_true(fixture->set.problem_count == 1 && strlen(problems(fixture)) > 0);
     }
 }

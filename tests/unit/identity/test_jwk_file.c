@@ -14,7 +14,7 @@ struct fixture {
     char directory[64];
     char path[96];
     struct arena arena;
-    struct web_key_file *file;
+    struct jwk_file *file;
     struct fault fault;
     atomic_bool done;
 };
@@ -32,7 +32,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     struct fixture *fixture = *state;
     char command[128];
-    web_key_file_close(fixture->file);
+    jwk_file_close(fixture->file);
     arena_deinit(&fixture->arena);
     snprintf(command, sizeof command, "rm -r '%s'", fixture->directory);
     assert_int_equal(system(command), 0);
@@ -62,7 +62,7 @@ static void write_keys(struct fixture *fixture, int count) {
 }
 
 static void open_file(struct fixture *fixture) {
-    if (!web_key_file_open(text_of(fixture->path), &fixture->file, &fixture->fault)) {
+    if (!jwk_file_open(text_of(fixture->path), &fixture->file, &fixture->fault)) {
         fail_msg("%s", fixture->fault.message);
     }
 }
@@ -71,14 +71,14 @@ static void what_it_says_is_in_force_after_a_look(void **state) {
     struct fixture *fixture = *state;
     write_keys(fixture, 2);
     open_file(fixture);
-    assert_int_equal(web_key_file_count(fixture->file), 2);
+    assert_int_equal(jwk_file_count(fixture->file), 2);
     write_keys(fixture, 3);
-    assert_int_equal(web_key_file_count(fixture->file), 2);
-    web_key_file_look(fixture->file, false);
-    assert_int_equal(web_key_file_count(fixture->file), 3);
+    assert_int_equal(jwk_file_count(fixture->file), 2);
+    jwk_file_look(fixture->file, false);
+    assert_int_equal(jwk_file_count(fixture->file), 3);
     write_keys(fixture, 0);
-    web_key_file_look(fixture->file, false);
-    assert_int_equal(web_key_file_count(fixture->file), 0);
+    jwk_file_look(fixture->file, false);
+    assert_int_equal(jwk_file_count(fixture->file), 0);
 }
 
 static void a_bad_or_missing_file_changes_nothing(void **state) {
@@ -86,14 +86,14 @@ static void a_bad_or_missing_file_changes_nothing(void **state) {
     write_keys(fixture, 2);
     open_file(fixture);
     write_text(fixture, TEXT("{\"keys\":[{\"kty\":\"oct\",\"k\":\"AA\"}]}"));
-    web_key_file_look(fixture->file, false);
-    assert_int_equal(web_key_file_count(fixture->file), 2);
+    jwk_file_look(fixture->file, false);
+    assert_int_equal(jwk_file_count(fixture->file), 2);
     assert_int_equal(remove(fixture->path), 0);
-    web_key_file_look(fixture->file, false);
-    assert_int_equal(web_key_file_count(fixture->file), 2);
+    jwk_file_look(fixture->file, false);
+    assert_int_equal(jwk_file_count(fixture->file), 2);
     write_keys(fixture, 1);
-    web_key_file_look(fixture->file, false);
-    assert_int_equal(web_key_file_count(fixture->file), 1);
+    jwk_file_look(fixture->file, false);
+    assert_int_equal(jwk_file_count(fixture->file), 1);
 }
 
 static void keys_that_were_taken_stay_until_they_are_dropped(void **state) {
@@ -101,46 +101,46 @@ static void keys_that_were_taken_stay_until_they_are_dropped(void **state) {
     unsigned char hash[DIGEST_BYTES] = {1};
     write_keys(fixture, 2);
     open_file(fixture);
-    struct web_keys *old = web_key_file_take(fixture->file);
+    struct jwks *old = jwk_file_take(fixture->file);
     web_token_seen_add(old->seen, hash);
     write_keys(fixture, 1);
-    web_key_file_look(fixture->file, false);
-    struct web_keys *new = web_key_file_take(fixture->file);
-    assert_non_null(web_key_set_find(&old->set, TEXT("1"), WEB_KEY_HS256));
-    assert_null(web_key_set_find(&new->set, TEXT("1"), WEB_KEY_HS256));
+    jwk_file_look(fixture->file, false);
+    struct jwks *new = jwk_file_take(fixture->file);
+    assert_non_null(jwk_set_find(&old->set, TEXT("1"), JWK_HS256));
+    assert_null(jwk_set_find(&new->set, TEXT("1"), JWK_HS256));
     assert_true(web_token_seen_has(old->seen, hash));
     assert_false(web_token_seen_has(new->seen, hash));
-    web_key_file_drop(old);
-    web_key_file_drop(new);
+    jwk_file_drop(old);
+    jwk_file_drop(new);
 }
 
 static void the_same_content_leaves_the_keys_alone(void **state) {
     struct fixture *fixture = *state;
     write_keys(fixture, 1);
     open_file(fixture);
-    struct web_keys *before = web_key_file_take(fixture->file);
+    struct jwks *before = jwk_file_take(fixture->file);
     write_keys(fixture, 1);
-    web_key_file_look(fixture->file, false);
-    struct web_keys *after = web_key_file_take(fixture->file);
+    jwk_file_look(fixture->file, false);
+    struct jwks *after = jwk_file_take(fixture->file);
     assert_ptr_equal(before, after);
-    web_key_file_drop(before);
-    web_key_file_drop(after);
+    jwk_file_drop(before);
+    jwk_file_drop(after);
 }
 
 static void what_cannot_be_read_is_named(void **state) {
     struct fixture *fixture = *state;
     struct text path = text_of(fixture->path);
-    assert_false(web_key_file_open(path, &fixture->file, &fixture->fault));
+    assert_false(jwk_file_open(path, &fixture->file, &fixture->fault));
     assert_int_equal(fixture->fault.code, FAULT_ENVIRONMENT);
     check_contains(fixture->fault.message, "jwks.json' cannot be read: No such file");
     assert_int_equal(mkfifo(fixture->path, 0600), 0);
-    assert_false(web_key_file_open(path, &fixture->file, &fixture->fault));
+    assert_false(jwk_file_open(path, &fixture->file, &fixture->fault));
     check_contains(fixture->fault.message, "it is not a file");
     assert_int_equal(remove(fixture->path), 0);
     char *blank = arena_alloc(&fixture->arena, 1024 * 1024 + 1);
     memset(blank, ' ', 1024 * 1024 + 1);
     write_text(fixture, (struct text){blank, 1024 * 1024 + 1});
-    assert_false(web_key_file_open(path, &fixture->file, &fixture->fault));
+    assert_false(jwk_file_open(path, &fixture->file, &fixture->fault));
     check_contains(fixture->fault.message, "longer than 1 MiB");
 }
 
@@ -149,11 +149,11 @@ static void *use_keys(void *context) {
     unsigned char hash[DIGEST_BYTES] = {2};
     size_t found = 0;
     while (!atomic_load(&fixture->done)) {
-        struct web_keys *keys = web_key_file_take(fixture->file);
-        found += web_key_set_find(&keys->set, TEXT("0"), WEB_KEY_HS256) != NULL;
+        struct jwks *keys = jwk_file_take(fixture->file);
+        found += jwk_set_find(&keys->set, TEXT("0"), JWK_HS256) != NULL;
         web_token_seen_add(keys->seen, hash);
         found += web_token_seen_has(keys->seen, hash);
-        web_key_file_drop(keys);
+        jwk_file_drop(keys);
     }
     return (void *)(uintptr_t)found;
 }
@@ -169,7 +169,7 @@ static void threads_use_keys_while_they_change(void **state) {
     }
     for (int round = 0; round < ROUNDS; round++) {
         write_keys(fixture, 1 + round % 3);
-        web_key_file_look(fixture->file, false);
+        jwk_file_look(fixture->file, false);
     }
     atomic_store(&fixture->done, true);
     for (size_t i = 0; i < COUNT_OF(threads); i++) {

@@ -14,7 +14,7 @@
 struct fixture {
     struct arena arena;
     struct maker maker;
-    struct web_key_set set;
+    struct jwk_set set;
     struct web_token_rules rules;
     int64_t now_us;
     struct caller caller;
@@ -31,8 +31,8 @@ static int set_up(void **state) {
     maker_init(&fixture->maker);
     fixture->rules.leeway_us = 60 * NOW_SECOND;
     fixture->now_us = NOW_S * NOW_SECOND;
-    if (!web_key_set_parse(&fixture->arena, maker_set(&fixture->arena, &fixture->maker),
-                           &fixture->set)) {
+    if (!jwk_set_parse(&fixture->arena, maker_set(&fixture->arena, &fixture->maker),
+                       &fixture->set)) {
         fail_msg("%.*s", TEXT_ARGS(buffer_view(&fixture->set.problems)));
     }
     *state = fixture;
@@ -70,13 +70,13 @@ static void refuse(struct fixture *fixture, struct text token) {
     fixture->refused++;
 }
 
-static struct text header_of(struct fixture *fixture, enum web_key_algorithm algorithm) {
+static struct text header_of(struct fixture *fixture, enum jwk_algorithm algorithm) {
     return text_print(&fixture->arena, "{\"alg\":\"%s\",\"kid\":\"%s\",\"typ\":\"JWT\"}",
                       names[algorithm], ids[algorithm]);
 }
 
-static struct text make(struct fixture *fixture, enum web_key_algorithm algorithm,
-                        struct text header, struct text claims) {
+static struct text make(struct fixture *fixture, enum jwk_algorithm algorithm, struct text header,
+                        struct text claims) {
     struct arena *arena = &fixture->arena;
     struct text input = maker_input(arena, header, claims);
     return maker_join(arena, input, maker_sign(arena, fixture->maker.own, algorithm, input));
@@ -85,20 +85,20 @@ static struct text make(struct fixture *fixture, enum web_key_algorithm algorith
 /* CLAIMS and `more`, signed with HS256. */
 static struct text with(struct fixture *fixture, const char *more) {
     struct text claims = text_print(&fixture->arena, CLAIMS "%s}", more);
-    return make(fixture, WEB_KEY_HS256, header_of(fixture, WEB_KEY_HS256), claims);
+    return make(fixture, JWK_HS256, header_of(fixture, JWK_HS256), claims);
 }
 
 /* These claims and no others. */
 static struct text of(struct fixture *fixture, const char *claims) {
-    return make(fixture, WEB_KEY_HS256, header_of(fixture, WEB_KEY_HS256), text_of(claims));
+    return make(fixture, JWK_HS256, header_of(fixture, JWK_HS256), text_of(claims));
 }
 
 /* HS256 with this header. */
 static struct text under(struct fixture *fixture, const char *header) {
-    return make(fixture, WEB_KEY_HS256, text_of(header), TEXT(CLAIMS "}"));
+    return make(fixture, JWK_HS256, text_of(header), TEXT(CLAIMS "}"));
 }
 
-static struct text good(struct fixture *fixture, enum web_key_algorithm algorithm) {
+static struct text good(struct fixture *fixture, enum jwk_algorithm algorithm) {
     return make(fixture, algorithm, header_of(fixture, algorithm), TEXT(CLAIMS "}"));
 }
 
@@ -123,7 +123,7 @@ static struct text join(struct fixture *fixture, struct text a, struct text b, s
 
 static void each_algorithm_is_accepted_with_and_without_an_id(void **state) {
     struct fixture *fixture = *state;
-    for (enum web_key_algorithm algorithm = 0; algorithm < 3; algorithm++) {
+    for (enum jwk_algorithm algorithm = 0; algorithm < 3; algorithm++) {
         struct text bare = text_print(&fixture->arena, "{\"alg\":\"%s\"}", names[algorithm]);
         accept(fixture, good(fixture, algorithm));
         accept(fixture, make(fixture, algorithm, bare, TEXT(CLAIMS "}")));
@@ -312,7 +312,7 @@ static void forge_trailing_bits(struct fixture *fixture, struct text token) {
 
 static void bytes_parts_and_forms_cannot_be_changed(void **state) {
     struct fixture *fixture = *state;
-    for (enum web_key_algorithm algorithm = 0; algorithm < 3; algorithm++) {
+    for (enum jwk_algorithm algorithm = 0; algorithm < 3; algorithm++) {
         struct text token = good(fixture, algorithm);
         accept(fixture, token);
         forge_bytes(fixture, token);
@@ -326,7 +326,7 @@ static void bytes_parts_and_forms_cannot_be_changed(void **state) {
 
 static void parts_of_two_good_tokens_make_no_third(void **state) {
     struct fixture *fixture = *state;
-    for (enum web_key_algorithm algorithm = 0; algorithm < 3; algorithm++) {
+    for (enum jwk_algorithm algorithm = 0; algorithm < 3; algorithm++) {
         struct text header = header_of(fixture, algorithm);
         struct text first = make(fixture, algorithm, header, TEXT(CLAIMS "}"));
         struct text second = make(fixture, algorithm, header, TEXT(CLAIMS ",\"scope\":\"admin\"}"));
@@ -335,7 +335,7 @@ static void parts_of_two_good_tokens_make_no_third(void **state) {
         accept(fixture, second);
         refuse(fixture, join(fixture, a.header, b.claims, a.signature));
         refuse(fixture, join(fixture, a.header, a.claims, b.signature));
-        for (enum web_key_algorithm other = 0; other < 3; other++) {
+        for (enum jwk_algorithm other = 0; other < 3; other++) {
             struct parts c = parts_of(good(fixture, other));
             if (other != algorithm) {
                 refuse(fixture, join(fixture, c.header, a.claims, a.signature));
@@ -355,7 +355,7 @@ static void the_header_does_not_choose_the_algorithm(void **state) {
         "\"RS512\"", "\"PS256\"", "\"ES384\"",  "\"ES256K\"", "\"EdDSA\"",   "\"rs256\"",
         "\"es256\"", "null",      "256",        "true",       "[\"HS256\"]", "{\"alg\":\"HS256\"}",
     };
-    for (enum web_key_algorithm signer = 0; signer < 3; signer++) {
+    for (enum jwk_algorithm signer = 0; signer < 3; signer++) {
         accept(fixture, good(fixture, signer));
         for (size_t i = 0; i < COUNT_OF(algorithms); i++) {
             struct text header = text_print(&fixture->arena, "{\"alg\":%s,\"kid\":\"%s\"}",
@@ -366,7 +366,7 @@ static void the_header_does_not_choose_the_algorithm(void **state) {
             refuse(fixture, join(fixture, parts.header, parts.claims, TEXT("")));
         }
         refuse(fixture, make(fixture, signer, TEXT("{\"typ\":\"JWT\"}"), TEXT(CLAIMS "}")));
-        for (enum web_key_algorithm other = 0; other < 3; other++) {
+        for (enum jwk_algorithm other = 0; other < 3; other++) {
             if (other != signer) {
                 refuse(fixture, make(fixture, signer, header_of(fixture, other), TEXT(CLAIMS "}")));
                 refuse(fixture, make(fixture, signer,
@@ -386,7 +386,7 @@ static void a_public_key_is_no_secret(void **state) {
     static const char *const headers[] = {
         "{\"alg\":\"HS256\",\"kid\":\"r\"}", "{\"alg\":\"HS256\",\"kid\":\"e\"}",
         "{\"alg\":\"HS256\",\"kid\":\"h\"}", "{\"alg\":\"HS256\"}"};
-    accept(fixture, good(fixture, WEB_KEY_RS256));
+    accept(fixture, good(fixture, JWK_RS256));
     for (size_t key = 0; key < fixture->set.count; key++) {
         struct text pem = fixture->set.keys[key].material;
         struct text secrets[] = {
@@ -395,7 +395,7 @@ static void a_public_key_is_no_secret(void **state) {
             struct text input =
                 maker_input(arena, text_of(headers[i % COUNT_OF(headers)]), TEXT(CLAIMS "}"));
             struct text secret = secrets[i / COUNT_OF(headers)];
-            if (fixture->set.keys[key].algorithm != WEB_KEY_HS256 || secret.bytes != pem.bytes) {
+            if (fixture->set.keys[key].algorithm != JWK_HS256 || secret.bytes != pem.bytes) {
                 refuse(fixture, maker_join(arena, input, maker_mac(arena, secret, input)));
             }
         }
@@ -405,10 +405,10 @@ static void a_public_key_is_no_secret(void **state) {
 static void keys_of_others_sign_nothing(void **state) {
     struct fixture *fixture = *state;
     struct arena *arena = &fixture->arena;
-    for (enum web_key_algorithm algorithm = WEB_KEY_RS256; algorithm < 3; algorithm++) {
+    for (enum jwk_algorithm algorithm = JWK_RS256; algorithm < 3; algorithm++) {
         EVP_PKEY *foreign = fixture->maker.foreign[algorithm];
-        struct text jwk = algorithm == WEB_KEY_RS256 ? maker_rsa_jwk(arena, foreign, "")
-                                                     : maker_ec_jwk(arena, foreign, "");
+        struct text jwk = algorithm == JWK_RS256 ? maker_rsa_jwk(arena, foreign, "")
+                                                 : maker_ec_jwk(arena, foreign, "");
         static const char *const forms[] = {
             "", ",\"jwk\":%.*s", ",\"jku\":\"https://evil.example\"",
             ",\"x5u\":\"https://evil.example\"", ",\"x5c\":[\"MIIB\"]"};
@@ -428,7 +428,7 @@ static void keys_of_others_sign_nothing(void **state) {
                               maker_sign(arena, fixture->maker.foreign, algorithm, input)));
         }
     }
-    struct text input = maker_input(arena, header_of(fixture, WEB_KEY_HS256), TEXT(CLAIMS "}"));
+    struct text input = maker_input(arena, header_of(fixture, JWK_HS256), TEXT(CLAIMS "}"));
     refuse(fixture, maker_join(arena, input, maker_mac(arena, TEXT("another secret"), input)));
 }
 
@@ -486,11 +486,11 @@ static void without_an_id_there_may_be_one_key_only(void **state) {
     struct text json =
         text_print(arena, "{\"keys\":[%.*s,%.*s]}", TEXT_ARGS(first), TEXT_ARGS(second));
     accept(fixture, token);
-    assert_true(web_key_set_parse(arena, json, &fixture->set));
+    assert_true(jwk_set_parse(arena, json, &fixture->set));
     refuse(fixture, token);
-    accept(fixture, good(fixture, WEB_KEY_HS256));
-    assert_true(web_key_set_parse(arena, TEXT("{\"keys\":[]}"), &fixture->set));
-    refuse(fixture, good(fixture, WEB_KEY_HS256));
+    accept(fixture, good(fixture, JWK_HS256));
+    assert_true(jwk_set_parse(arena, TEXT("{\"keys\":[]}"), &fixture->set));
+    refuse(fixture, good(fixture, JWK_HS256));
     refuse(fixture, token);
 }
 
@@ -661,7 +661,7 @@ static void bytes_after_the_claims_are_no_claims(void **state) {
         {"", 0},
     };
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
-        refuse(fixture, make(fixture, WEB_KEY_HS256, header_of(fixture, WEB_KEY_HS256), wrong[i]));
+        refuse(fixture, make(fixture, JWK_HS256, header_of(fixture, JWK_HS256), wrong[i]));
     }
 }
 
@@ -673,8 +673,8 @@ static void signatures_of_es256_have_one_form(void **state) {
                                             0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
                                             0xBC, 0xE6, 0xFA, 0xAD, 0xA7, 0x17, 0x9E, 0x84,
                                             0xF3, 0xB9, 0xCA, 0xC2, 0xFC, 0x63, 0x25, 0x51};
-    struct text input = maker_input(arena, header_of(fixture, WEB_KEY_ES256), TEXT(CLAIMS "}"));
-    struct text der = maker_sign_plain(arena, fixture->maker.own[WEB_KEY_ES256], input);
+    struct text input = maker_input(arena, header_of(fixture, JWK_ES256), TEXT(CLAIMS "}"));
+    struct text der = maker_sign_plain(arena, fixture->maker.own[JWK_ES256], input);
     struct text raw = maker_raw(arena, der);
     unsigned char *forms = arena_alloc(arena, 8 * 80);
     accept(fixture, maker_join(arena, input, raw));
@@ -705,8 +705,8 @@ static void signatures_of_es256_have_one_form(void **state) {
 static void signatures_of_rs256_are_as_long_as_the_key(void **state) {
     struct fixture *fixture = *state;
     struct arena *arena = &fixture->arena;
-    struct text input = maker_input(arena, header_of(fixture, WEB_KEY_RS256), TEXT(CLAIMS "}"));
-    struct text signature = maker_sign_plain(arena, fixture->maker.own[WEB_KEY_RS256], input);
+    struct text input = maker_input(arena, header_of(fixture, JWK_RS256), TEXT(CLAIMS "}"));
+    struct text signature = maker_sign_plain(arena, fixture->maker.own[JWK_RS256], input);
     char *longer = arena_alloc(arena, signature.length + 2);
     memcpy(longer + 1, signature.bytes, signature.length);
     accept(fixture, maker_join(arena, input, signature));
@@ -732,7 +732,7 @@ static bool check_seen(struct fixture *fixture, struct web_token_seen *seen, str
 static void a_token_that_was_seen_expires_all_the_same(void **state) {
     struct fixture *fixture = *state;
     struct web_token_seen *seen = web_token_seen_new();
-    struct text token = good(fixture, WEB_KEY_ES256);
+    struct text token = good(fixture, JWK_ES256);
     unsigned char hash[DIGEST_BYTES];
     digest_sha256(token, hash);
     assert_false(web_token_seen_has(seen, hash));
@@ -749,7 +749,7 @@ static void a_token_that_was_seen_expires_all_the_same(void **state) {
 static void only_what_is_signed_right_is_remembered(void **state) {
     struct fixture *fixture = *state;
     struct web_token_seen *seen = web_token_seen_new();
-    struct text token = good(fixture, WEB_KEY_ES256);
+    struct text token = good(fixture, JWK_ES256);
     struct parts parts = parts_of(token);
     struct text other = maker_base64(&fixture->arena, TEXT(CLAIMS ",\"scope\":\"admin\"}"));
     struct text forged = join(fixture, parts.header, other, parts.signature);
@@ -765,7 +765,7 @@ static void what_a_check_costs_is_printed(void **state) {
     struct fixture *fixture = *state;
     struct web_token_seen *seen = web_token_seen_new();
     for (int i = 0; i < 6; i++) {
-        struct text token = good(fixture, (enum web_key_algorithm)(i / 2));
+        struct text token = good(fixture, (enum jwk_algorithm)(i / 2));
         struct timespec begun, ended;
         struct arena kept = fixture->arena;
         clock_gettime(CLOCK_MONOTONIC, &begun);

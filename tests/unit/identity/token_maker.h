@@ -17,7 +17,7 @@
 
 #define MAKER_SECRET "a secret of thirty-two bytes, no less"
 
-/* Indexed by enum web_key_algorithm; the secret of HS256 is a text. */
+/* Indexed by enum jwk_algorithm; the secret of HS256 is a text. */
 struct maker {
     EVP_PKEY *own[3];
     EVP_PKEY *foreign[3]; /* of nobody that the server knows */
@@ -116,13 +116,13 @@ static inline struct text maker_mac(struct arena *arena, struct text secret, str
 
 /* With the own key of that algorithm. */
 static inline struct text maker_sign(struct arena *arena, EVP_PKEY *const *keys,
-                                     enum web_key_algorithm algorithm, struct text input) {
+                                     enum jwk_algorithm algorithm, struct text input) {
     switch (algorithm) {
-    case WEB_KEY_HS256:
+    case JWK_HS256:
         return maker_mac(arena, TEXT(MAKER_SECRET), input);
-    case WEB_KEY_RS256:
+    case JWK_RS256:
         return maker_sign_plain(arena, keys[algorithm], input);
-    case WEB_KEY_ES256:
+    case JWK_ES256:
         return maker_raw(arena, maker_sign_plain(arena, keys[algorithm], input));
     }
     return TEXT_NONE;
