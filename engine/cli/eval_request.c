@@ -2,8 +2,8 @@
  * sent there. */
 #include "cli/eval_request.h"
 
+#include "api/form.h"
 #include "cli/policies.h"
-#include "server/form.h"
 #include "timezone/instant.h"
 
 #define NO_ID         TEXT("00000000-0000-0000-0000-000000000000")

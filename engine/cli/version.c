@@ -1,10 +1,10 @@
 /* version.c: `statute version`. */
 #include <stdio.h>
 
+#include "api/about.h"
 #include "cli/cli.h"
 #include "cli/terminal.h"
 #include "lua/config.h"
-#include "server/about.h"
 #include "store/inspect.h"
 #include "timezone/tz_cache.h"
 

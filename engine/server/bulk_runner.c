@@ -10,9 +10,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "api/answer.h"
 #include "base/log.h"
 #include "core/bulk.h"
-#include "server/answer.h"
 #include "timezone/instant.h"
 
 /* Who waits for a bulk to stop. */

@@ -7,7 +7,7 @@
  * cumulative); its count is the sum of its buckets, so the two always agree. */
 #include "server/metrics.h"
 
-#include "server/route.h"
+#include "api/route.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

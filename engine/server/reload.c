@@ -12,8 +12,8 @@
  * only when its name differs from that in force; whatever goes wrong, the one in force stays. */
 #include "server/reload.h"
 
+#include "api/route.h"
 #include "server/keep.h"
-#include "server/route.h"
 #include "server/tables.h"
 #include "server/watch.h"
 #include "timezone/instant.h"

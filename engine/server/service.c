@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "api/gate.h"
+#include "api/route.h"
 #include "base/map.h"
 #include "server/bulk_runner.h"
-#include "server/gate.h"
-#include "server/route.h"
 #include "server/scheduler.h"
 #include "server/tables.h"
 

@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-#include "server/route.h"
+#include "api/route.h"
 #include "server/scheduler.h"
 #include "server/service.h"
 

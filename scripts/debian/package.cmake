@@ -10,7 +10,7 @@ install(FILES examples/deployment/statute.service DESTINATION lib/systemd/system
 install(FILES examples/deployment/statute.env DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/default
   RENAME statute PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ)
 install(FILES README.md scripts/debian/copyright DESTINATION ${documents})
-install(FILES engine/server/README.md DESTINATION ${documents} RENAME reference.md)
+install(FILES engine/api/README.md DESTINATION ${documents} RENAME reference.md)
 install(DIRECTORY examples/deployment DESTINATION ${documents}/examples)
 
 # Debian wants the changelog compressed, without a time stamp.

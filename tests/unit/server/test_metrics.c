@@ -2,7 +2,7 @@
  * tested alone. */
 #include "unit/base/check.h"
 
-#include "server/route.h"
+#include "api/route.h"
 
 const struct route route_table[] = {
     {HTTP_GET, "/livez", NULL, 0, true, false, false},

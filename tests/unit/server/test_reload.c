@@ -1,6 +1,6 @@
 /* The reload thread with real policies and a real watch; the writer is a mailbox that the test
  * reads, answers are kept by answers.h, and metrics are counted here. */
-#include "unit/server/answers.h"
+#include "unit/api/answers.h"
 #include "unit/server/loaded.h"
 
 #include "server/service.h"

@@ -1,0 +1,199 @@
+/* entities.c: create, read, list and change entities. */
+#include "api/attempts.h"
+
+/* --- create --- */
+
+static bool read_create(struct call *call, struct attempt_job **job, struct fault *fault) {
+    static const char *const keys[] = {"id",       "data",     "state",  "actor",
+                                       "comments", "metadata", "reason", NULL};
+    struct form form = {&call->exchange->arena, call->body, "", fault};
+    struct text id = TEXT_NONE;
+    if (!form_known(&form, keys) || !form_text(&form, "id", ENTITY_ID_MOST, &id) ||
+        !attempt_job_new(call, ATTEMPT_CREATE, id, job, fault)) {
+        return false;
+    }
+    struct attempt *attempt = &(*job)->attempt;
+    return form_object(&form, "data", &attempt->patch) &&
+           form_text(&form, "state", 100, &attempt->to) &&
+           attempt_read_context(call, &form, attempt, fault) &&
+           attempt_read_headers(call, *job, fault);
+}
+
+/* A state of one's own choice is for imports; the initial state by name is fine. */
+static bool may_choose_state(struct call *call, const struct attempt *attempt,
+                             struct fault *fault) {
+    if (!text_given(attempt->to)) {
+        return true;
+    }
+    struct generation *generation = published_take(call->service->published);
+    const struct machine *machine = generation_machine(generation, attempt->machine);
+    bool is_initial =
+        machine != NULL && text_equal(machine->states[machine->initial].name, attempt->to);
+    generation_unref(generation);
+    return is_initial || auth_need(&call->caller, SCOPE_SYSTEM, fault);
+}
+
+void api_entity_create(struct call *call) {
+    struct attempt_job *job;
+    struct fault fault = FAULT_INIT;
+    if (!read_create(call, &job, &fault) || !may_choose_state(call, &job->attempt, &fault)) {
+        call_fail(call->exchange, &fault, TEXT_NONE);
+        return;
+    }
+    attempt_post(call, job);
+}
+
+/* --- change data --- */
+
+static bool read_update(struct call *call, struct attempt_job **job, struct fault *fault) {
+    static const char *const keys[] = {"data",   "actor",   "comments", "metadata",
+                                       "reason", "options", NULL};
+    static const char *const options[] = {"dry_run", "if_version", NULL};
+    struct form form = {&call->exchange->arena, call->body, "", fault};
+    const struct js *object = NULL;
+    if (!form_known(&form, keys) || !form_object(&form, "options", &object) ||
+        !attempt_job_new(call, ATTEMPT_UPDATE, call->parameters[1], job, fault)) {
+        return false;
+    }
+    struct attempt *attempt = &(*job)->attempt;
+    struct form inner = {&call->exchange->arena, object, "options", fault};
+    return form_object(&form, "data", &attempt->patch) && form_known(&inner, options) &&
+           form_bool(&inner, "dry_run", &attempt->dry_run) &&
+           form_integer(&inner, "if_version", 1, INT64_MAX, &attempt->if_version) &&
+           attempt_read_context(call, &form, attempt, fault) &&
+           attempt_read_headers(call, *job, fault);
+}
+
+void api_entity_update(struct call *call) {
+    struct attempt_job *job;
+    struct fault fault = FAULT_INIT;
+    if (read_update(call, &job, &fault) && job->attempt.patch == NULL) {
+        fault_set(&fault, FAULT_BAD_REQUEST,
+                  "data: missing; expected an object, a JSON merge patch");
+    }
+    if (fault.code != FAULT_NONE) {
+        call_fail(call->exchange, &fault, TEXT_NONE);
+        return;
+    }
+    attempt_post(call, job);
+}
+
+/* --- read one --- */
+
+static bool read_one(struct worker *worker, struct call *call, struct entity *entity,
+                     struct fault *fault) {
+    struct store *store = worker->core.store;
+    struct store_key key = {call->parameters[0], call->parameters[1]};
+    if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
+        return false;
+    }
+    bool read = core_read(&worker->core, &call->exchange->arena, &key, 1, entity, fault);
+    store_rollback(store);
+    return read &&
+           (entity->exists || fault_set(fault, FAULT_ENTITY_NOT_FOUND, "%.*s '%.*s' does not exist",
+                                        TEXT_ARGS(key.machine), TEXT_ARGS(key.id)));
+}
+
+static void run_read(struct job *job, struct worker *worker) {
+    struct call *call = job->context;
+    struct entity entity;
+    struct fault fault = FAULT_INIT;
+    if (!read_one(worker, call, &entity, &fault)) {
+        call_fail(call->exchange, &fault, TEXT_NONE);
+        return;
+    }
+    struct buffer buffer;
+    struct js_writer writer;
+    buffer_init(&buffer, &call->exchange->arena);
+    js_writer_init(&writer, &buffer);
+    answer_entity(&writer, &entity);
+    struct http_answer answer = {
+        .status = 200,
+        .body = buffer_view(&buffer),
+        .headers = {{TEXT("ETag"), answer_etag(&call->exchange->arena, entity.version)}},
+        .header_count = 1};
+    http_answer(call->exchange, &answer);
+}
+
+void api_entity_read(struct call *call) {
+    struct fault fault = FAULT_INIT;
+    if (!call_machine(call, call->parameters[0], &fault)) {
+        call_fail(call->exchange, &fault, TEXT_NONE);
+        return;
+    }
+    call_decide(call, run_read);
+}
+
+/* --- list --- */
+
+struct listing {
+    struct store_where where;
+    struct store_page page;
+    struct text state;
+};
+
+static bool read_listing(struct call *call, struct listing *listing, struct fault *fault) {
+    static const char *const names[] = {"state", "limit", "cursor", NULL};
+    if (!call_machine(call, call->parameters[0], fault) || !call_query_known(call, names, fault) ||
+        !call_query(call, "state", &listing->state, fault) ||
+        !call_query(call, "cursor", &listing->page.cursor, fault)) {
+        return false;
+    }
+    listing->where.states = &listing->state;
+    listing->where.state_count = text_given(listing->state) ? 1 : 0;
+    return call_query_integer(call, "limit", 1, 1000, 50, &listing->page.limit, fault);
+}
+
+static bool list(struct worker *worker, struct call *call, const struct listing *listing,
+                 struct entity **items, size_t *count, struct text *next, struct fault *fault) {
+    struct store *store = worker->core.store;
+    if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
+        return false;
+    }
+    bool listed = store_list(store, &call->exchange->arena, call->parameters[0], &listing->where,
+                             &listing->page, items, count, next, fault) &&
+                  core_refresh(&worker->core, &call->exchange->arena, *items, *count, fault);
+    store_rollback(store);
+    return listed;
+}
+
+/* Somebody else may have changed or deleted the row since the store last saw it. */
+static bool is_listed(const struct listing *listing, const struct entity *entity) {
+    return entity->exists &&
+           (!text_given(listing->state) || text_equal(entity->state, listing->state));
+}
+
+static void run_list(struct job *job, struct worker *worker) {
+    struct call *call = job->context;
+    struct listing listing = {0};
+    struct entity *items;
+    size_t count;
+    struct text next;
+    struct fault fault = FAULT_INIT;
+    if (!read_listing(call, &listing, &fault) ||
+        !list(worker, call, &listing, &items, &count, &next, &fault)) {
+        call_fail(call->exchange, &fault, TEXT_NONE);
+        return;
+    }
+    struct buffer buffer;
+    struct js_writer writer;
+    buffer_init(&buffer, &call->exchange->arena);
+    js_writer_init(&writer, &buffer);
+    js_open(&writer, '{');
+    js_key(&writer, TEXT("items"));
+    js_open(&writer, '[');
+    for (size_t i = 0; i < count; i++) {
+        if (is_listed(&listing, &items[i])) {
+            answer_entity(&writer, &items[i]);
+        }
+    }
+    js_close(&writer, ']');
+    js_key(&writer, TEXT("next_cursor"));
+    js_put_text(&writer, next);
+    js_close(&writer, '}');
+    call_ok(call->exchange, 200, buffer_view(&buffer));
+}
+
+void api_entity_list(struct call *call) {
+    call_decide(call, run_list);
+}
