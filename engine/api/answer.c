@@ -291,7 +291,7 @@ static bool is_without_outcome(const struct member *member) {
 static void fail_whole(struct job *job, struct worker *worker) {
     struct fault fault = FAULT_INIT;
     fault_set(&fault, job->member.fault, "%.*s", TEXT_ARGS(job->member.fault_message));
-    metrics_attempt(worker->service->metrics, fault.code);
+    metrics_attempt(worker->options->metrics, fault.code);
     call_fail(job->exchange, &fault, unknown_extra(fault.code));
 }
 
@@ -303,7 +303,7 @@ void answer_done(struct job *job, struct worker *worker) {
         return;
     }
     if (!member->replayed) {
-        metrics_attempt(worker->service->metrics, member->outcomes[0].code);
+        metrics_attempt(worker->options->metrics, member->outcomes[0].code);
     }
     struct http_answer answer =
         member->answer.status != 0 ? kept_answer(attempt_job) : render(attempt_job, &worker->core);
