@@ -1,5 +1,6 @@
 /* transitions.c: attempt a transition, and ask which are open to whom. */
 #include "api/attempts.h"
+#include "model/grant.h"
 
 static bool read_isolation(const struct form *form, struct attempt *attempt) {
     struct text name = TEXT_NONE;
@@ -113,7 +114,7 @@ static const struct actor *actor_of_names(struct call *call, struct text id, str
     struct arena *arena = &call->exchange->arena;
     struct actor *actor = ARENA_NEW(arena, struct actor);
     actor->id = text_given(id) ? id : call->caller.name;
-    actor->roles = split(arena, roles);
+    actor->roles = held_roles_of_names(arena, split(arena, roles));
     actor->permissions = split(arena, permissions);
     return actor;
 }

@@ -165,6 +165,7 @@ void bind_machine(lua_State *lua, struct arena *arena, const struct machine *mac
     out->prepare = bind_one(lua, table, "prepare", machine->has_prepare);
     out->validate = bind_one(lua, table, "validate", machine->has_validate);
     out->warn = bind_one(lua, table, "warn", machine->has_warn);
+    out->within = bind_one(lua, table, "within", machine->within.has_function);
     push(lua, table, TEXT("states")); // stack: states
     for (size_t i = 0; i < machine->state_count; i++) {
         push(lua, -1, machine->states[i].name); // stack: states state
@@ -200,6 +201,7 @@ void bind_access(lua_State *lua, struct arena *arena, const struct access_type *
         ARENA_ARRAY(arena, struct permission_functions, type->action_count);
     table = lua_absindex(lua, table);
     out->permission.denies = bind_list(lua, arena, table, "deny", type->permission.deny_count > 0);
+    out->within = bind_one(lua, table, "within", type->within.has_function);
     push(lua, table, TEXT("actions")); // stack: actions
     for (size_t i = 0; i < type->action_count; i++) {
         push(lua, -1, type->actions[i].name); // stack: actions action

@@ -32,6 +32,7 @@ struct state_functions {
 
 struct machine_functions {
     int prepare, validate, warn;
+    int within;
     const struct state_functions *states; /* as machine.states */
 };
 
@@ -41,6 +42,7 @@ void bind_machine(lua_State *lua, struct arena *arena, const struct machine *mac
                   struct machine_functions *out);
 
 struct access_functions {
+    int within;
     struct permission_functions permission;
     const struct permission_functions *actions; /* as access_type.actions */
 };

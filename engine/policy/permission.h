@@ -52,6 +52,10 @@ bool permission_refuse(const struct demand *demand);
 bool permission_may(struct turn *turn, const struct permission_rule *rule,
                     const struct actor *actor);
 
+/* Whether the turn's actor holds the permission, in the turn's tenant. Inside vm_call, or it may
+ * be open. */
+enum answer permission_held(struct turn *turn, const struct actor *actor, struct text permission);
+
 /* --- ways --- */
 /* The demand of a way. */
 void permission_of_way(struct demand *demand, struct turn *turn, const struct way *way,

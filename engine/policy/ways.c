@@ -55,7 +55,10 @@ static int list_protected(lua_State *lua) {
     return 0;
 }
 
-static bool has_function(const struct state *state) {
+static bool has_function(const struct machine *machine, const struct state *state) {
+    if (machine->within.has_function) {
+        return true;
+    }
     for (size_t i = 0; i < state->way_count; i++) {
         if (permission_rule_has_function(&state->ways[i].permission)) {
             return true;
@@ -65,7 +68,7 @@ static bool has_function(const struct state *state) {
 }
 
 static bool run_survey(struct survey *survey, struct fault *fault) {
-    if (!has_function(survey->turn.from)) {
+    if (!has_function(survey->turn.machine, survey->turn.from)) {
         list_ways(survey);
         return true;
     }
@@ -98,6 +101,7 @@ bool policy_ways(struct policy policy, struct arena *arena, const struct entity 
     *out = &js_empty_array;
     turn_init(&survey.turn, policy, arena, machine, entity);
     survey.turn.attempt = &attempt;
+    survey.turn.actor = actor;
     survey.turn.now_us = now_us;
     survey.turn.reads = reads;
     if (survey.turn.from == NULL) {

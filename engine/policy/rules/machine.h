@@ -78,6 +78,7 @@ struct machine {
     const struct state *states; /* in name order */
     size_t state_count;
     bool has_prepare, has_validate, has_warn;
+    struct within_rule within;
     enum isolation isolation;
     int64_t lock_timeout_ms;       /* 10 s */
     int64_t lock_wait_ms;          /* 5 s */
