@@ -371,8 +371,8 @@ static size_t due(struct world *world, int64_t at_us) {
     struct store_deadline *items;
     size_t count;
     assert_true(store_begin(world->core.store, STORE_READ, ISOLATION_DEFAULT, &fault));
-    assert_true(
-        store_due(world->core.store, &world->core.arena, at_us, 10, &items, &count, &fault));
+    assert_true(store_due(world->core.store, &world->core.arena, NULL, 0, at_us, 10, &items, &count,
+                          &fault));
     store_rollback(world->core.store);
     return count;
 }
