@@ -22,6 +22,7 @@ struct way_functions {
 struct state_functions {
     struct functions requires, on_enter, on_exit;
     const struct way_functions *ways; /* as state.ways */
+    const int *choices;               /* as state.choices */
     const int *delays;                /* as state.timers */
 };
 

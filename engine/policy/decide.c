@@ -1,10 +1,10 @@
 /* decide.c: one attempt, from the question to the decision.
  *
  *   policy_decide
- *     way_resolve       which way?        ── invalid_transition, or "already there"
+ *     way_resolve       which transition? ── invalid_transition, or "already there"
  *     permission_check  permissions       ── permission_denied
  *     judge             in one vm_call when any function takes part, else directly:
- *       permission_ask ─ prepare ─ validate ─ guard ─ warn ─ effects_run ─ effects_arm ─ settle
+ *       way_settle ─ permission_ask ─ prepare ─ validate ─ guard ─ warn ─ effects_run ─ effects_arm ─ settle
  *
  * Every step returns false once the decision is made. The budget is one for the whole attempt.
  *
@@ -22,7 +22,9 @@
  *  6. A timer's target is a way of its own, without guard or effect, open only to attempts that the
  *     engine makes for it: by nobody, with skip_permissions and the timer's reason, and caused by
  *     no other attempt.
- *  7. An attempt that is idempotent and already there changes nothing: no permission is asked, its
+ *  7. A verb of `choose` is asked before any permit, for it says which permit is meant. It sees the
+ *     data as prepared, not yet checked; when it fails on data that the fields refuse, see 4.
+ *  8. An attempt that is idempotent and already there changes nothing: no permission is asked, its
  *     patch is not looked at. */
 #include "policy/explain.h"
 #include "policy/rules/fields.h"
@@ -47,9 +49,13 @@ static void merge(struct turn *turn) {
     }
 }
 
-static bool prepare(struct turn *turn) {
+bool prepare_data(struct turn *turn) {
     bool writes_data = turn->attempt->kind != ATTEMPT_TRANSITION || has_patch(turn);
     const struct js *prepared;
+    if (turn->is_prepared) {
+        return true;
+    }
+    turn->is_prepared = true;
     merge(turn);
     if (!turn->machine->has_prepare || !writes_data) {
         return true;
@@ -166,10 +172,7 @@ static const struct js *ask_guards(struct turn *turn) {
     return ask_all(turn, turn->to_functions->requires, requires, refusals);
 }
 
-static bool guard(struct turn *turn) {
-    if (turn->attempt->kind != ATTEMPT_TRANSITION) {
-        return true;
-    }
+bool guards_ask(struct turn *turn) {
     const struct js *refusals = ask_guards(turn);
     if (refusals == NULL) {
         return true;
@@ -177,6 +180,10 @@ static bool guard(struct turn *turn) {
     turn_refuse(turn, FAULT_GUARD_REJECTED, turn_join(turn->arena, refusals));
     turn->out->messages = refusals;
     return false;
+}
+
+static bool guard(struct turn *turn) {
+    return turn->attempt->kind != ATTEMPT_TRANSITION || guards_ask(turn);
 }
 
 /* --- warnings --- */
@@ -227,7 +234,7 @@ static bool settle(struct turn *turn) {
 }
 
 static bool judge(struct turn *turn) {
-    return permission_ask(turn) && prepare(turn) && validate(turn) && guard(turn) && warn(turn) &&
+    return way_settle(turn) && permission_ask(turn) && prepare_data(turn) && validate(turn) && guard(turn) && warn(turn) &&
            effects_run(turn) && effects_arm(turn) && settle(turn);
 }
 
@@ -251,7 +258,8 @@ static bool has_timer_function(const struct state *state) {
 static bool has_way_function(const struct turn *turn) {
     bool is_transition = turn->attempt->kind == ATTEMPT_TRANSITION;
     const struct way *way = turn->way;
-    return (way != NULL && (way->has_permit_function || way->has_guard || way->has_effect)) ||
+    return turn->is_choice || turn->is_ambiguous ||
+           (way != NULL && (way->has_permit_function || way->has_guard || way->has_effect)) ||
            (is_transition && turn->from->has_on_exit) ||
            (turn->to != NULL && ((is_transition && turn->to->has_require) ||
                                  turn->to->has_on_enter || has_timer_function(turn->to)));
@@ -266,10 +274,11 @@ static bool needs_lua(const struct turn *turn) {
 /* Lua failed. Rule 4: bad data has the word before the function that stumbled over it. */
 static void blame(struct turn *turn, const struct fault *fault) {
     const struct js *errors = turn->errors;
-    if (turn->stage == STAGE_PREPARE) {
+    bool is_early = turn->stage == STAGE_PREPARE || turn->stage == STAGE_CHOOSE;
+    if (is_early) {
         (void)fields_check(turn->arena, turn->machine, turn->data, &errors);
     }
-    if (errors != NULL && (turn->stage == STAGE_PREPARE || turn->stage == STAGE_VALIDATE)) {
+    if (errors != NULL && (is_early || turn->stage == STAGE_VALIDATE)) {
         refuse_data(turn, errors);
     } else {
         turn_fail(turn, "%s", fault->message);
@@ -285,7 +294,7 @@ static bool refuse_machine(struct turn *turn, struct text name) {
 
 static void decide(struct turn *turn) {
     struct fault fault = FAULT_INIT;
-    if (!way_resolve(turn) || !permission_check(turn)) {
+    if (!way_resolve(turn) || (!turn->is_ambiguous && !permission_check(turn))) {
         return;
     }
     if (!needs_lua(turn)) {

@@ -152,11 +152,12 @@ static struct place place_of_key(struct turn *turn, const struct key_path *path)
 }
 
 static struct place place_of_permit(struct turn *turn) {
+    const struct way *way = turn->way;
     struct key_path states = {NULL, TEXT("states"), 0};
-    struct key_path from = {&states, turn->from->name, 0};
+    struct key_path from = {&states, way->is_from_any ? TEXT("*") : turn->from->name, 0};
     struct key_path ways = {&from, TEXT("to"), 0};
-    struct key_path way = {&ways, turn->way->to, 0};
-    struct key_path permit = {&way, TEXT("permit"), 0};
+    struct key_path to = {&ways, way->to, 0}, item = {&to, TEXT_NONE, way->position};
+    struct key_path permit = {way->position > 0 ? &item : &to, TEXT("permit"), 0};
     return place_of_key(turn, &permit);
 }
 
@@ -262,7 +263,9 @@ static const struct js *other_states(struct turn *turn) {
     const struct js *names = &js_empty_array;
     for (size_t i = 0; turn->from != NULL && i < turn->from->way_count; i++) {
         const struct way *way = &turn->from->ways[i];
-        if (way != turn->way && permission_has_all(turn, way, turn->attempt->actor)) {
+        bool is_open = !way->internal && way != turn->way &&
+                       permission_has_all(turn, way, turn->attempt->actor);
+        if (is_open && !has_text(names, way->to)) {
             names = js_append(turn->arena, names, js_string(turn->arena, way->to));
         }
     }
@@ -279,7 +282,7 @@ static bool search_path(const struct machine *machine, size_t from, size_t to, s
         size_t at = queue[first++];
         for (size_t i = 0; i < machine->states[at].way_count; i++) {
             size_t next = machine->states[at].ways[i].to_index;
-            if (previous[next] == 0) {
+            if (previous[next] == 0 && !machine->states[at].ways[i].internal) {
                 previous[next] = at + 1;
                 queue[count++] = next;
             }

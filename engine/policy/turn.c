@@ -14,7 +14,11 @@
 
 bool turn_refuse(struct turn *turn, enum fault_code code, struct text message) {
     struct decision *out = turn->out;
-    *out = (struct decision){.code = code, .message = message, .from = out->from, .to = out->to};
+    *out = (struct decision){.code = code,
+                             .message = message,
+                             .from = out->from,
+                             .to = out->to,
+                             .transition = out->transition};
     return false;
 }
 
@@ -38,6 +42,18 @@ struct text turn_join(struct arena *arena, const struct js *messages) {
         buffer_add_text(&buffer, messages->array.items[i]->string);
     }
     return buffer_view(&buffer);
+}
+
+struct text turn_verb(const struct turn *turn) {
+    struct text sent = turn->attempt->verb;
+    return text_given(sent) || turn->way == NULL ? sent : turn->way->name;
+}
+
+bool turn_is_engines(const struct turn *turn) {
+    const struct attempt *attempt = turn->attempt;
+    bool is_timer = attempt->skip_permissions && attempt->actor == NULL &&
+                    !text_given(attempt->caused_by) && !text_given(attempt->verb);
+    return attempt->cause != NULL || is_timer;
 }
 
 /* --- calling --- */

@@ -11,7 +11,7 @@
 struct explanation;
 
 /* Where the decision is; tells whose fault it is when Lua fails. */
-enum stage { STAGE_START, STAGE_PREPARE, STAGE_VALIDATE, STAGE_LATER };
+enum stage { STAGE_START, STAGE_PREPARE, STAGE_CHOOSE, STAGE_VALIDATE, STAGE_LATER };
 
 struct turn {
     const struct generation *generation;
@@ -29,6 +29,10 @@ struct turn {
     const struct state_functions *from_functions, *to_functions; /* NULL as above */
     const struct way *way;                                       /* NULL unless a transition */
     const struct way_functions *way_functions;                   /* NULL: a timer's own way */
+    bool is_choice;    /* a verb of `choose`, whose function is still to say where it leads */
+    size_t choice;     /* into from.choices */
+    bool is_ambiguous; /* several verbs lead to `to`: the first that is permitted is meant */
+    bool is_prepared;  /* `prepare` has been asked already */
     const struct js *stored; /* the entity's data before the attempt, an object */
     const struct js *data;   /* as computed so far, an object */
     enum stage stage;
@@ -46,6 +50,8 @@ struct speaker {
     const char *what;
     struct text state; /* TEXT_NONE: none */
 };
+/* The verb that was sent, or else that of the transition taken; TEXT_NONE: it has none. */
+struct text turn_verb(const struct turn *turn);
 const char *speaker_print(const struct turn *turn, struct speaker speaker);
 
 /* --- answers; all return false so that a step can end with them --- */
@@ -67,11 +73,19 @@ bool turn_read(struct turn *turn, struct speaker speaker, const struct js **out)
 
 /* --- steps in other files; false: decided --- */
 bool way_resolve(struct turn *turn);
+/* What way_resolve could not know without Lua: is_choice, is_ambiguous. Inside vm_call. */
+bool way_settle(struct turn *turn);
+/* Whether the engine itself makes this attempt: an effect or a timer, not a request. */
+bool turn_is_engines(const struct turn *turn);
 bool effects_run(struct turn *turn);
 bool effects_arm(struct turn *turn); /* timers */
 bool permission_check(
     struct turn *turn); /* what the way names; refuses an actor who lacks some of it */
 bool permission_ask(struct turn *turn); /* the way's permit function, inside vm_call */
+/* Whether the way's permit allows the attempt's actor, inside vm_call. Refuses nothing. */
+bool permission_allows(struct turn *turn, const struct way *way);
+bool guards_ask(struct turn *turn); /* the transition's and the target's; guard_rejected */
+bool prepare_data(struct turn *turn); /* merges the patch and asks `prepare`, once */
 /* Whether the actor (NULL: nobody) has all that the way names. */
 bool permission_has_all(const struct turn *turn, const struct way *way, const struct actor *actor);
 

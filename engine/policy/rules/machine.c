@@ -17,19 +17,38 @@ const struct state *machine_state(const struct machine *machine, struct text nam
     return NULL;
 }
 
-/* Given both, both must fit. */
-static bool is_way(const struct way *way, struct text to, struct text verb) {
+bool way_fits(const struct way *way, struct text to, struct text verb) {
     return (!text_given(to) || text_equal(way->to, to)) &&
            (!text_given(verb) || (text_given(way->name) && text_equal(way->name, verb)));
 }
 
 const struct way *machine_way(const struct state *state, struct text to, struct text verb) {
     for (size_t i = 0; (text_given(to) || text_given(verb)) && i < state->way_count; i++) {
-        if (is_way(&state->ways[i], to, verb)) {
+        if (way_fits(&state->ways[i], to, verb)) {
             return &state->ways[i];
         }
     }
     return NULL;
+}
+
+bool state_chooses(const struct state *state, struct text verb, size_t *index) {
+    for (*index = 0; text_given(verb) && *index < state->choice_count; (*index)++) {
+        if (text_equal(state->choices[*index], verb)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool machine_has_verb(const struct machine *machine, struct text verb) {
+    size_t index;
+    for (size_t i = 0; i < machine->state_count; i++) {
+        if (machine_way(&machine->states[i], TEXT_NONE, verb) != NULL ||
+            state_chooses(&machine->states[i], verb, &index)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 struct text machine_state_hint(struct arena *arena, const struct machine *machine,
@@ -93,6 +112,10 @@ static const struct js *way_json(struct arena *arena, const void *item) {
     add(&members, TEXT("permit_function"), flag(way->has_permit_function));
     add(&members, TEXT("guarded"), flag(way->has_guard));
     add(&members, TEXT("effect"), flag(way->has_effect));
+    add(&members, TEXT("accepts"),
+        way->has_accepts ? texts_json(arena, way->accepts, way->accept_count) : NULL);
+    add(&members, TEXT("internal"), way->internal ? &js_true : NULL);
+    add(&members, TEXT("from_any"), way->is_from_any ? &js_true : NULL);
     return object_of(arena, &members);
 }
 
@@ -132,6 +155,8 @@ static const struct js *state_json(struct arena *arena, const void *item) {
     add(&members, TEXT("after"),
         list_json(arena, state->timers, sizeof *state->timers,
                   state->timers != NULL ? state->timer_count : 0, timer_json));
+    add(&members, TEXT("choose"),
+        state->choice_count > 0 ? texts_json(arena, state->choices, state->choice_count) : NULL);
     return object_of(arena, &members);
 }
 

@@ -30,12 +30,18 @@ struct field {
     const struct js *min, *max;     /* numbers (for strings: length), or NULL */
 };
 
-/* A way out of a state. */
+/* A transition out of a state. Several may lead to one state, each by a verb of its own. */
 struct way {
     struct text to;
     size_t to_index;  /* into machine.states */
     struct text name; /* the verb; TEXT_NONE when it has none */
     struct text doc;
+    size_t position;  /* in a list of transitions to one state: 1, 2, 3...; 0: there is no list */
+    bool is_from_any; /* declared in the state ["*"] */
+    bool internal;    /* taken by effects and timers, never by a request */
+    bool has_accepts; /* a request's patch may have these fields only */
+    const struct text *accepts;
+    size_t accept_count;
     const struct text *permissions; /* all are needed */
     size_t permission_count;
     bool has_permit_function;
@@ -60,8 +66,10 @@ struct state {
     struct text doc;
     bool final;
     bool has_require, has_on_enter, has_on_exit;
-    const struct way *ways; /* in name order of `to` */
+    const struct way *ways; /* in name order of `to`, then by position; those of ["*"] too */
     size_t way_count;
+    const struct text *choices; /* verbs of `choose`, in name order */
+    size_t choice_count;
     size_t timer_count;
     const struct text *timer_to; /* one a timer, for the diagram */
     const struct timer_rule *timers;
@@ -87,8 +95,14 @@ struct machine {
 };
 
 const struct state *machine_state(const struct machine *machine, struct text name); /* NULL: none */
-/* The way from `state` to a state, or by verb; NULL: none. */
+/* Whether a transition leads there, by this verb; either may be TEXT_NONE: any. */
+bool way_fits(const struct way *way, struct text to, struct text verb);
+/* The first transition from `state` to a state, or by verb; NULL: none. */
 const struct way *machine_way(const struct state *state, struct text to, struct text verb);
+/* Whether `verb` is one of the state's `choose`. Its place among them in *index. */
+bool state_chooses(const struct state *state, struct text verb, size_t *index);
+/* Whether any state of the machine has a transition, or a choice, of this verb. */
+bool machine_has_verb(const struct machine *machine, struct text verb);
 
 /* "; did you mean 'DRAFT'?", or "". */
 struct text machine_state_hint(struct arena *arena, const struct machine *machine,
