@@ -140,6 +140,7 @@ static bool ask_validate(struct turn *turn) {
 
 static bool validate(struct turn *turn) {
     turn->data = fields_check(turn->arena, turn->machine, turn->data, &turn->errors);
+    patch_check(turn);
     if (turn->machine->has_validate && !ask_validate(turn)) {
         return false;
     }

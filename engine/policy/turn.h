@@ -85,6 +85,8 @@ bool permission_ask(struct turn *turn); /* the way's permit function, inside vm_
 /* Whether the way's permit allows the attempt's actor, inside vm_call. Refuses nothing. */
 bool permission_allows(struct turn *turn, const struct way *way);
 bool guards_ask(struct turn *turn); /* the transition's and the target's; guard_rejected */
+/* The rules on who may send what (immutable, editable_in, accepts): adds to turn.errors. */
+void patch_check(struct turn *turn);
 bool prepare_data(struct turn *turn); /* merges the patch and asks `prepare`, once */
 /* Whether the actor (NULL: nobody) has all that the way names. */
 bool permission_has_all(const struct turn *turn, const struct way *way, const struct actor *actor);

@@ -58,6 +58,8 @@ void declare_file(struct loader *loader, const struct policy_file *file);
 void declare_check_machine(struct check *check, struct machine *out);
 void declare_check_states(struct check *check, int table, struct machine *out);
 void declare_check_fields(struct check *check, int table, struct machine *out);
+/* The states that fields name; after states. */
+void declare_check_field_states(struct check *check, const struct machine *machine);
 void declare_check_table(struct check *check, int table, struct machine *out); /* after fields */
 void declare_check_roles(struct check *check, struct roles *out);
 void declare_check_pii(struct check *check, const struct text *machines, size_t machine_count,

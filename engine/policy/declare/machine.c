@@ -114,5 +114,6 @@ void declare_check_machine(struct check *check, struct machine *out) {
     declare_check_fields(check, table, out);
     declare_check_table(check, table, out);
     declare_check_states(check, table, out);
+    declare_check_field_states(check, out);
     read_initial(check, table, out);
 }

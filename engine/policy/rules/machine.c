@@ -98,6 +98,11 @@ static const struct js *field_json(struct arena *arena, const void *item) {
     add(&members, TEXT("default"), field->default_value);
     add(&members, TEXT("min"), field->min);
     add(&members, TEXT("max"), field->max);
+    add(&members, TEXT("immutable"), field->immutable ? &js_true : NULL);
+    add(&members, TEXT("editable_in"),
+        field->has_editable_in ? texts_json(arena, field->editable_in, field->editable_count)
+                               : NULL);
+    add(&members, TEXT("index"), field->index ? &js_true : NULL);
     return object_of(arena, &members);
 }
 

@@ -28,6 +28,12 @@ struct field {
     const struct js *choices;       /* enum: array, or NULL */
     const struct js *default_value; /* or NULL */
     const struct js *min, *max;     /* numbers (for strings: length), or NULL */
+    /* These bind what requests send (policy/decide_patch.c): */
+    bool immutable;       /* set at creation only */
+    bool has_editable_in; /* it may be changed in these states only */
+    const struct text *editable_in;
+    size_t editable_count;
+    bool index; /* lists and counts may be filtered by it */
 };
 
 /* A transition out of a state. Several may lead to one state, each by a verb of its own. */
@@ -87,6 +93,7 @@ struct machine {
     const struct state *states; /* in name order */
     size_t state_count;
     bool has_prepare, has_validate, has_warn;
+    bool has_field_rules; /* some field is immutable, or editable_in some states only */
     enum isolation isolation;
     int64_t lock_timeout_ms;       /* 10 s */
     int64_t lock_wait_ms;          /* 5 s */
