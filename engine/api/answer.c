@@ -128,6 +128,10 @@ static void put_details(struct js_writer *writer, const struct decision *decisio
     put_given(writer, TEXT("allowed"), decision->allowed);
     put_given(writer, TEXT("required_permissions"), decision->required_permissions);
     put_given(writer, TEXT("missing_permissions"), decision->missing_permissions);
+    if (text_given(decision->denied_by)) {
+        js_key(writer, TEXT("denied_by"));
+        js_put_text(writer, decision->denied_by);
+    }
     put_given(writer, TEXT("messages"), decision->messages);
     put_given(writer, TEXT("errors"), decision->errors);
     put_given(writer, TEXT("explanation"), decision->explanation);
@@ -291,7 +295,7 @@ static bool is_without_outcome(const struct member *member) {
 static void fail_whole(struct job *job, struct worker *worker) {
     struct fault fault = FAULT_INIT;
     fault_set(&fault, job->member.fault, "%.*s", TEXT_ARGS(job->member.fault_message));
-    metrics_attempt(worker->service->metrics, fault.code);
+    metrics_attempt(worker->options->metrics, fault.code);
     call_fail(job->exchange, &fault, unknown_extra(fault.code));
 }
 
@@ -303,7 +307,7 @@ void answer_done(struct job *job, struct worker *worker) {
         return;
     }
     if (!member->replayed) {
-        metrics_attempt(worker->service->metrics, member->outcomes[0].code);
+        metrics_attempt(worker->options->metrics, member->outcomes[0].code);
     }
     struct http_answer answer =
         member->answer.status != 0 ? kept_answer(attempt_job) : render(attempt_job, &worker->core);

@@ -224,9 +224,10 @@ bool attempt_read_headers(struct call *call, struct attempt_job *job, struct fau
 
 void attempt_post(struct call *call, struct attempt_job *job) {
     if (job->attempt.dry_run) {
-        service_post_decider(call->service, &job->job);
+        workers_post_decider(&call->service->workers, &job->job);
     } else {
-        service_post(call->service,
-                     service_home(call->service, job->attempt.machine, job->attempt.id), &job->job);
+        workers_post(&call->service->workers,
+                     workers_home(&call->service->workers, job->attempt.machine, job->attempt.id),
+                     &job->job);
     }
 }

@@ -1,8 +1,8 @@
 /* batches.c: one transition for many entities: start, watch, pause, resume, cancel. */
 #include "api/attempts.h"
+#include "api/batch_answer.h"
 #include "base/map.h"
 #include "core/bulk.h"
-#include "server/bulk_runner.h"
 #include "timezone/instant.h"
 
 /* What a POST asks for, in the exchange's arena. */
@@ -196,7 +196,7 @@ static bool keep_answer(struct core *core, struct bulk_order *order, const struc
     struct store_batch batch = {.answers = answer, .answer_count = 1};
     answer->status = 202;
     answer->headers = TEXT("{}");
-    answer->body = bulk_json(order->call->exchange, bulk);
+    answer->body = batch_json(order->call->exchange, bulk);
     answer->created_us = bulk->created_us;
     return !text_given(answer->key) || store_write(core->store, &batch, fault);
 }
@@ -269,7 +269,7 @@ static void accept_bulk(struct bulk_order *order, struct text id) {
 static void run_create(struct job *job, struct worker *worker) {
     struct bulk_order *order = job->context;
     struct http_exchange *exchange = order->call->exchange;
-    struct bulk_runner *runner = worker->service->bulk;
+    struct bulk_runner *runner = order->call->service->bulk;
     struct fault fault = FAULT_INIT;
     if (!add_or_find(&worker->core, order, &fault)) {
         call_fail(exchange, &fault, TEXT_NONE);
@@ -277,7 +277,7 @@ static void run_create(struct job *job, struct worker *worker) {
     }
     struct text id = order->kept != NULL ? kept_id(order) : (struct text){order->id, ID_LENGTH};
     if (order->wait && order->kept != NULL) {
-        bulk_answer_again(worker->core.store, exchange, id);
+        batch_answer_again(worker->core.store, exchange, id);
     } else if (order->wait) {
         bulk_runner_wake(runner, id, exchange);
     } else {
@@ -385,9 +385,9 @@ void api_batch_create(struct call *call) {
     order->job = (struct job){
         .exchange = call->exchange, .run = order->dry_run ? run_dry : run_create, .context = order};
     if (order->dry_run) {
-        service_post_decider(call->service, &order->job);
+        workers_post_decider(&call->service->workers, &order->job);
     } else {
-        service_post(call->service, &call->service->writers[0], &order->job);
+        workers_post(&call->service->workers, &call->service->workers.writers[0], &order->job);
     }
 }
 
@@ -405,7 +405,7 @@ static bool check_id(struct call *call) {
 
 static void run_read(struct job *job, struct worker *worker) {
     struct call *call = job->context;
-    bulk_answer(worker->core.store, call->exchange, call->parameters[0]);
+    batch_answer(worker->core.store, call->exchange, call->parameters[0]);
 }
 
 void api_batch_read(struct call *call) {
@@ -422,7 +422,7 @@ static bool list_status(struct store *store, struct arena *arena, enum bulk_stat
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        bulk_put_summary(writer, &bulks[i]);
+        batch_put_summary(writer, &bulks[i]);
     }
     return true;
 }
@@ -512,8 +512,8 @@ static void run_wish(struct job *job, struct worker *worker) {
         call_fail(exchange, &fault, TEXT_NONE);
         return;
     }
-    bulk_runner_wake(worker->service->bulk, id, NULL);
-    bulk_answer(store, exchange, id);
+    bulk_runner_wake(wish->call->service->bulk, id, NULL);
+    batch_answer(store, exchange, id);
 }
 
 static void post_wish(struct call *call, enum bulk_status from, enum bulk_status or_from,
@@ -527,7 +527,7 @@ static void post_wish(struct call *call, enum bulk_status from, enum bulk_status
     wish->from[0] = from;
     wish->from[1] = or_from;
     wish->to = to;
-    service_post(call->service, &call->service->writers[0], &wish->job);
+    workers_post(&call->service->workers, &call->service->workers.writers[0], &wish->job);
 }
 
 void api_batch_pause(struct call *call) {

@@ -130,7 +130,8 @@ static void post(struct call *call, lock_reader *read, job_run *run) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }
-    service_post(call->service, service_home(call->service, TEXT("lock"), job->key), &job->job);
+    workers_post(&call->service->workers,
+                 workers_home(&call->service->workers, TEXT("lock"), job->key), &job->job);
 }
 
 /* --- answers --- */
@@ -232,7 +233,7 @@ static bool acquire(struct worker *worker, struct lock_job *job, struct store_lo
     if (fault->code != FAULT_LOCK_TIMEOUT || now_us >= until_us) {
         return false;
     }
-    if (worker->service->stopping) {
+    if (job->call->service->stopping) {
         return fault_set(fault, FAULT_OVERLOADED,
                          "the server is stopping; nothing was done; try again");
     }
@@ -323,7 +324,7 @@ static void run_renew(struct job *base, struct worker *worker) {
         answer_held(job, &held);
     } else if (fault.code != FAULT_LOCK_TIMEOUT) {
         refuse(job, &fault);
-    } else if (now_us < base->posted_us + RETAKE_US && !worker->service->stopping) {
+    } else if (now_us < base->posted_us + RETAKE_US && !job->call->service->stopping) {
         worker_wait(worker, base, now_us + POLL_US);
     } else {
         fault.code = FAULT_LOCK_LOST;

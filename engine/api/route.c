@@ -3,6 +3,7 @@
  * the body, hand over. Everything is made in the exchange's arena, which the answer frees. */
 #include "api/route.h"
 
+#include "api/batch_answer.h"
 #include "api/gate.h"
 
 /* clang-format off */
@@ -259,7 +260,7 @@ static struct call *call_new(struct service *service, struct http_exchange *exch
     return call;
 }
 
-void route_call(void *context, struct http_exchange *exchange) {
+static void route_call(void *context, struct http_exchange *exchange) {
     struct call *call = call_new(context, exchange);
     struct text raw[ROUTE_PARAMETERS] = {{NULL, 0}};
     struct fault fault = FAULT_INIT;
@@ -277,7 +278,7 @@ void route_call(void *context, struct http_exchange *exchange) {
 }
 
 /* Who may enter is counted when the request is whole; who may not, here. */
-bool route_admit(void *context, struct http_exchange *exchange, struct fault *fault) {
+static bool route_admit(void *context, struct http_exchange *exchange, struct fault *fault) {
     struct service *service = context;
     struct text raw[ROUTE_PARAMETERS];
     const struct route *route = find_route(exchange->method, exchange->path, raw, NULL);
@@ -293,7 +294,7 @@ bool route_admit(void *context, struct http_exchange *exchange, struct fault *fa
     return is_known;
 }
 
-void route_observe(void *context, const struct http_exchange *exchange) {
+static void route_observe(void *context, const struct http_exchange *exchange) {
     struct service *service = context;
     const struct call *call = exchange->context;
     unsigned index = call != NULL && call->route != NULL ? (unsigned)(call->route - route_table)
@@ -302,11 +303,28 @@ void route_observe(void *context, const struct http_exchange *exchange) {
                     now_monotonic_us(&service->now) - exchange->received_us);
 }
 
+static bool route_label(size_t index, const char **method, const char **path) {
+    if (index >= route_count) {
+        return false;
+    }
+    *method = method_names[route_table[index].method];
+    *path = route_table[index].path;
+    return true;
+}
+
+const struct service_calls route_calls = {
+    .handler = route_call,
+    .admission = route_admit,
+    .finisher = gate_finish,
+    .observer = route_observe,
+    .bulk_answer = batch_answer_done,
+    .label = route_label,
+};
+
 /* --- for handlers --- */
 
 void call_ok(struct http_exchange *exchange, int status, struct text json) {
-    struct http_answer answer = {.status = status, .body = json};
-    http_answer(exchange, &answer);
+    http_reply(exchange, status, json);
 }
 
 /* A problem's detail quotes what came in, and may pass through other hands' logs. */
@@ -325,10 +343,8 @@ static struct fault clean_fault(struct http_exchange *exchange, const struct fau
 }
 
 void call_fail(struct http_exchange *exchange, const struct fault *fault, struct text extra) {
-    struct http_answer answer = {0};
     struct fault clean = clean_fault(exchange, fault);
-    http_problem(exchange, &clean, extra, &answer);
-    http_answer(exchange, &answer);
+    http_fail(exchange, &clean, extra);
 }
 
 void call_decide(struct call *call, job_run *run) {
@@ -336,7 +352,7 @@ void call_decide(struct call *call, job_run *run) {
     job->exchange = call->exchange;
     job->run = run;
     job->context = call;
-    service_post_decider(call->service, job);
+    workers_post_decider(&call->service->workers, job);
 }
 
 /* --- queries --- */

@@ -35,10 +35,8 @@ struct route {
 extern const struct route route_table[];
 extern const size_t route_count;
 
-/* http_handler, http_admission and http_observer of the service (context: struct service). */
-void route_call(void *context, struct http_exchange *exchange);
-bool route_admit(void *context, struct http_exchange *exchange, struct fault *fault) MUST_CHECK;
-void route_observe(void *context, const struct http_exchange *exchange);
+/* What service_open is given. */
+extern const struct service_calls route_calls;
 
 /* --- for handlers --- */
 /* Answers with JSON (in the exchange's arena). */

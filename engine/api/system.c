@@ -123,7 +123,7 @@ void api_version(struct call *call) {
 void api_metrics(struct call *call) {
     struct buffer buffer;
     buffer_init(&buffer, &call->exchange->arena);
-    metrics_write(call->service->metrics, call->service, &buffer);
+    service_metrics(call->service, &buffer);
     struct http_answer answer = {
         .status = 200,
         .content_type = TEXT("text/plain; version=0.0.4; charset=utf-8"),

@@ -20,13 +20,13 @@ static void post_to_writer(struct call *call, struct token_job *job, job_run *ru
     job->job.exchange = call->exchange;
     job->job.run = run;
     job->job.context = job;
-    service_post(call->service, &call->service->writers[0], &job->job);
+    workers_post(&call->service->workers, &call->service->workers.writers[0], &job->job);
 }
 
 /* The change is committed and stays, so a fault is only told: auth.c reads again by itself. */
-static void put_in_force(struct worker *worker) {
+static void put_in_force(struct call *call, struct worker *worker) {
     struct fault fault = FAULT_INIT;
-    if (!auth_update(worker->service->auth, worker->core.store, &fault)) {
+    if (!auth_update(call->service->auth, worker->core.store, &fault)) {
         log_line(LOG_WARNING, "keys_late",
                  "changed API keys count within a second, not at once: %s", fault.message);
     }
@@ -133,7 +133,7 @@ static void run_create(struct job *job, struct worker *worker) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }
-    put_in_force(worker);
+    put_in_force(token_job->call, worker);
     log_line(LOG_INFO, "key_created", "API key '%.*s' was made by the %s '%.*s'",
              TEXT_ARGS(key.name), caller_noun(&call->caller), TEXT_ARGS(call->caller.name));
     answer_created(call, &key, token);
@@ -217,7 +217,7 @@ static void run_revoke(struct job *job, struct worker *worker) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }
-    put_in_force(worker);
+    put_in_force(token_job->call, worker);
     log_line(LOG_INFO, "key_revoked", "API key '%.*s' was revoked by the %s '%.*s'",
              TEXT_ARGS(call->parameters[0]), caller_noun(&call->caller),
              TEXT_ARGS(call->caller.name));

@@ -5,10 +5,10 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "api/route.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/policies.h"
-#include "server/service.h"
 
 #define MILLISECOND   NOW_MILLISECOND
 #define HOUR          (3600 * NOW_SECOND)
@@ -190,7 +190,7 @@ static bool tell_problems(const struct serve_values *serve, const struct problem
 static bool open_service(const struct serve_values *serve, struct arena *arena,
                          struct service **out, struct fault *fault) {
     struct problem_list problems = {.arena = arena};
-    if (service_open(&serve->service, out, &problems, fault)) {
+    if (service_open(&serve->service, &route_calls, out, &problems, fault)) {
         return true;
     }
     return fault->code == FAULT_POLICY_INVALID && tell_problems(serve, &problems, fault);

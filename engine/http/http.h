@@ -135,6 +135,11 @@ void http_answer(struct http_exchange *exchange, const struct http_answer *answe
 void http_problem(struct http_exchange *exchange, const struct fault *fault, struct text extra,
                   struct http_answer *answer);
 
+/* The same two as whole answers: JSON that lives in the exchange's arena or for ever, and the
+ * problem details of a fault. */
+void http_reply(struct http_exchange *exchange, int status, struct text json);
+void http_fail(struct http_exchange *exchange, const struct fault *fault, struct text extra);
+
 /* Stops accepting, lets requests in flight finish for up to `drain_us`, closes idle connections,
  * joins the threads. Answers posted later are dropped. */
 void http_stop(struct http *http, int64_t drain_us);

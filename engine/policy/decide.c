@@ -2,7 +2,7 @@
  *
  *   policy_decide
  *     way_resolve       which transition? ── invalid_transition, or "already there"
- *     permission_check  permissions       ── permission_denied
+ *     permission_check  names alone       ── permission_denied
  *     judge             in one vm_call when any function takes part, else directly:
  *       way_settle ─ permission_ask ─ prepare ─ validate ─ guard ─ warn ─ effects_run ─ effects_arm ─ settle
  *
@@ -19,14 +19,15 @@
  *  4. When prepare or validate fails on data that the fields refuse anyway, the fields have the
  *     word: a client's wrong type is not the policy's error.
  *  5. warn sees what the guards saw, before the effects.
- *  6. A timer's target is a way of its own, without guard or effect, open only to attempts that the
- *     engine makes for it: by nobody, with skip_permissions and the timer's reason, and caused by
- *     no other attempt.
+ *  6. A timer's target is a transition of its own, without guard or effect, open only to attempts
+ *     that the engine makes for it (attempt.by_engine, which no request can say), with the timer's
+ *     reason, and caused by no other attempt.
  *  7. A verb of `choose` is asked before any permit, for it says which permit is meant. It sees the
  *     data as prepared, not yet checked; when it fails on data that the fields refuse, see 4.
  *  8. An attempt that is idempotent and already there changes nothing: no permission is asked, its
  *     patch is not looked at. */
 #include "policy/explain.h"
+#include "policy/permission.h"
 #include "policy/rules/fields.h"
 #include "policy/turn.h"
 
@@ -259,8 +260,8 @@ static bool has_timer_function(const struct state *state) {
 static bool has_way_function(const struct turn *turn) {
     bool is_transition = turn->attempt->kind == ATTEMPT_TRANSITION;
     const struct way *way = turn->way;
-    return turn->is_choice || turn->is_ambiguous ||
-           (way != NULL && (way->has_permit_function || way->has_guard || way->has_effect)) ||
+    return turn->is_choice || turn->is_ambiguous || turn->open_count > 0 ||
+           (way != NULL && (way->has_guard || way->has_effect)) ||
            (is_transition && turn->from->has_on_exit) ||
            (turn->to != NULL && ((is_transition && turn->to->has_require) ||
                                  turn->to->has_on_enter || has_timer_function(turn->to)));

@@ -156,7 +156,8 @@ static bool stay(struct turn *turn) {
 /* A timer of this state that the engine has come to carry out; NULL: there is none. */
 static const struct timer_rule *timer_way(const struct turn *turn) {
     const struct attempt *attempt = turn->attempt;
-    bool is_timer = turn_is_engines(turn) && attempt->cause == NULL;
+    bool is_timer =
+        attempt->by_engine && !text_given(attempt->caused_by) && !text_given(attempt->verb);
     for (size_t i = 0; is_timer && i < turn->from->timer_count; i++) {
         const struct timer_rule *timer = &turn->from->timers[i];
         if (text_equal(timer->to, attempt->to) && text_equal(timer->reason, attempt->reason)) {
@@ -299,7 +300,7 @@ static void prefer_permitted(struct turn *turn) {
         const struct way *way = &turn->from->ways[i];
         if (!way->internal && text_equal(way->to, first->to)) {
             take(turn, way);
-            if (permission_allows(turn, way)) {
+            if (permission_allows(turn)) {
                 return;
             }
         }

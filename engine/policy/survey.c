@@ -45,7 +45,7 @@ static int try_protected(lua_State *lua) {
 
 static bool needs_lua(const struct turn *turn) {
     const struct way *way = turn->way;
-    return turn->is_choice || way == NULL || way->has_permit_function || way->has_guard ||
+    return turn->is_choice || turn->open_count > 0 || (way != NULL && way->has_guard) ||
            turn->to->has_require;
 }
 
@@ -126,7 +126,7 @@ static const struct js *item_of(const struct survey *survey, const struct trial 
     members[count++] = (struct js_member){TEXT("messages"), messages_of(arena, decision)};
     members[count++] = (struct js_member){
         TEXT("required_permissions"),
-        way != NULL ? texts_json(arena, way->permissions, way->permission_count)
+        way != NULL ? texts_json(arena, way->permission.names, way->permission.name_count)
                     : &js_empty_array};
     members[count++] = (struct js_member){
         TEXT("final"), flag(way != NULL && survey->machine->states[way->to_index].final)};

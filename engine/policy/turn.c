@@ -50,10 +50,7 @@ struct text turn_verb(const struct turn *turn) {
 }
 
 bool turn_is_engines(const struct turn *turn) {
-    const struct attempt *attempt = turn->attempt;
-    bool is_timer = attempt->skip_permissions && attempt->actor == NULL &&
-                    !text_given(attempt->caused_by) && !text_given(attempt->verb);
-    return attempt->cause != NULL || is_timer;
+    return turn->attempt->by_engine;
 }
 
 /* --- calling --- */
@@ -87,8 +84,7 @@ void turn_call(struct turn *turn, int function, int results) {
     lua_call(lua, seen, results); // stack: results
 }
 
-/* A policy's words: well-formed, and not a novel. TEXT_NONE when there is no string. */
-static struct text words_at(struct turn *turn, int index) {
+struct text turn_words(struct turn *turn, int index) {
     struct text raw;
     if (lua_type(turn->lua, index) != LUA_TSTRING) {
         return TEXT_NONE;
@@ -118,7 +114,7 @@ bool turn_verdict(struct turn *turn, struct speaker speaker, struct text *messag
         *message = text_print(turn->arena, "%s answered with a %s; only true allows",
                               speaker_print(turn, speaker), lua_typename(lua, type));
     } else if (!allows) {
-        *message = words_at(turn, -1);
+        *message = turn_words(turn, -1);
         if (!text_given(*message)) {
             *message = text_print(turn->arena, "%s refused and gave no message",
                                   speaker_print(turn, speaker));

@@ -9,6 +9,7 @@
 #include "policy/generation.h"
 
 struct explanation;
+struct demand;
 
 /* Where the decision is; tells whose fault it is when Lua fails. */
 enum stage { STAGE_START, STAGE_PREPARE, STAGE_CHOOSE, STAGE_VALIDATE, STAGE_LATER };
@@ -38,6 +39,9 @@ struct turn {
     enum stage stage;
     const struct js *errors;         /* of fields, while validate runs */
     struct explanation *explanation; /* NULL: nobody asked for one */
+    struct demand **open;            /* permissions in which functions have a word */
+    size_t open_count;
+    struct demand *demand; /* the permission that was refused; NULL: none */
     struct decision *out;
     struct fault read_fault; /* of ctx:find or ctx:count; FAULT_NONE: none */
 };
@@ -67,6 +71,9 @@ void turn_call(struct turn *turn, int function, int results);
 /* stack: [-2, +0]. Reads (ok, message): only true allows. False: *message says why, in the policy's
  * words, or else says that the speaker refused. */
 bool turn_verdict(struct turn *turn, struct speaker speaker, struct text *message) MUST_CHECK;
+/* stack: [-0, +0]. A policy's words at `index`: well-formed, and not a novel. TEXT_NONE when there
+ * is no string. */
+struct text turn_words(struct turn *turn, int index);
 /* stack: [-1, +0]. Reads what a function returned, NULL for nil. False: the turn has failed, naming
  * the speaker. */
 bool turn_read(struct turn *turn, struct speaker speaker, const struct js **out) MUST_CHECK;
@@ -79,17 +86,16 @@ bool way_settle(struct turn *turn);
 bool turn_is_engines(const struct turn *turn);
 bool effects_run(struct turn *turn);
 bool effects_arm(struct turn *turn); /* timers */
-bool permission_check(
-    struct turn *turn); /* what the way names; refuses an actor who lacks some of it */
-bool permission_ask(struct turn *turn); /* the way's permit function, inside vm_call */
-/* Whether the way's permit allows the attempt's actor, inside vm_call. Refuses nothing. */
-bool permission_allows(struct turn *turn, const struct way *way);
-bool guards_ask(struct turn *turn); /* the transition's and the target's; guard_rejected */
-/* The rules on who may send what (immutable, editable_in, accepts): adds to turn.errors. */
+/* The permissions that the attempt needs (decide_permission.c): what names alone decide; then, inside
+ * vm_call, what functions have to say. */
+bool permission_check(struct turn *turn);
+bool permission_ask(struct turn *turn);
+/* Whether the transition's own permission allows the attempt's actor, inside vm_call. */
+bool permission_allows(struct turn *turn);
+bool guards_ask(struct turn *turn); /* guard_rejected */
+/* The rules on what requests may send (immutable, editable_in, accepts): adds to turn.errors. */
 void patch_check(struct turn *turn);
 bool prepare_data(struct turn *turn); /* merges the patch and asks `prepare`, once */
-/* Whether the actor (NULL: nobody) has all that the way names. */
-bool permission_has_all(const struct turn *turn, const struct way *way, const struct actor *actor);
 
 /* Fills in what policy_decide and policy_ways have in common. `entity` may be one that does not
  * exist. */

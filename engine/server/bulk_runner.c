@@ -10,10 +10,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "api/answer.h"
 #include "base/log.h"
 #include "core/bulk.h"
-#include "timezone/instant.h"
+#include "server/metrics.h"
+#include "server/published.h"
 
 /* Who waits for a bulk to stop. */
 struct waiter {
@@ -34,148 +34,14 @@ struct carried {
 };
 
 struct bulk_runner {
-    struct service *service;
+    struct bulk_runner_options options;
+    struct workers *workers; /* once started */
     struct mailbox *mailbox; /* wakes and finished steps */
     struct store *store;     /* reader, this thread's */
     struct carried *carried; /* this thread's */
     pthread_t thread;
     bool started;
 };
-
-/* --- answers --- */
-
-static void put_error(struct js_writer *writer, const struct store_bulk_error *error) {
-    js_open(writer, '{');
-    js_key(writer, TEXT("id"));
-    js_put_text(writer, error->entity_id);
-    js_key(writer, TEXT("code"));
-    js_put_text(writer, error->code);
-    js_key(writer, TEXT("message"));
-    js_put_text(writer, error->message);
-    js_close(writer, '}');
-}
-
-static void put_counts(struct js_writer *writer, const struct store_bulk *bulk) {
-    js_key(writer, TEXT("id"));
-    js_put_text(writer, bulk->id);
-    js_key(writer, TEXT("status"));
-    js_put_text(writer, bulk_status_name(bulk->status));
-    js_key(writer, TEXT("total"));
-    js_put_integer(writer, bulk->total);
-    js_key(writer, TEXT("succeeded"));
-    js_put_integer(writer, bulk->succeeded);
-    js_key(writer, TEXT("failed"));
-    js_put_integer(writer, bulk->failed);
-    js_key(writer, TEXT("success_rate"));
-    js_put_real(writer, bulk->total > 0 ? (double)bulk->succeeded / (double)bulk->total : 1);
-    js_key(writer, TEXT("execution_ms"));
-    js_put_integer(writer, bulk->execution_us / NOW_MILLISECOND);
-}
-
-void bulk_put_summary(struct js_writer *writer, const struct store_bulk *bulk) {
-    js_open(writer, '{');
-    put_counts(writer, bulk);
-    js_close(writer, '}');
-}
-
-static void put_bulk(struct js_writer *writer, const struct store_bulk *bulk,
-                     const struct store_bulk_error *errors, size_t count, struct text request) {
-    char instant[INSTANT_TEXT];
-    js_open(writer, '{');
-    put_counts(writer, bulk);
-    js_key(writer, TEXT("errors"));
-    js_open(writer, '[');
-    for (size_t i = 0; i < count; i++) {
-        put_error(writer, &errors[i]);
-    }
-    js_close(writer, ']');
-    js_key(writer, TEXT("created_at"));
-    js_put_text(writer, instant_print(bulk->created_us, instant));
-    js_key(writer, TEXT("updated_at"));
-    js_put_text(writer, instant_print(bulk->updated_us, instant));
-    js_key(writer, TEXT("request"));
-    js_put_raw(writer, request);
-    js_close(writer, '}');
-}
-
-/* The request as it is kept has the entities' new data as they were sent. */
-static struct text request_shown(struct http_exchange *exchange, struct text json) {
-    const struct call *call = exchange->context;
-    struct arena *arena = &exchange->arena;
-    const struct js *request;
-    struct fault fault = FAULT_INIT;
-    if (!js_parse(arena, json, &request, &fault) || js_find(request, TEXT("data")) == NULL) {
-        return json;
-    }
-    struct generation *generation = published_take(call->service->published);
-    const struct js *data = generation_clean(generation, js_text(js_find(request, TEXT("machine"))),
-                                             arena, js_find(request, TEXT("data")));
-    generation_unref(generation);
-    return js_print(arena, js_with(arena, request, TEXT("data"), data));
-}
-
-static bool read_bulk(struct store *store, struct arena *arena, struct text id,
-                      struct store_bulk **bulk, struct store_bulk_error **errors, size_t *count,
-                      struct fault *fault) {
-    if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
-        return false;
-    }
-    bool read = store_find_bulk(store, arena, id, bulk, fault) &&
-                (*bulk == NULL ||
-                 store_bulk_errors(store, arena, id, BULK_ERRORS_SHOWN, errors, count, fault));
-    store_rollback(store);
-    return read && (*bulk != NULL ||
-                    fault_set(fault, FAULT_NOT_FOUND, "there is no batch '%.*s'", TEXT_ARGS(id)));
-}
-
-static struct text shown(struct http_exchange *exchange, const struct store_bulk *bulk,
-                         const struct store_bulk_error *errors, size_t count) {
-    struct buffer buffer;
-    struct js_writer writer;
-    buffer_init(&buffer, &exchange->arena);
-    js_writer_init(&writer, &buffer);
-    put_bulk(&writer, bulk, errors, count, request_shown(exchange, bulk->request));
-    return buffer_view(&buffer);
-}
-
-struct text bulk_json(struct http_exchange *exchange, const struct store_bulk *bulk) {
-    return shown(exchange, bulk, NULL, 0);
-}
-
-static bool has_stopped(const struct store_bulk *bulk, struct fault *fault) {
-    return bulk->status != BULK_RUNNING ||
-           fault_set(
-               fault, FAULT_REQUEST_IN_FLIGHT,
-               "the batch of this Idempotency-Key, %.*s, still runs; ask again for its answer",
-               TEXT_ARGS(bulk->id));
-}
-
-static void answer(struct store *store, struct http_exchange *exchange, struct text id,
-                   bool again) {
-    struct store_bulk *bulk;
-    struct store_bulk_error *errors = NULL;
-    size_t count = 0;
-    struct fault fault = FAULT_INIT;
-    if (!read_bulk(store, &exchange->arena, id, &bulk, &errors, &count, &fault) ||
-        (again && !has_stopped(bulk, &fault))) {
-        call_fail(exchange, &fault, TEXT_NONE);
-        return;
-    }
-    struct http_answer answer = {.status = 200, .body = shown(exchange, bulk, errors, count)};
-    if (again) {
-        answer.headers[answer.header_count++] =
-            (struct http_header){TEXT("Idempotency-Replayed"), TEXT("true")};
-    }
-    http_answer(exchange, &answer);
-}
-
-void bulk_answer(struct store *store, struct http_exchange *exchange, struct text id) {
-    answer(store, exchange, id, false);
-}
-
-void bulk_answer_again(struct store *store, struct http_exchange *exchange, struct text id) {
-    answer(store, exchange, id, true);
-}
 
 /* --- carried bulks --- */
 
@@ -208,7 +74,8 @@ static void drop(struct bulk_runner *runner, struct carried *carried) {
     }
     *place = carried->next;
     for (struct waiter *waiter = carried->waiters; waiter != NULL; waiter = waiter->next) {
-        bulk_answer(runner->store, waiter->exchange, id_of(carried));
+        runner->options.answer(runner->options.context, runner->store, waiter->exchange,
+                               id_of(carried));
     }
     carried_free(carried);
 }
@@ -249,7 +116,7 @@ static bool extra(struct member *member, struct core *core, struct fault *fault)
 static void step_done(struct job *job, struct worker *worker) {
     struct carried *carried = job->member.context;
     for (size_t i = 0; i < job->member.attempted; i++) {
-        metrics_attempt(worker->service->metrics, job->member.outcomes[i].code);
+        metrics_attempt(worker->options->metrics, job->member.outcomes[i].code);
     }
     if (!mailbox_post(carried->runner->mailbox, &job->letter)) {
         return; /* stopping: the runner frees what it carries */
@@ -308,7 +175,7 @@ static void try_later(struct bulk_runner *runner, struct carried *carried) {
 /* A fault may quote a row of an application's table. */
 static void log_fault(struct bulk_runner *runner, const struct carried *carried, const char *what,
                       struct text message) {
-    struct generation *generation = published_take(runner->service->published);
+    struct generation *generation = published_take(runner->options.published);
     struct arena arena;
     arena_init(&arena, 0);
     struct text clean =
@@ -334,7 +201,7 @@ static void step(struct bulk_runner *runner, struct carried *carried) {
         return;
     }
     make_step(carried, ids, count);
-    struct worker *writer = service_home(runner->service, carried->request.attempt.machine, ids[0]);
+    struct worker *writer = workers_home(runner->workers, carried->request.attempt.machine, ids[0]);
     if (!mailbox_post(writer->mailbox, &carried->job.letter)) {
         try_later(runner, carried);
     }
@@ -379,12 +246,12 @@ static void *run(void *context) {
 
 /* --- life --- */
 
-struct bulk_runner *bulk_runner_new(struct service *service) {
+struct bulk_runner *bulk_runner_new(const struct bulk_runner_options *options) {
     struct bulk_runner *runner = calloc(1, sizeof *runner);
     if (runner == NULL) {
         abort();
     }
-    runner->service = service;
+    runner->options = *options;
     runner->mailbox = mailbox_new(0);
     return runner;
 }
@@ -426,8 +293,9 @@ static bool wake_all(struct bulk_runner *runner, struct fault *fault) {
     return read;
 }
 
-bool bulk_runner_start(struct bulk_runner *runner, struct fault *fault) {
-    if (!store_open(runner->service->options.store, STORE_READER, &runner->store, fault) ||
+bool bulk_runner_start(struct bulk_runner *runner, struct workers *workers, struct fault *fault) {
+    runner->workers = workers;
+    if (!store_open(runner->options.store, STORE_READER, &runner->store, fault) ||
         !wake_all(runner, fault)) {
         return false;
     }

@@ -4,13 +4,13 @@
 #include "server/keep.h"
 
 #include "base/log.h"
-#include "server/service.h"
+#include "server/worker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 struct keep {
-    struct service *service; /* shared, read only */
+    struct worker *writer;   /* the first */
     struct mailbox *refused; /* writers post jobs back */
     struct letter *behind;   /* jobs to offer again */
 };
@@ -30,9 +30,9 @@ static void *allocate(size_t size_bytes) {
     return memory;
 }
 
-struct keep *keep_new(struct service *service) {
+struct keep *keep_new(struct worker *writer) {
     struct keep *keep = allocate(sizeof *keep);
-    keep->service = service;
+    keep->writer = writer;
     keep->refused = mailbox_new(0);
     return keep;
 }
@@ -93,8 +93,8 @@ static void put_behind(struct keep *keep, struct letter *letter) {
 }
 
 static void offer(struct keep *keep, struct keep_job *job) {
-    job->job.posted_us = now_monotonic_us(&keep->service->now);
-    if (!mailbox_post(keep->service->writers[0].mailbox, &job->job.letter)) {
+    job->job.posted_us = now_monotonic_us(&keep->writer->core.now);
+    if (!mailbox_post(keep->writer->mailbox, &job->job.letter)) {
         put_behind(keep, &job->job.letter);
     }
 }

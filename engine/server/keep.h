@@ -7,9 +7,9 @@
 #include "policy/policy.h"
 
 struct keep;
-struct service;
+struct worker;
 
-struct keep *keep_new(struct service *service);
+struct keep *keep_new(struct worker *writer);
 void keep_free(struct keep *keep); /* after the writers have stopped */
 
 /* Takes over the reference. */

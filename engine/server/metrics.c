@@ -7,7 +7,9 @@
  * cumulative); its count is the sum of its buckets, so the two always agree. */
 #include "server/metrics.h"
 
-#include "api/route.h"
+#include "http/http.h"
+#include "identity/limiter.h"
+#include "server/workers.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -42,6 +44,8 @@ struct histogram {
 };
 
 struct metrics {
+    metrics_label *label;
+    size_t routes;                                            /* that have a label */
     _Atomic uint64_t requests[ROUTES_MOST + 1][STATUS_COUNT]; /* the last row: no route matched */
     struct histogram durations[ROUTES_MOST + 1];
     _Atomic uint64_t attempts[FAULT_CODE_COUNT];
@@ -49,11 +53,16 @@ struct metrics {
     _Atomic uint64_t reloads[2]; /* failure, success */
 };
 
-struct metrics *metrics_new(void) {
+struct metrics *metrics_new(metrics_label *label) {
     struct metrics *metrics = calloc(1, sizeof *metrics);
     if (metrics == NULL) {
         perror("statute: no memory for metrics");
         abort();
+    }
+    metrics->label = label;
+    const char *method, *path;
+    while (metrics->routes < ROUTES_MOST && label(metrics->routes, &method, &path)) {
+        metrics->routes++;
     }
     return metrics;
 }
@@ -90,13 +99,9 @@ static size_t status_index(int status) {
     return index;
 }
 
-static size_t route_row(size_t index) {
-    return index < route_count && index < ROUTES_MOST ? index : ROUTES_MOST;
-}
-
 void metrics_request(struct metrics *metrics, unsigned route_index, int status,
                      int64_t duration_us) {
-    size_t row = route_row(route_index);
+    size_t row = route_index < metrics->routes ? route_index : ROUTES_MOST;
     count(&metrics->requests[row][status_index(status)], 1);
     observe(&metrics->durations[row], &duration_bounds, duration_us);
 }
@@ -118,8 +123,7 @@ void metrics_reload(struct metrics *metrics, bool success) {
 
 struct page {
     const struct metrics *metrics;
-    struct service *service;
-    struct generation *generation; /* in force; NULL: none */
+    const struct metrics_sources *sources;
     struct http_counts http;
     struct buffer *out;
 };
@@ -158,14 +162,15 @@ static void put_buckets(struct page *page, const char *name, const char *labels,
                  (unsigned long long)total);
 }
 
-static const char *method_name(size_t row) {
-    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-    enum http_method method = row < ROUTES_MOST ? route_table[row].method : HTTP_OTHER;
-    return method < HTTP_OTHER ? names[method] : "other";
-}
-
-static const char *route_name(size_t row) {
-    return row < ROUTES_MOST ? route_table[row].path : "none";
+/* The last row is of what matched no route. */
+struct route_labels {
+    const char *method, *path;
+};
+static struct route_labels labels_of(const struct page *page, size_t row) {
+    struct route_labels labels;
+    return page->metrics->label(row, &labels.method, &labels.path)
+               ? labels
+               : (struct route_labels){"other", "none"};
 }
 
 static void put_request(struct page *page, const char *name, size_t row, size_t status) {
@@ -175,8 +180,9 @@ static void put_request(struct page *page, const char *name, size_t row, size_t 
         if (statuses[status] != 0) {
             snprintf(shown, sizeof shown, "%d", statuses[status]);
         }
+        struct route_labels labels = labels_of(page, row);
         buffer_print(page->out, "%s{route=\"%s\",method=\"%s\",status=\"%s\"} %llu\n", name,
-                     route_name(row), method_name(row), shown, (unsigned long long)requests);
+                     labels.path, labels.method, shown, (unsigned long long)requests);
     }
 }
 
@@ -192,10 +198,11 @@ static void put_durations(struct page *page, const char *name) {
     for (size_t row = 0; row <= ROUTES_MOST; row++) {
         const struct histogram *histogram = &page->metrics->durations[row];
         if (!is_empty(histogram)) {
-            char labels[160];
-            snprintf(labels, sizeof labels, "route=\"%s\",method=\"%s\",", route_name(row),
-                     method_name(row));
-            put_buckets(page, name, labels, histogram, &duration_bounds);
+            struct route_labels labels = labels_of(page, row);
+            char shown[160];
+            snprintf(shown, sizeof shown, "route=\"%s\",method=\"%s\",", labels.path,
+                     labels.method);
+            put_buckets(page, name, shown, histogram, &duration_bounds);
         }
     }
 }
@@ -239,9 +246,9 @@ static void put_letters(struct page *page, const char *name, const char *kind,
 }
 
 static void put_mailboxes(struct page *page, const char *name) {
-    const struct service *service = page->service;
-    put_letters(page, name, "writer", service->writers, service->writer_count);
-    put_letters(page, name, "decider", service->deciders, service->decider_count);
+    const struct workers *workers = page->sources->workers;
+    put_letters(page, name, "writer", workers->writers, workers->writer_count);
+    put_letters(page, name, "decider", workers->deciders, workers->decider_count);
 }
 
 static void put_connections_open(struct page *page, const char *name) {
@@ -270,23 +277,23 @@ static void put_handshakes_failed(struct page *page, const char *name) {
 
 /* No line without a certificate: alerts on its end would fire for 1970. */
 static void put_certificate_expiry(struct page *page, const char *name) {
-    if (page->service->tls != NULL) {
-        put_count(page, name, (uint64_t)(tls_expires_us(page->service->tls) / NOW_SECOND));
+    if (page->sources->tls != NULL) {
+        put_count(page, name, (uint64_t)(tls_expires_us(page->sources->tls) / NOW_SECOND));
     }
 }
 
 static void put_certificate_reloads(struct page *page, const char *name) {
     static const char *const results[] = {"failure", "success"};
-    for (int i = 0; i < 2 && page->service->tls != NULL; i++) {
+    for (int i = 0; i < 2 && page->sources->tls != NULL; i++) {
         buffer_print(page->out, "%s{result=\"%s\"} %llu\n", name, results[i],
-                     (unsigned long long)tls_reloads(page->service->tls, i == 1));
+                     (unsigned long long)tls_reloads(page->sources->tls, i == 1));
     }
 }
 
 static void put_rate_limited(struct page *page, const char *name) {
     static const char *const kinds[] = {"key", "address"};
     for (int i = 0; i < 2; i++) {
-        const struct limiter *limiter = page->service->limiter;
+        const struct limiter *limiter = page->sources->limiter;
         uint64_t refused = limiter != NULL ? limiter_refused(limiter, (enum limiter_kind)i) : 0;
         buffer_print(page->out, "%s{by=\"%s\"} %llu\n", name, kinds[i],
                      (unsigned long long)refused);
@@ -294,14 +301,14 @@ static void put_rate_limited(struct page *page, const char *name) {
 }
 
 static void put_lock_available(struct page *page, const char *name) {
-    const struct lock_registry *locks = page->service->locks;
+    const struct lock_registry *locks = page->sources->locks;
     put_count(page, name, locks == NULL || !lock_registry_is_down(locks));
 }
 
 static void put_generation(struct page *page, const char *name) {
-    if (page->generation != NULL) {
+    if (page->sources->generation != NULL) {
         buffer_print(page->out, "%s{generation=\"%.*s\"} 1\n", name,
-                     TEXT_ARGS(generation_name(page->generation)));
+                     TEXT_ARGS(generation_name(page->sources->generation)));
     }
 }
 
@@ -315,7 +322,9 @@ static void put_reloads(struct page *page, const char *name) {
 
 static void put_machines(struct page *page, const char *name) {
     put_count(page, name,
-              page->generation != NULL ? generation_machine_count(page->generation) : 0);
+              page->sources->generation != NULL
+                  ? generation_machine_count(page->sources->generation)
+                  : 0);
 }
 
 /* The second number of /proc/self/statm (proc(5)): resident pages. */
@@ -333,7 +342,7 @@ static void put_resident_memory(struct page *page, const char *name) {
 
 static void put_start_time(struct page *page, const char *name) {
     buffer_print(page->out, "%s %.3f\n", name,
-                 (double)page->service->started_us / (double)NOW_SECOND);
+                 (double)page->sources->started_us / (double)NOW_SECOND);
 }
 
 static void put_build(struct page *page, const char *name) {
@@ -372,16 +381,12 @@ static const struct family families[] = {
 };
 /* clang-format on */
 
-static struct http_counts http_counts_of(const struct service *service) {
-    return service->http != NULL ? http_counts(service->http) : (struct http_counts){0};
-}
-
-void metrics_write(struct metrics *metrics, struct service *service, struct buffer *out) {
+void metrics_write(struct metrics *metrics, const struct metrics_sources *sources,
+                   struct buffer *out) {
     struct page page = {
         .metrics = metrics,
-        .service = service,
-        .generation = published_take(service->published),
-        .http = http_counts_of(service),
+        .sources = sources,
+        .http = sources->http != NULL ? http_counts(sources->http) : (struct http_counts){0},
         .out = out,
     };
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
@@ -389,8 +394,5 @@ void metrics_write(struct metrics *metrics, struct service *service, struct buff
         buffer_print(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help, family->name,
                      family->type);
         family->put(&page, family->name);
-    }
-    if (page.generation != NULL) {
-        generation_unref(page.generation);
     }
 }

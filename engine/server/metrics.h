@@ -7,13 +7,21 @@
 #include "base/fault.h"
 
 struct metrics;
-struct service;
+struct generation;
+struct http;
+struct limiter;
+struct lock_registry;
+struct tls;
+struct workers;
 
-struct metrics *metrics_new(void);
+/* The method and the pattern ("/v1/entities/{machine}") of a row of the table of routes; false past
+ * its end. */
+typedef bool metrics_label(size_t index, const char **method, const char **path);
+
+struct metrics *metrics_new(metrics_label *label);
 void metrics_free(struct metrics *metrics);
 
-/* `route` is the pattern ("/v1/entities/{machine}"), one of a fixed table, never what a client
- * sent. */
+/* `route_index` is a row of a fixed table, never what a client sent. */
 void metrics_request(struct metrics *metrics, unsigned route_index, int status,
                      int64_t duration_us);
 /* One attempt: its outcome by code. */
@@ -21,8 +29,19 @@ void metrics_attempt(struct metrics *metrics, enum fault_code code);
 void metrics_batch(struct metrics *metrics, size_t members, int64_t duration_us);
 void metrics_reload(struct metrics *metrics, bool success);
 
-/* The whole page, gauges of the service (mailboxes, connections, generation, resident memory)
- * included. */
-void metrics_write(struct metrics *metrics, struct service *service, struct buffer *out);
+/* Whose gauges are on the page besides the counters; NULL: there is none. Lent. */
+struct metrics_sources {
+    const struct workers *workers;
+    const struct generation *generation; /* in force */
+    const struct http *http;
+    struct tls *tls;
+    const struct limiter *limiter;
+    const struct lock_registry *locks;
+    int64_t started_us; /* wall clock */
+};
+
+/* The whole page. */
+void metrics_write(struct metrics *metrics, const struct metrics_sources *sources,
+                   struct buffer *out);
 
 #endif

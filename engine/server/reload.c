@@ -12,8 +12,9 @@
  * only when its name differs from that in force; whatever goes wrong, the one in force stays. */
 #include "server/reload.h"
 
-#include "api/route.h"
 #include "server/keep.h"
+#include "server/metrics.h"
+#include "server/published.h"
 #include "server/tables.h"
 #include "server/watch.h"
 #include "timezone/instant.h"
@@ -22,6 +23,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -42,7 +44,7 @@ struct publication {
 
 /* Fields without a note belong to the thread. */
 struct reload {
-    struct service *service; /* shared, read only */
+    struct reload_options options;
     struct mailbox *waiting; /* anybody posts; closed: the thread is to end */
     struct keep *keep;
     int wake; /* eventfd, anybody writes */
@@ -75,7 +77,7 @@ static void require(bool fine, const char *what) {
 }
 
 static int64_t monotonic_us(const struct reload *reload) {
-    return now_monotonic_us(&reload->service->now);
+    return now_monotonic_us(&reload->options.generation.now);
 }
 
 /* --- history --- */
@@ -136,21 +138,10 @@ static void look(struct reload *reload) {
     }
 }
 
-static struct generation_options options_of(const struct service *service) {
-    return (struct generation_options){
-        .directory = service->options.policies,
-        .limits = service->options.policy,
-        .vm_count = service->writer_count + service->decider_count,
-        .now = service->now,
-        .hash_key = service->options.pii_key,
-        .hash_keys = service->options.pii_keys,
-    };
-}
-
 static void publish(struct reload *reload, struct generation *generation) {
     keep_generation(reload->keep, generation_ref(generation));
     note_published(reload, generation);
-    published_set(reload->service->published, generation_ref(generation));
+    published_set(reload->options.published, generation_ref(generation));
 }
 
 static bool is_named(const struct generation *generation, struct text name) {
@@ -160,7 +151,7 @@ static bool is_named(const struct generation *generation, struct text name) {
 /* The same policies with other keys take the place of those in force, and are no news besides. */
 static void publish_keys(struct reload *reload, struct generation *made) {
     log_line(LOG_INFO, "pii_keys", "personal data is hashed with other keys from now on");
-    published_set(reload->service->published, generation_ref(made));
+    published_set(reload->options.published, generation_ref(made));
 }
 
 /* Takes over `made`; `loaded` has a reference to what is in force afterwards. */
@@ -205,7 +196,7 @@ static bool check_tables(struct reload *reload, const struct generation *made,
     if (!tables_are_named(made)) {
         return true;
     }
-    if (!store_open(reload->service->options.store, STORE_READER, &store, fault)) {
+    if (!store_open(reload->options.store, STORE_READER, &store, fault)) {
         return false;
     }
     bool fine = tables_check(made, store, problems, fault);
@@ -214,11 +205,11 @@ static bool check_tables(struct reload *reload, const struct generation *made,
 }
 
 static struct loaded load(struct reload *reload, struct arena *arena) {
-    struct generation_options options = options_of(reload->service);
     struct loaded loaded = {.problems = {.arena = arena},
-                            .generation = published_take(reload->service->published)};
+                            .generation = published_take(reload->options.published)};
     struct generation *made;
-    loaded.fine = generation_load(&options, &made, &loaded.problems, &loaded.fault);
+    loaded.fine =
+        generation_load(&reload->options.generation, &made, &loaded.problems, &loaded.fault);
     if (loaded.fine && !check_tables(reload, made, &loaded.problems, &loaded.fault)) {
         generation_unref(made);
         loaded.fine = false;
@@ -228,7 +219,7 @@ static struct loaded load(struct reload *reload, struct arena *arena) {
     } else {
         as_problem(&loaded);
     }
-    metrics_reload(reload->service->metrics, loaded.fine);
+    metrics_reload(reload->options.metrics, loaded.fine);
     return loaded;
 }
 
@@ -298,7 +289,7 @@ static void answer_fine(struct http_exchange *exchange, const struct loaded *loa
     js_key(&writer, TEXT("loaded_at"));
     js_put_text(&writer, instant_print(generation_loaded_us(loaded->generation), instant));
     js_close(&writer, '}');
-    call_ok(exchange, 200, buffer_view(&buffer));
+    http_reply(exchange, 200, buffer_view(&buffer));
 }
 
 static void put_problem(struct js_writer *writer, const struct problem *problem) {
@@ -323,7 +314,7 @@ static void answer_refused(struct http_exchange *exchange, const struct loaded *
         put_problem(&writer, &loaded->problems.items[i]);
     }
     js_close(&writer, ']');
-    call_fail(exchange, &loaded->fault, buffer_view(&buffer));
+    http_fail(exchange, &loaded->fault, buffer_view(&buffer));
 }
 
 static void answer_all(struct letter *letter, const struct loaded *loaded) {
@@ -338,7 +329,7 @@ static void answer_all(struct letter *letter, const struct loaded *loaded) {
 static void refuse(struct http_exchange *exchange, const char *why) {
     struct fault fault = FAULT_INIT;
     fault_set(&fault, FAULT_OVERLOADED, "the policies were not reloaded: %s", why);
-    call_fail(exchange, &fault, TEXT_NONE);
+    http_fail(exchange, &fault, TEXT_NONE);
 }
 
 static void refuse_all(struct letter *letter) {
@@ -456,18 +447,17 @@ static void *reload_main(void *context) {
 
 /* --- opening and closing --- */
 
-bool reload_open(struct service *service, struct reload **out, struct fault *fault) {
+bool reload_open(const struct reload_options *options, struct reload **out, struct fault *fault) {
     struct reload *reload = calloc(1, sizeof *reload);
     require(reload != NULL, "statute: no memory for the reload thread");
-    reload->service = service;
+    reload->options = *options;
     reload->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (reload->wake < 0) {
         free(reload);
         return fault_set(fault, FAULT_ENVIRONMENT, "no eventfd for reloads: %s", strerror(errno));
     }
     reload->waiting = mailbox_new(WAITING_MOST);
-    reload->keep = keep_new(service);
-    reload->watch = watch_new(service->options.policies);
+    reload->watch = watch_new(options->generation.directory);
     pthread_mutex_init(&reload->mutex, NULL);
     look(reload);
     *out = reload;
@@ -476,14 +466,15 @@ bool reload_open(struct service *service, struct reload **out, struct fault *fau
 
 /* The generation that the service began with, and kept by itself. */
 static void adopt_first(struct reload *reload) {
-    struct generation *first = published_take(reload->service->published);
+    struct generation *first = published_take(reload->options.published);
     if (first != NULL) {
         note_published(reload, first);
         generation_unref(first);
     }
 }
 
-bool reload_start(struct reload *reload, struct fault *fault) {
+bool reload_start(struct reload *reload, struct worker *writer, struct fault *fault) {
+    reload->keep = keep_new(writer);
     adopt_first(reload);
     int error = pthread_create(&reload->thread, NULL, reload_main, reload);
     if (error != 0) {

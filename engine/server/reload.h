@@ -7,11 +7,23 @@
 #include "http/http.h"
 #include "policy/policy.h"
 
+struct metrics;
+struct published;
 struct reload;
-struct service;
+struct worker;
 
-bool reload_open(struct service *service, struct reload **out, struct fault *fault) MUST_CHECK;
-bool reload_start(struct reload *reload, struct fault *fault) MUST_CHECK;
+struct reload_options {
+    struct generation_options generation; /* how to load; its directory is watched */
+    struct text store;                    /* URL, asked for the tables that machines name */
+    struct published *published;          /* these two are lent */
+    struct metrics *metrics;
+};
+
+/* Watches from here on. */
+bool reload_open(const struct reload_options *options, struct reload **out,
+                 struct fault *fault) MUST_CHECK;
+/* Loads from here on; the writer keeps the files of what is published. */
+bool reload_start(struct reload *reload, struct worker *writer, struct fault *fault) MUST_CHECK;
 void reload_stop(struct reload *reload);
 void reload_close(struct reload *reload);
 

@@ -20,7 +20,8 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "server/service.h"
+#include "server/metrics.h"
+#include "server/workers.h"
 
 #define TICK_US         NOW_SECOND
 #define GAP_US          (10 * NOW_MILLISECOND) /* between two fires: many timers are few batches */
@@ -30,7 +31,8 @@
 #define KEPT_US         (24 * 3600 * NOW_SECOND)
 
 struct scheduler {
-    struct service *service;
+    struct now now;
+    struct workers *workers; /* once started */
     struct mailbox *mailbox; /* the finished job, wakes, and the close that stops the thread */
     struct job job;          /* one on its way at the most, as `busy` says */
     struct letter wake;      /* one in the mailbox at the most, as `waking` says */
@@ -58,7 +60,8 @@ static bool lower_due(struct scheduler *scheduler, int64_t due_us) {
     return false;
 }
 
-void scheduler_arm(struct scheduler *scheduler, int64_t due_us) {
+void scheduler_arm(void *context, int64_t due_us) {
+    struct scheduler *scheduler = context;
     if (lower_due(scheduler, due_us) && !atomic_exchange(&scheduler->waking, true) &&
         !mailbox_post(scheduler->mailbox, &scheduler->wake)) {
         return; /* stopping */
@@ -82,6 +85,7 @@ static struct attempt attempt_of(const struct store_deadline *deadline) {
         .reason = text_given(deadline->reason) ? deadline->reason : TEXT("timer"),
         .comments = deadline->comments,
         .skip_permissions = true,
+        .by_engine = true,
         .lock = true,
         .blocking_timeout_ms = TICK_US / NOW_MILLISECOND, /* blocked, not refused: tried again */
         .max_retries = 0,
@@ -105,7 +109,7 @@ static size_t run_due(struct worker *worker, struct store_deadline *due, size_t 
     batch_run(&worker->core, pointers, count);
     for (size_t i = 0; i < count; i++) {
         if (members[i].fault == FAULT_NONE && !members[i].blocked) {
-            metrics_attempt(worker->service->metrics, members[i].outcomes[0].code);
+            metrics_attempt(worker->options->metrics, members[i].outcomes[0].code);
             done++;
         }
     }
@@ -172,7 +176,7 @@ static void run_expire(struct job *job, struct worker *worker) {
 static void post(struct scheduler *scheduler, int64_t now_us) {
     bool expires = now_us >= scheduler->next_expiry_us;
     scheduler->job = (struct job){.run = expires ? run_expire : run_fire, .context = scheduler};
-    scheduler->busy = mailbox_post(scheduler->service->writers[0].mailbox, &scheduler->job.letter);
+    scheduler->busy = mailbox_post(scheduler->workers->writers[0].mailbox, &scheduler->job.letter);
     scheduler->next_fire_us = now_us + GAP_US;
     if (expires) {
         scheduler->next_expiry_us = now_us + EXPIRE_EVERY_US;
@@ -185,7 +189,7 @@ static void post(struct scheduler *scheduler, int64_t now_us) {
 static int64_t left_us(const struct scheduler *scheduler, int64_t now_us) {
     int64_t tick_us = scheduler->next_tick_us - now_us;
     int64_t gap_us = scheduler->next_fire_us - now_us;
-    int64_t due_us = atomic_load(&scheduler->due_us) - now_wall_us(&scheduler->service->now);
+    int64_t due_us = atomic_load(&scheduler->due_us) - now_wall_us(&scheduler->now);
     int64_t wanted_us = due_us < tick_us ? due_us : tick_us;
     int64_t most_us = wanted_us > gap_us ? wanted_us : gap_us;
     return most_us > 0 ? most_us : 0;
@@ -207,7 +211,7 @@ static void take_letters(struct scheduler *scheduler) {
 
 static void *run(void *context) {
     struct scheduler *scheduler = context;
-    const struct now *now = &scheduler->service->now;
+    const struct now *now = &scheduler->now;
     scheduler->next_expiry_us = now_monotonic_us(now) + EXPIRE_EVERY_US;
     while (!mailbox_is_closed(scheduler->mailbox)) {
         int64_t now_us = now_monotonic_us(now);
@@ -222,18 +226,19 @@ static void *run(void *context) {
 
 /* --- life --- */
 
-struct scheduler *scheduler_new(struct service *service) {
+struct scheduler *scheduler_new(struct now now) {
     struct scheduler *scheduler = calloc(1, sizeof *scheduler);
     if (scheduler == NULL) {
         abort();
     }
-    scheduler->service = service;
+    scheduler->now = now;
     scheduler->mailbox = mailbox_new(0);
     atomic_init(&scheduler->due_us, INT64_MAX);
     return scheduler;
 }
 
-bool scheduler_start(struct scheduler *scheduler, struct fault *fault) {
+bool scheduler_start(struct scheduler *scheduler, struct workers *workers, struct fault *fault) {
+    scheduler->workers = workers;
     int error = pthread_create(&scheduler->thread, NULL, run, scheduler);
     if (error != 0) {
         return fault_set(fault, FAULT_ENVIRONMENT, "cannot start a thread: %s", strerror(error));

@@ -8,16 +8,20 @@
 #include <stdint.h>
 
 #include "base/fault.h"
+#include "base/now.h"
 
 struct scheduler;
-struct service;
+struct workers;
 
-struct scheduler *scheduler_new(struct service *service);
-bool scheduler_start(struct scheduler *scheduler, struct fault *fault) MUST_CHECK;
+struct scheduler *scheduler_new(struct now now);
+/* Fires timers through the first writer. */
+bool scheduler_start(struct scheduler *scheduler, struct workers *workers,
+                     struct fault *fault) MUST_CHECK;
 void scheduler_stop(struct scheduler *scheduler);
 
-/* Any thread, after the commit: there is a timer that is due at this instant of the wall clock. */
-void scheduler_arm(struct scheduler *scheduler, int64_t due_us);
+/* worker_armed of a scheduler: any thread, after the commit: there is a timer that is due at this
+ * instant of the wall clock. */
+void scheduler_arm(void *context, int64_t due_us);
 
 void scheduler_free(struct scheduler *scheduler);
 

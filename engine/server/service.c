@@ -5,11 +5,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "api/gate.h"
-#include "api/route.h"
-#include "base/map.h"
-#include "server/bulk_runner.h"
-#include "server/scheduler.h"
 #include "server/tables.h"
 
 struct service_options service_options_default(void) {
@@ -34,6 +29,32 @@ struct service_options service_options_default(void) {
 
 /* --- opening --- */
 
+static unsigned writers_of(const struct service_options *options) {
+    unsigned most = store_writers_most(options->store);
+    return options->workers < most ? options->workers : most;
+}
+
+static struct generation_options generation_options_of(const struct service *service) {
+    return (struct generation_options){
+        .directory = service->options.policies,
+        .limits = service->options.policy,
+        .vm_count = writers_of(&service->options) + service->options.deciders,
+        .now = service->now,
+        .hash_key = service->options.pii_key,
+        .hash_keys = service->options.pii_keys,
+    };
+}
+
+static bool open_reload(struct service *service, struct fault *fault) {
+    struct reload_options options = {
+        .generation = generation_options_of(service),
+        .store = service->options.store,
+        .published = service->published,
+        .metrics = service->metrics,
+    };
+    return reload_open(&options, &service->reload, fault);
+}
+
 static bool open_policies(struct service *service, struct problem_list *problems,
                           struct fault *fault) {
     if (service->options.pii_key.length > 0 && service->options.pii_keys.length > 0) {
@@ -41,14 +62,7 @@ static bool open_policies(struct service *service, struct problem_list *problems
                          "--pii-key and --pii-keys exclude each other: put the secret into the "
                          "file too");
     }
-    struct generation_options options = {
-        .directory = service->options.policies,
-        .limits = service->options.policy,
-        .vm_count = service->writer_count + service->decider_count,
-        .now = service->now,
-        .hash_key = service->options.pii_key,
-        .hash_keys = service->options.pii_keys,
-    };
+    struct generation_options options = generation_options_of(service);
     struct generation *generation;
     if (!generation_load(&options, &generation, problems, fault)) {
         return false;
@@ -58,28 +72,28 @@ static bool open_policies(struct service *service, struct problem_list *problems
 }
 
 static bool open_workers(struct service *service, struct fault *fault) {
-    service->writers = calloc(service->writer_count, sizeof *service->writers);
-    service->deciders = calloc(service->decider_count, sizeof *service->deciders);
-    if (service->writers == NULL || service->deciders == NULL) {
-        abort();
-    }
-    for (unsigned i = 0; i < service->writer_count; i++) {
-        if (!worker_init(&service->writers[i], service, i, true, fault)) {
-            return false;
-        }
-    }
-    for (unsigned i = 0; i < service->decider_count; i++) {
-        if (!worker_init(&service->deciders[i], service, service->writer_count + i, false, fault)) {
-            return false;
-        }
-    }
-    return true;
+    const struct service_options *options = &service->options;
+    struct worker_options worker = {
+        .store = options->store,
+        .lock = options->lock,
+        .lock_optional = options->lock_failure == LOCK_FAILURE_ROW_LOCK,
+        .batch_most = options->batch_most,
+        .queue_most = options->queue_most,
+        .now = service->now,
+        .ids = service->ids,
+        .locks = service->locks,
+        .published = service->published,
+        .metrics = service->metrics,
+        .armed = scheduler_arm,
+        .armed_context = service->scheduler,
+    };
+    return workers_init(&service->workers, &worker, writers_of(options), options->deciders, fault);
 }
 
 static bool check_tables(struct service *service, struct problem_list *problems,
                          struct fault *fault) {
     struct generation *generation = published_take(service->published);
-    bool fine = tables_check(generation, service->writers[0].core.store, problems, fault);
+    bool fine = tables_check(generation, service->workers.writers[0].core.store, problems, fault);
     generation_unref(generation);
     return fine;
 }
@@ -87,7 +101,7 @@ static bool check_tables(struct service *service, struct problem_list *problems,
 /* The store keeps the files of every generation that ever decided. */
 static bool keep_policies(struct service *service, struct fault *fault) {
     struct generation *generation = published_take(service->published);
-    struct store *store = service->writers[0].core.store;
+    struct store *store = service->workers.writers[0].core.store;
     bool kept =
         store_begin(store, STORE_WRITE, ISOLATION_DEFAULT, fault) &&
         store_keep_policy(store, generation_name(generation), generation_files_json(generation),
@@ -127,10 +141,10 @@ static bool open_http(struct service *service, struct fault *fault) {
         .limits = service->options.http,
         .tls = service->tls,
         .now = service->now,
-        .handler = route_call,
-        .admission = route_admit,
-        .finisher = gate_finish,
-        .observer = route_observe,
+        .handler = service->calls->handler,
+        .admission = service->calls->admission,
+        .finisher = service->calls->finisher,
+        .observer = service->calls->observer,
         .context = service,
     };
     return http_open(&options, &service->http, fault);
@@ -167,33 +181,37 @@ static bool check_public_url(struct service *service, struct fault *fault) {
 static bool open_parts(struct service *service, struct problem_list *problems,
                        struct fault *fault) {
     return check_public_url(service, fault) && open_tls(service, fault) &&
-           open_gate(service, fault) && reload_open(service, &service->reload, fault) &&
+           open_gate(service, fault) && open_reload(service, fault) &&
            open_policies(service, problems, fault) && open_workers(service, fault) &&
            check_tables(service, problems, fault) && open_auth(service, fault) &&
            keep_policies(service, fault) && open_http(service, fault);
 }
 
-static unsigned writers_of(const struct service_options *options) {
-    unsigned most = store_writers_most(options->store);
-    return options->workers < most ? options->workers : most;
+static struct bulk_runner *bulk_runner_of(struct service *service) {
+    struct bulk_runner_options options = {
+        .store = service->options.store,
+        .published = service->published,
+        .answer = service->calls->bulk_answer,
+        .context = service,
+    };
+    return bulk_runner_new(&options);
 }
 
-bool service_open(const struct service_options *options, struct service **out,
-                  struct problem_list *problems, struct fault *fault) {
+bool service_open(const struct service_options *options, const struct service_calls *calls,
+                  struct service **out, struct problem_list *problems, struct fault *fault) {
     struct service *service = calloc(1, sizeof *service);
     if (service == NULL) {
         abort();
     }
     service->options = *options;
+    service->calls = calls;
     service->now = now_system();
     service->ids = id_system();
-    service->writer_count = writers_of(options);
-    service->decider_count = options->deciders;
     service->published = published_new();
     service->locks = lock_registry_new(service->now, service->options.store);
-    service->metrics = metrics_new();
-    service->scheduler = scheduler_new(service);
-    service->bulk = bulk_runner_new(service);
+    service->metrics = metrics_new(calls->label);
+    service->scheduler = scheduler_new(service->now);
+    service->bulk = bulk_runner_of(service);
     service->started_us = now_wall_us(&service->now);
     if (!open_parts(service, problems, fault)) {
         service_close(service);
@@ -205,20 +223,12 @@ bool service_open(const struct service_options *options, struct service **out,
 
 /* --- running --- */
 
-static bool start_workers(struct worker *workers, unsigned count, struct fault *fault) {
-    for (unsigned i = 0; i < count; i++) {
-        if (!worker_start(&workers[i], fault)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 bool service_start(struct service *service, struct fault *fault) {
-    return start_workers(service->writers, service->writer_count, fault) &&
-           start_workers(service->deciders, service->decider_count, fault) &&
-           auth_start(service->auth, fault) && reload_start(service->reload, fault) &&
-           scheduler_start(service->scheduler, fault) && bulk_runner_start(service->bulk, fault) &&
+    struct workers *workers = &service->workers;
+    return workers_start(workers, fault) && auth_start(service->auth, fault) &&
+           reload_start(service->reload, &workers->writers[0], fault) &&
+           scheduler_start(service->scheduler, workers, fault) &&
+           bulk_runner_start(service->bulk, workers, fault) &&
            (service->tls == NULL || tls_start(service->tls, fault)) &&
            http_start(service->http, fault);
 }
@@ -239,22 +249,9 @@ void service_stop(struct service *service) {
     scheduler_stop(service->scheduler);
     reload_stop(service->reload);
     auth_stop(service->auth);
-    for (unsigned i = 0; i < service->writer_count; i++) {
-        worker_stop(&service->writers[i]);
-    }
-    for (unsigned i = 0; i < service->decider_count; i++) {
-        worker_stop(&service->deciders[i]);
-    }
+    workers_stop(&service->workers);
 }
 
-static void close_workers(struct worker *workers, unsigned count) {
-    for (unsigned i = 0; workers != NULL && i < count; i++) {
-        worker_deinit(&workers[i]);
-    }
-    free(workers);
-}
-
-/* Readers close before the writer: the last connection to close is the one that may checkpoint. */
 void service_close(struct service *service) {
     if (service->http != NULL) {
         http_close(service->http);
@@ -270,41 +267,28 @@ void service_close(struct service *service) {
     }
     bulk_runner_free(service->bulk);
     scheduler_free(service->scheduler);
-    close_workers(service->deciders, service->decider_count);
-    close_workers(service->writers, service->writer_count);
+    workers_deinit(&service->workers);
     metrics_free(service->metrics);
     lock_registry_free(service->locks);
     published_free(service->published);
     free(service);
 }
 
-/* --- posting --- */
+/* --- metrics --- */
 
-struct worker *service_home(struct service *service, struct text machine, struct text id) {
-    if (service->writer_count == 1) {
-        return &service->writers[0];
+void service_metrics(struct service *service, struct buffer *out) {
+    struct generation *generation = published_take(service->published);
+    struct metrics_sources sources = {
+        .workers = &service->workers,
+        .generation = generation,
+        .http = service->http,
+        .tls = service->tls,
+        .limiter = service->limiter,
+        .locks = service->locks,
+        .started_us = service->started_us,
+    };
+    metrics_write(service->metrics, &sources, out);
+    if (generation != NULL) {
+        generation_unref(generation);
     }
-    return &service->writers[(map_hash(machine) * 31U + map_hash(id)) % service->writer_count];
-}
-
-void service_post(struct service *service, struct worker *worker, struct job *job) {
-    job->posted_us = now_monotonic_us(&service->now);
-    if (mailbox_post(worker->mailbox, &job->letter)) {
-        return;
-    }
-    struct fault fault = FAULT_INIT;
-    fault_set(&fault, FAULT_OVERLOADED,
-              "too many requests are waiting; nothing was done; try again");
-    call_fail(job->exchange, &fault, TEXT("\"outcome\":\"not_executed\""));
-}
-
-/* Round robin by address bits would be uneven: the shortest mailbox is simple and fair. */
-void service_post_decider(struct service *service, struct job *job) {
-    struct worker *best = &service->deciders[0];
-    for (unsigned i = 1; i < service->decider_count; i++) {
-        if (mailbox_count(service->deciders[i].mailbox) < mailbox_count(best->mailbox)) {
-            best = &service->deciders[i];
-        }
-    }
-    service_post(service, best, job);
 }

@@ -1,4 +1,5 @@
-/* service.h: a running statute: threads, sockets, policies and store, put together.
+/* service.h: a running statute: threads, sockets, policies and store, put together. What is asked
+ * of it is not known here: it is given the functions to call.
  * How to use: service_open, service_start, wait for a signal, service_drain, service_stop,
  * service_close. */
 #ifndef STATUTE_SERVICE_H
@@ -8,13 +9,12 @@
 #include "http/http.h"
 #include "identity/auth.h"
 #include "identity/limiter.h"
+#include "server/bulk_runner.h"
 #include "server/metrics.h"
 #include "server/published.h"
 #include "server/reload.h"
-#include "server/worker.h"
-
-struct scheduler;
-struct bulk_runner;
+#include "server/scheduler.h"
+#include "server/workers.h"
 
 /* What becomes of who wants the lock while it is unavailable. */
 enum lock_failure {
@@ -53,9 +53,20 @@ struct service_options {
 };
 struct service_options service_options_default(void);
 
+/* What is called: by HTTP threads, with the service as context, and when a bulk has stopped. */
+struct service_calls {
+    http_handler *handler;
+    http_admission *admission;
+    http_finisher *finisher;
+    http_observer *observer;
+    bulk_runner_answer *bulk_answer;
+    metrics_label *label;
+};
+
 /* Fields are set by service_open and then only read, but for what guards itself. */
 struct service {
     struct service_options options;
+    const struct service_calls *calls;
     struct now now;
     struct id_source ids;
     struct http *http;
@@ -64,10 +75,7 @@ struct service {
     struct limiter *limiter; /* NULL: no limit */
     struct published *published;
     struct lock_registry *locks;
-    struct worker *writers;
-    unsigned writer_count;
-    struct worker *deciders;
-    unsigned decider_count;
+    struct workers workers;
     struct auth *auth;
     struct metrics *metrics;
     struct reload *reload;
@@ -77,8 +85,10 @@ struct service {
     _Atomic bool stopping; /* readyz says no from here on */
 };
 
-bool service_open(const struct service_options *options, struct service **out,
-                  struct problem_list *problems, struct fault *fault) MUST_CHECK;
+/* `calls` outlive the service. */
+bool service_open(const struct service_options *options, const struct service_calls *calls,
+                  struct service **out, struct problem_list *problems,
+                  struct fault *fault) MUST_CHECK;
 bool service_start(struct service *service, struct fault *fault) MUST_CHECK;
 /* From here on /readyz says no. Returns after drain_delay_us, while all else went on, so that a
  * load balancer has seen it and sends nothing more when service_stop closes the door. */
@@ -86,12 +96,7 @@ void service_drain(struct service *service);
 void service_stop(struct service *service);
 void service_close(struct service *service);
 
-/* The writer at home for an entity. */
-struct worker *service_home(struct service *service, struct text machine, struct text id);
-
-/* Posts a job that has an exchange to a writer or, round robin, to a decider; when the mailbox is
- * full the exchange is answered 503 overloaded and the job is gone. */
-void service_post(struct service *service, struct worker *worker, struct job *job);
-void service_post_decider(struct service *service, struct job *job);
+/* The page of GET /metrics. */
+void service_metrics(struct service *service, struct buffer *out);
 
 #endif

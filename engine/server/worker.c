@@ -4,7 +4,7 @@
  *   pin the generation in force
  *   those who wait and whose time has come, then letters, oldest first, up to batch_most:
  *     members collect into one batch_run; ordinary jobs run by themselves
- *   answer, tell the scheduler of the earliest timer armed, empty the arena, unpin
+ *   answer, tell of the earliest timer armed (worker_armed), empty the arena, unpin
  *
  * Nothing waits inside a batch: a member whose lock is not free goes to the waiting list. So does
  * an ordinary job that cannot be answered yet (worker_wait). */
@@ -12,9 +12,8 @@
 
 #include <stdlib.h>
 
-#include "api/route.h"
-#include "server/scheduler.h"
-#include "server/service.h"
+#include "server/metrics.h"
+#include "server/published.h"
 
 struct round {
     struct worker *worker;
@@ -119,7 +118,7 @@ static void run_batch(struct round *round) {
     }
     batch_run(&worker->core, round->members, round->count);
     if (worker->writes) {
-        metrics_batch(worker->service->metrics, round->count,
+        metrics_batch(worker->options->metrics, round->count,
                       now_monotonic_us(&worker->core.now) - started_us);
     }
     finish(round);
@@ -134,7 +133,7 @@ static void take(struct round *round, struct job *job) {
 }
 
 static void run_round(struct worker *worker, struct letter *letters) {
-    size_t most = worker->service->options.batch_most;
+    size_t most = worker->options->batch_most;
     struct arena *arena = &worker->core.arena;
     struct round round = {worker, ARENA_ARRAY(arena, struct job *, most * 2),
                           ARENA_ARRAY(arena, struct member *, most * 2), 0};
@@ -155,13 +154,13 @@ static void run_round(struct worker *worker, struct letter *letters) {
  */
 static void arm_timers(struct worker *worker) {
     if (worker->core.earliest_deadline_us != INT64_MAX) {
-        scheduler_arm(worker->service->scheduler, worker->core.earliest_deadline_us);
+        worker->options->armed(worker->options->armed_context, worker->core.earliest_deadline_us);
         worker->core.earliest_deadline_us = INT64_MAX;
     }
 }
 
 static void pin(struct worker *worker) {
-    worker->core.policy.generation = published_take(worker->service->published);
+    worker->core.policy.generation = published_take(worker->options->published);
     worker->core.policy.vm = worker->number;
 }
 
@@ -184,7 +183,7 @@ static void give_up(struct worker *worker, struct job *job) {
     struct fault fault = FAULT_INIT;
     fault_set(&fault, FAULT_OVERLOADED, "the server is stopping; nothing was done; try again");
     if (job->run != NULL) {
-        call_fail(job->exchange, &fault, TEXT("\"outcome\":\"not_executed\""));
+        http_fail(job->exchange, &fault, TEXT("\"outcome\":\"not_executed\""));
         return;
     }
     job->member.blocked = false;
@@ -209,7 +208,7 @@ static void *run(void *context) {
         if (open) {
             mailbox_wait(worker->mailbox, sleep_us(worker));
         }
-        struct letter *letters = mailbox_take(worker->mailbox, worker->service->options.batch_most);
+        struct letter *letters = mailbox_take(worker->mailbox, worker->options->batch_most);
         open = open || letters != NULL;
         pin(worker);
         run_round(worker, letters);
@@ -223,21 +222,20 @@ static void *run(void *context) {
 
 /* --- life --- */
 
-bool worker_init(struct worker *worker, struct service *service, unsigned number, bool writes,
-                 struct fault *fault) {
-    const struct service_options *options = &service->options;
-    *worker = (struct worker){.service = service, .number = number, .writes = writes};
+bool worker_init(struct worker *worker, const struct worker_options *options, unsigned number,
+                 bool writes, struct fault *fault) {
+    *worker = (struct worker){.options = options, .number = number, .writes = writes};
     arena_init(&worker->core.arena, 64 * 1024);
-    worker->core.now = service->now;
-    worker->core.ids = service->ids;
-    worker->core.lock_optional = options->lock_failure == LOCK_FAILURE_ROW_LOCK;
+    worker->core.now = options->now;
+    worker->core.ids = options->ids;
+    worker->core.lock_optional = options->lock_optional;
     worker->core.read_only = !writes;
     worker->core.runs_again = writes;
     worker->core.earliest_deadline_us = INT64_MAX;
     worker->mailbox = mailbox_new(options->queue_most);
     if (!store_open(options->store, writes ? STORE_WRITER : STORE_READER, &worker->core.store,
                     fault) ||
-        !lock_open(options->lock, service->locks, &worker->lock, fault)) {
+        !lock_open(options->lock, options->locks, &worker->lock, fault)) {
         return false;
     }
     worker->core.lock = writes ? worker->lock : NULL;

@@ -10,7 +10,9 @@
 #include "core/batch.h"
 #include "http/http.h"
 
-struct service;
+struct lock_registry;
+struct metrics;
+struct published;
 struct worker;
 struct job;
 
@@ -30,9 +32,28 @@ struct job {
     void *context;            /* of run and done */
 };
 
+/* After a commit, on the worker's thread: there is a timer that is due at this wall clock. */
+typedef void worker_armed(void *context, int64_t due_us);
+
+/* What all workers of a server are made with. */
+struct worker_options {
+    struct text store; /* URLs, as store_open and lock_open take them */
+    struct text lock;
+    bool lock_optional;  /* see struct core */
+    unsigned batch_most; /* members of one batch */
+    size_t queue_most;   /* letters in a mailbox */
+    struct now now;
+    struct id_source ids;
+    struct lock_registry *locks; /* these three are lent, and guard themselves */
+    struct published *published;
+    struct metrics *metrics;
+    worker_armed *armed;
+    void *armed_context;
+};
+
 /* Everything one thread owns. */
 struct worker {
-    struct service *service; /* shared, read-only but for what it guards itself */
+    const struct worker_options *options;
     struct mailbox *mailbox; /* anybody posts, this thread takes */
     struct core core;        /* store connection, arena, pinned policy; a writer's `lock` is lent */
     struct lock *lock;       /* a writer's: taken by its batches; a decider's: asked for readyz */
@@ -47,9 +68,10 @@ struct worker {
  * at this monotonic time, which is to come. A server that stops answers it in its place. */
 void worker_wait(struct worker *worker, struct job *job, int64_t at_us);
 
-/* Opens the store connection (FAULT_ENVIRONMENT when that fails) and the lock. */
-bool worker_init(struct worker *worker, struct service *service, unsigned number, bool writes,
-                 struct fault *fault) MUST_CHECK;
+/* Opens the store connection (FAULT_ENVIRONMENT when that fails) and the lock. `options` outlive
+ * the worker. */
+bool worker_init(struct worker *worker, const struct worker_options *options, unsigned number,
+                 bool writes, struct fault *fault) MUST_CHECK;
 bool worker_start(struct worker *worker, struct fault *fault) MUST_CHECK;
 
 /* Closes the mailbox, lets the thread finish what is in it, joins. */

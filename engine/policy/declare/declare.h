@@ -1,6 +1,6 @@
 /* declare.h: what a policy file declares, from the call of a constructor to checked plain data.
  *
- *   declare_open   puts machine, roles, pii, access, directory, webhooks and require into a VM
+ *   declare_open   puts machine, roles, pii, access, directory, webhooks, any and require into a VM
  *   declare_libraries, declare_file   run files; what they return lands in `declarations`
  *   declare_check_...   one a kind: reads the table into plain data, reports what is wrong
  * One loader a VM; it lives as long as the VM, for `require` looks into it. */

@@ -6,6 +6,7 @@
 #include "base/js.h"
 #include "model/app_table.h"
 #include "model/attempt.h"
+#include "policy/rules/permission.h"
 
 enum field_type {
     FIELD_ANY,
@@ -48,9 +49,7 @@ struct way {
     bool has_accepts; /* a request's patch may have these fields only */
     const struct text *accepts;
     size_t accept_count;
-    const struct text *permissions; /* all are needed */
-    size_t permission_count;
-    bool has_permit_function;
+    struct permission_rule permission;
     bool has_guard;
     bool has_effect;
 };

@@ -1,50 +1,18 @@
-/* answers.h: call_ok and call_fail for tests that call a handler without a server: the last answer
- * is kept. Being defined here, those of route.c are not linked. */
-#ifndef STATUTE_ANSWERS_H
-#define STATUTE_ANSWERS_H
+/* answers.h: call_ok and call_fail for tests that call a handler without a server, as in
+ * unit/http/answers.h. Being defined here, those of route.c are not linked. */
+#ifndef STATUTE_API_ANSWERS_H
+#define STATUTE_API_ANSWERS_H
 
-#include "unit/base/check.h"
+#include "unit/http/answers.h"
 
 #include "api/route.h"
 
-static struct {
-    int status;
-    enum fault_code code;
-    const struct js *body; /* of a fault: its extra members */
-    char detail[512];
-    _Atomic size_t count; /* counted last: another thread may wait for it */
-} answered;
-
-static inline const struct js *answers_parse(struct arena *arena, struct text json) {
-    const struct js *value = NULL;
-    struct fault fault = FAULT_INIT;
-    if (!js_parse(arena, json, &value, &fault)) {
-        fail_msg("%s in %.*s", fault.message, TEXT_ARGS(json));
-    }
-    return value;
-}
-
 void call_ok(struct http_exchange *exchange, int status, struct text json) {
-    answered.status = status;
-    answered.code = FAULT_NONE;
-    answered.body = answers_parse(&exchange->arena, json);
-    answered.count++;
+    http_reply(exchange, status, json);
 }
 
 void call_fail(struct http_exchange *exchange, const struct fault *fault, struct text extra) {
-    answered.status = fault_status(fault->code);
-    answered.code = fault->code;
-    answered.body =
-        answers_parse(&exchange->arena, text_print(&exchange->arena, "{%.*s}", TEXT_ARGS(extra)));
-    snprintf(answered.detail, sizeof answered.detail, "%s", fault->message);
-    answered.count++;
-}
-
-/* A member of the last answer, as JSON; "absent" when there is none. */
-static inline struct text answers_member(struct arena *arena, const struct js *object,
-                                         const char *key) {
-    const struct js *value = js_find(object, text_of(key));
-    return value != NULL ? js_print(arena, value) : TEXT("absent");
+    http_fail(exchange, fault, extra);
 }
 
 #endif

@@ -87,6 +87,7 @@ static void effects_prepare_and_imports_are_not_bound(void **state) {
     static const struct attempt cause = {.kind = ATTEMPT_TRANSITION};
     attempt.to = TEXT_NONE;
     attempt.cause = &cause;
+    attempt.by_engine = true;
 
     check_allowed(fixture_decide(fixture, &attempt, &entity));
 }

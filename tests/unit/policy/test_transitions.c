@@ -125,6 +125,7 @@ static struct decision as_effect(struct fixture *fixture, const char *to) {
     struct attempt attempt = fixture_attempt(to);
     struct entity entity = fixture_entity(fixture, "NEW", "{}");
     attempt.cause = &cause;
+    attempt.by_engine = true;
     attempt.caused_by = TEXT("u");
     attempt.skip_permissions = true;
     return fixture_decide(fixture, &attempt, &entity);

@@ -2,22 +2,25 @@
  * tested alone. */
 #include "unit/base/check.h"
 
-#include "api/route.h"
+#include "http/http.h"
+#include "policy/policy.h"
+#include "server/metrics.h"
+#include "server/workers.h"
 
-const struct route route_table[] = {
-    {HTTP_GET, "/livez", NULL, 0, true, false, false},
-    {HTTP_POST, "/v1/entities/{machine}", NULL, 0, false, true, false},
-};
-const size_t route_count = COUNT_OF(route_table);
+static bool label(size_t index, const char **method, const char **path) {
+    static const char *const methods[] = {"GET", "POST"};
+    static const char *const paths[] = {"/livez", "/v1/entities/{machine}"};
+    if (index >= COUNT_OF(methods)) {
+        return false;
+    }
+    *method = methods[index];
+    *path = paths[index];
+    return true;
+}
 
 struct http_counts http_counts(const struct http *http) {
     (void)http;
     return (struct http_counts){.connections_open = 3, .connections_total = 12, .timed_out = 2};
-}
-
-struct generation *published_take(struct published *published) {
-    (void)published;
-    return NULL;
 }
 
 struct text generation_name(const struct generation *generation) {
@@ -30,25 +33,20 @@ size_t generation_machine_count(const struct generation *generation) {
     return 0;
 }
 
-void generation_unref(struct generation *generation) {
-    (void)generation;
-}
-
 static struct arena arena;
 static struct metrics *metrics;
 static struct worker writers[1];
-static struct service service;
+static const struct workers workers = {.writers = writers, .writer_count = 1};
+static struct metrics_sources sources;
 
 static int make(void **state) {
     (void)state;
     arena_init(&arena, 0);
-    metrics = metrics_new();
+    metrics = metrics_new(label);
     writers[0].mailbox = mailbox_new(0);
-    service = (struct service){.metrics = metrics,
-                               .http = (struct http *)&service,
-                               .writers = writers,
-                               .writer_count = 1,
-                               .started_us = 1759289400 * NOW_SECOND};
+    sources = (struct metrics_sources){.workers = &workers,
+                                       .http = (struct http *)&sources,
+                                       .started_us = 1759289400 * NOW_SECOND};
     return 0;
 }
 
@@ -64,7 +62,7 @@ static int unmake(void **state) {
 static const char *page(void) {
     struct buffer buffer;
     buffer_init(&buffer, &arena);
-    metrics_write(metrics, &service, &buffer);
+    metrics_write(metrics, &sources, &buffer);
     return text_cstring(&arena, buffer_view(&buffer));
 }
 

@@ -1,9 +1,12 @@
 /* The reload thread with real policies and a real watch; the writer is a mailbox that the test
  * reads, answers are kept by answers.h, and metrics are counted here. */
-#include "unit/api/answers.h"
+#include "unit/http/answers.h"
 #include "unit/server/loaded.h"
 
-#include "server/service.h"
+#include "server/metrics.h"
+#include "server/published.h"
+#include "server/reload.h"
+#include "server/worker.h"
 #include "store/table.h"
 
 #include <pthread.h>
@@ -21,17 +24,23 @@ void metrics_reload(struct metrics *metrics, bool success) {
 
 struct fixture {
     struct tree tree;
-    struct service service;
+    struct published *published;
+    struct reload *reload;
     struct worker writer;
     struct http_exchange exchange;
 };
 
 static void start(struct fixture *fixture) {
     struct fault fault = FAULT_INIT;
-    struct service *service = &fixture->service;
-    assert_true(reload_open(service, &service->reload, &fault));
-    published_set(service->published, loaded(&fixture->tree));
-    assert_true(reload_start(service->reload, &fault));
+    struct reload_options options = {.generation = {.directory = text_of(fixture->tree.root),
+                                                    .limits = vm_limits_default(),
+                                                    .vm_count = 1,
+                                                    .now = now_system(),
+                                                    .hash_key = TEXT("")},
+                                     .published = fixture->published};
+    assert_true(reload_open(&options, &fixture->reload, &fault));
+    published_set(fixture->published, loaded(&fixture->tree));
+    assert_true(reload_start(fixture->reload, &fixture->writer, &fault));
 }
 
 static int make(void **state) {
@@ -40,13 +49,7 @@ static int make(void **state) {
     tree_write(&fixture->tree, "lamp.lua", LOADED_LAMP("one"));
     fixture->writer.mailbox = mailbox_new(0);
     fixture->writer.core.now = now_system();
-    fixture->service = (struct service){.now = now_system(),
-                                        .published = published_new(),
-                                        .writers = &fixture->writer,
-                                        .writer_count = 1,
-                                        .options = {.policies = text_of(fixture->tree.root),
-                                                    .policy = vm_limits_default(),
-                                                    .pii_key = TEXT("")}};
+    fixture->published = published_new();
     arena_init(&fixture->exchange.arena, 0);
     atomic_store(&loads[0], 0);
     atomic_store(&loads[1], 0);
@@ -68,10 +71,10 @@ static void drop_jobs(struct fixture *fixture) {
 
 static int unmake(void **state) {
     struct fixture *fixture = *state;
-    reload_stop(fixture->service.reload);
+    reload_stop(fixture->reload);
     drop_jobs(fixture);
-    reload_close(fixture->service.reload);
-    published_free(fixture->service.published);
+    reload_close(fixture->reload);
+    published_free(fixture->published);
     mailbox_free(fixture->writer.mailbox);
     arena_deinit(&fixture->exchange.arena);
     tree_remove(&fixture->tree, "");
@@ -131,7 +134,7 @@ static void sleep_ms(long milliseconds) {
 }
 
 static bool has_doc(struct fixture *fixture, const char *doc) {
-    struct generation *generation = published_take(fixture->service.published);
+    struct generation *generation = published_take(fixture->published);
     const struct machine *machine = generation_machine(generation, TEXT("lamp"));
     bool same = machine != NULL && text_equal(machine->doc, text_of(doc));
     generation_unref(generation);
@@ -161,7 +164,7 @@ static void eventually_loads(int failed, int fine) {
 /* POST /v1/policies/reload, waited for. */
 static void ask(struct fixture *fixture) {
     size_t before = atomic_load(&answered.count);
-    reload_answer(fixture->service.reload, &fixture->exchange);
+    reload_answer(fixture->reload, &fixture->exchange);
     for (int waited = 0; atomic_load(&answered.count) == before; waited += 10) {
         assert_true(waited < PATIENCE_MS);
         sleep_ms(10);
@@ -182,7 +185,7 @@ static void a_changed_file_is_loaded_by_itself(void **state) {
 
 static void a_request_is_carried_out_at_once(void **state) {
     struct fixture *fixture = *state;
-    reload_request(fixture->service.reload);
+    reload_request(fixture->reload);
     eventually_loads(0, 1);
     assert_true(has_doc(fixture, "one"));
 }
@@ -264,7 +267,7 @@ static void the_history_names_each_publication_once(void **state) {
     tree_write(&fixture->tree, "lamp.lua", LOADED_LAMP("two"));
     eventually_has_doc(fixture, "two");
     struct arena *arena = &fixture->exchange.arena;
-    const struct js *history = reload_history(fixture->service.reload, arena);
+    const struct js *history = reload_history(fixture->reload, arena);
     assert_int_equal(history->array.count, 2);
     check_text(answers_member(arena, history->array.items[0], "current"), "false");
     check_text(answers_member(arena, history->array.items[1], "current"), "true");
@@ -277,7 +280,7 @@ static void the_history_is_bounded(void **state) {
         tree_write(&fixture->tree, "lamp.lua", i % 2 == 0 ? LOADED_LAMP("a") : LOADED_LAMP("b"));
         ask(fixture);
     }
-    const struct js *history = reload_history(fixture->service.reload, &fixture->exchange.arena);
+    const struct js *history = reload_history(fixture->reload, &fixture->exchange.arena);
     assert_int_equal(history->array.count, 20);
 }
 
@@ -294,8 +297,8 @@ static void a_generation_that_the_store_did_not_take_is_offered_again(void **sta
 
 static void who_asks_a_stopped_thread_is_refused(void **state) {
     struct fixture *fixture = *state;
-    reload_stop(fixture->service.reload);
-    reload_answer(fixture->service.reload, &fixture->exchange);
+    reload_stop(fixture->reload);
+    reload_answer(fixture->reload, &fixture->exchange);
     assert_int_equal(answered.status, 503);
     assert_int_equal(answered.code, FAULT_OVERLOADED);
 }
