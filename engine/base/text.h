@@ -1,4 +1,7 @@
 /* text.h: byte slices that carry their length.
+ * Room base/: bytes, memory, JSON, hashes, clocks, queues, faults, problems, the log; nothing here
+ * knows statute. It uses the C library and libcrypto. Begin with text, arena (memory that goes all
+ * at once) and fault (what went wrong, as a sentence).
  * A text lends its bytes: it owns nothing and is not terminated by NUL. `bytes == NULL` means
  * "not given", which is different from the empty text. Functions that take an arena return bytes
  * that live as long as the arena. */

@@ -1,7 +1,9 @@
 /* batch.h: the unit of work: whatever has piled up, in one transaction.
- * How to use: fill a struct core once a thread; make members; batch_run; read each member's
- * outcomes. batch_run never fails as a call: whatever happens is an outcome of each member.
- * Outcomes live in the core's arena until the caller resets it. */
+ * Room core/: batch, execute, audit, outbox, bulks, import, verify; single-threaded by
+ * construction. It uses policy/, store/ and lock/. How to use: fill a struct core once a thread;
+ * make members; batch_run; read each member's outcomes. batch_run never fails as a call: whatever
+ * happens is an outcome of each member. Outcomes live in the core's arena until the caller resets
+ * it. */
 #ifndef STATUTE_BATCH_H
 #define STATUTE_BATCH_H
 

@@ -1,5 +1,7 @@
-/* attempt.h: what somebody asks for: create an entity, change its data, or move it to a state.
- * Pure data; everything it points to lives in the arena of whoever made it. */
+/* attempt.h: an attempt to create an entity, change its data, or move it to a state.
+ * Room model/: attempt, entity, decision, the audit record's chain: pure data that every room below
+ * shares. It uses base/ and timezone/. Fill the fields yourself; everything that they point to
+ * lives in the arena of whoever made it. */
 #ifndef STATUTE_ATTEMPT_H
 #define STATUTE_ATTEMPT_H
 
