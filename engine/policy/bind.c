@@ -143,6 +143,37 @@ static const int *bind_choices(lua_State *lua, struct arena *arena, const struct
     return choices;
 }
 
+/* stack: [-0, +0]. The table at `table` has the act under `key`, when it is there. */
+static void bind_act(lua_State *lua, struct arena *arena, const struct act_rule *act, int table,
+                     const char *key, struct act_functions *out) {
+    if (act->is_there) {
+        push(lua, table, text_of(key)); // stack: act
+        int index = lua_gettop(lua);
+        bind_permission(lua, arena, &act->permission, index, &out->permission);
+        out->guards = bind_list(lua, arena, index, "guard", act->has_guard);
+        lua_pop(lua, 1); // stack:
+    }
+}
+
+/* stack: [-0, +0]. The machine's table is at `table`. */
+static const struct permission_functions *
+bind_fields(lua_State *lua, struct arena *arena, const struct machine *machine, int table) {
+    if (!machine->has_field_permits) {
+        return NULL;
+    }
+    struct permission_functions *fields =
+        ARENA_ARRAY(arena, struct permission_functions, machine->field_count);
+    push(lua, table, TEXT("fields")); // stack: fields
+    for (size_t i = 0; i < machine->field_count; i++) {
+        if (push(lua, -1, machine->fields[i].name) == LUA_TTABLE) { // stack: fields field
+            bind_permission(lua, arena, &machine->fields[i].permission, -1, &fields[i]);
+        }
+        lua_pop(lua, 1); // stack: fields
+    }
+    lua_pop(lua, 1); // stack:
+    return fields;
+}
+
 /* stack: [-0, +0]. The value of `after` is on top: a timer or a list of timers. */
 static const int *bind_delays(lua_State *lua, struct arena *arena, const struct state *state) {
     int *delays = ARENA_ARRAY(arena, int, state->timer_count);
@@ -166,6 +197,7 @@ static void bind_state(lua_State *lua, struct arena *arena, const struct state *
     out->requires = bind_list(lua, arena, table, "require", state->has_require);
     out->on_enter = bind_list(lua, arena, table, "on_enter", state->has_on_enter);
     out->on_exit = bind_list(lua, arena, table, "on_exit", state->has_on_exit);
+    bind_act(lua, arena, &state->update, table, "update", &out->update);
     if (state->way_count > 0) {
         push(lua, table, TEXT("to")); // stack: state to
         out->ways = bind_ways(lua, arena, state, lua_gettop(lua), any);
@@ -199,6 +231,10 @@ void bind_machine(lua_State *lua, struct arena *arena, const struct machine *mac
     out->prepare = bind_one(lua, table, "prepare", machine->has_prepare);
     out->validate = bind_one(lua, table, "validate", machine->has_validate);
     out->warn = bind_one(lua, table, "warn", machine->has_warn);
+    bind_act(lua, arena, &machine->create, table, "create", &out->create);
+    bind_act(lua, arena, &machine->update, table, "update", &out->update);
+    bind_act(lua, arena, &machine->read, table, "read", &out->read);
+    out->fields = bind_fields(lua, arena, machine, table);
     push(lua, table, TEXT("states")); // stack: states
     int any = push_any(lua);          // stack: states any
     for (size_t i = 0; i < machine->state_count; i++) {

@@ -24,7 +24,14 @@ struct way_functions {
     struct functions guards, effects;
 };
 
+/* Of an act_rule. */
+struct act_functions {
+    struct permission_functions permission;
+    struct functions guards;
+};
+
 struct state_functions {
+    struct act_functions update;
     struct functions requires, on_enter, on_exit;
     const struct way_functions *ways; /* as state.ways */
     const int *choices;               /* as state.choices */
@@ -33,6 +40,8 @@ struct state_functions {
 
 struct machine_functions {
     int prepare, validate, warn;
+    struct act_functions create, update, read;
+    const struct permission_functions *fields; /* as machine.fields; NULL: none has a permit */
     const struct state_functions *states; /* as machine.states */
 };
 

@@ -11,7 +11,7 @@
  * Rules that the contract leaves open:
  *  1. A permit function sees the stored data: if it saw the patch, a request could make its
  *     sender the owner of what it asks for. The patch is in ctx.patch. Without an actor it is not
- *     even asked.
+ *     even asked. At a creation nothing is stored, and it sees what is sent, with defaults.
  *  2. `require` is a guard on the ways into a state, so a creation does not ask the initial
  *     state's; on_enter and timers of the state created in do run.
  *  3. Data is what C computed (patch, prepare's answer, set and unset), never what a function wrote
@@ -165,6 +165,11 @@ static const struct js *ask_all(struct turn *turn, struct functions guards, stru
 }
 
 static const struct js *ask_guards(struct turn *turn) {
+    if (turn->act != NULL) {
+        bool creates = turn->attempt->kind == ATTEMPT_CREATE;
+        struct speaker of_act = {creates ? "the guard of create" : "the guard of update", TEXT_NONE};
+        return ask_all(turn, turn->act_functions->guards, of_act, NULL);
+    }
     struct speaker guards = {"the guard on the way to", turn->to->name};
     struct speaker requires = {"the requirement of", turn->to->name};
     const struct js *refusals = NULL;
@@ -185,7 +190,8 @@ bool guards_ask(struct turn *turn) {
 }
 
 static bool guard(struct turn *turn) {
-    return turn->attempt->kind != ATTEMPT_TRANSITION || guards_ask(turn);
+    bool is_guarded = turn->act != NULL && turn->act->has_guard;
+    return (turn->attempt->kind != ATTEMPT_TRANSITION && !is_guarded) || guards_ask(turn);
 }
 
 /* --- warnings --- */
@@ -261,6 +267,7 @@ static bool has_way_function(const struct turn *turn) {
     bool is_transition = turn->attempt->kind == ATTEMPT_TRANSITION;
     const struct way *way = turn->way;
     return turn->is_choice || turn->is_ambiguous || turn->open_count > 0 ||
+           (turn->act != NULL && turn->act->has_guard) ||
            (way != NULL && (way->has_guard || way->has_effect)) ||
            (is_transition && turn->from->has_on_exit) ||
            (turn->to != NULL && ((is_transition && turn->to->has_require) ||
@@ -296,7 +303,15 @@ static bool refuse_machine(struct turn *turn, struct text name) {
 
 static void decide(struct turn *turn) {
     struct fault fault = FAULT_INIT;
-    if (!way_resolve(turn) || (!turn->is_ambiguous && !permission_check(turn))) {
+    if (!way_resolve(turn)) {
+        return;
+    }
+    bool is_late = turn->is_ambiguous || turn->is_choice; /* way_settle checks */
+    if (turn->attempt->kind == ATTEMPT_CREATE &&
+        (turn->act != NULL || turn->machine->has_field_permits)) {
+        merge(turn); /* for permits: rule 1 */
+    }
+    if (!is_late && !permission_check(turn)) {
         return;
     }
     if (!needs_lua(turn)) {

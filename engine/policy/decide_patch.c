@@ -11,15 +11,15 @@
 #define NAMED_MOST 100 /* fields that are not accepted, of one attempt */
 
 /* Creating in another state than the first is importing. */
-static bool is_import(const struct turn *turn) {
+bool patch_is_import(const struct turn *turn) {
     const struct attempt *attempt = turn->attempt;
     bool is_first = !text_given(attempt->to) ||
                     turn->to == &turn->machine->states[turn->machine->initial];
     return attempt->is_import || (attempt->kind == ATTEMPT_CREATE && !is_first);
 }
 
-static bool is_bound(const struct turn *turn) {
-    return js_is(turn->attempt->patch, JS_OBJECT) && !turn_is_engines(turn) && !is_import(turn);
+bool patch_is_bound(const struct turn *turn) {
+    return js_is(turn->attempt->patch, JS_OBJECT) && !turn_is_engines(turn) && !patch_is_import(turn);
 }
 
 /* --- what is changed --- */
@@ -43,7 +43,7 @@ static bool is_same(const struct js *a, const struct js *b) {
     return a == b || (a != NULL && b != NULL && js_equal(a, b));
 }
 
-static bool is_changed(struct turn *turn, const struct field *field) {
+bool patch_changes(struct turn *turn, const struct field *field) {
     const struct js *sent = js_find(turn->attempt->patch, field->name);
     if (sent == NULL) {
         return false;
@@ -96,7 +96,7 @@ static void check_field(struct turn *turn, const struct field *field) {
     bool is_fixed = field->immutable && !is_creation;
     bool is_closed = field->has_editable_in &&
                      !is_among(field->editable_in, field->editable_count, state);
-    if ((!is_fixed && !is_closed) || !is_changed(turn, field)) {
+    if ((!is_fixed && !is_closed) || !patch_changes(turn, field)) {
         return;
     }
     add_error(turn, field->name,
@@ -122,7 +122,7 @@ static void check_accepts(struct turn *turn, const struct way *way) {
 
 void patch_check(struct turn *turn) {
     bool has_accepts = turn->way != NULL && turn->way->has_accepts;
-    if ((!has_accepts && !turn->machine->has_field_rules) || !is_bound(turn)) {
+    if ((!has_accepts && !turn->machine->has_field_rules) || !patch_is_bound(turn)) {
         return;
     }
     for (size_t i = 0; turn->machine->has_field_rules && i < turn->machine->field_count; i++) {

@@ -110,6 +110,22 @@ static bool resolve_create(struct turn *turn) {
                                      TEXT_ARGS(machine->name), TEXT_ARGS(wanted), TEXT_ARGS(hint)));
     }
     enter(turn, (size_t)(state - machine->states));
+    if (machine->create.is_there && !patch_is_import(turn)) {
+        turn->act = &machine->create;
+        turn->act_functions = &turn->functions->create;
+    }
+    return true;
+}
+
+static bool resolve_update(struct turn *turn) {
+    const struct act_rule *act = machine_update(turn->machine, turn->from);
+    turn->out->to = turn->entity->state;
+    if (act->is_there) {
+        bool is_states_own = act != &turn->machine->update;
+        turn->act = act;
+        turn->act_functions =
+            is_states_own ? &turn->from_functions->update : &turn->functions->update;
+    }
     return true;
 }
 
@@ -242,8 +258,7 @@ bool way_resolve(struct turn *turn) {
     case ATTEMPT_CREATE:
         return resolve_create(turn);
     case ATTEMPT_UPDATE:
-        turn->out->to = turn->entity->state;
-        return true;
+        return resolve_update(turn);
     case ATTEMPT_TRANSITION:
         return resolve_transition(turn);
     case ATTEMPT_NOTICE:

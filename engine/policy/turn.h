@@ -34,6 +34,9 @@ struct turn {
     size_t choice;     /* into from.choices */
     bool is_ambiguous; /* several verbs lead to `to`: the first that is permitted is meant */
     bool is_prepared;  /* `prepare` has been asked already */
+    const struct act_rule *act; /* of a creation, a change of data or a reading; NULL: there is none */
+    const struct act_functions *act_functions;
+    const struct field *field; /* whose permission is being asked */
     const struct js *stored; /* the entity's data before the attempt, an object */
     const struct js *data;   /* as computed so far, an object */
     enum stage stage;
@@ -95,6 +98,10 @@ bool permission_allows(struct turn *turn);
 bool guards_ask(struct turn *turn); /* guard_rejected */
 /* The rules on what requests may send (immutable, editable_in, accepts): adds to turn.errors. */
 void patch_check(struct turn *turn);
+/* Whether these rules bind the attempt; whether its patch changes the field. */
+bool patch_is_bound(const struct turn *turn);
+bool patch_is_import(const struct turn *turn);
+bool patch_changes(struct turn *turn, const struct field *field);
 bool prepare_data(struct turn *turn); /* merges the patch and asks `prepare`, once */
 
 /* Fills in what policy_decide and policy_ways have in common. `entity` may be one that does not

@@ -7,17 +7,33 @@ static int by_bytes(const void *a, const void *b) {
     return text_compare(*(const struct text *)a, *(const struct text *)b);
 }
 
+/* Names go to `out` unless that is NULL; how many there are. */
+static size_t take(const struct permission_rule *rule, struct text *out) {
+    for (size_t i = 0; out != NULL && i < rule->name_count; i++) {
+        out[i] = rule->names[i];
+    }
+    return rule->name_count;
+}
+
+static size_t gather_of_state(const struct state *state, struct text *out) {
+    size_t count = take(&state->update.permission, out);
+    for (size_t i = 0; i < state->way_count; i++) {
+        count += take(&state->ways[i].permission, out != NULL ? out + count : NULL);
+    }
+    return count;
+}
+
 static size_t gather(const struct machine *machine, struct text *out) {
+    const struct act_rule *acts[] = {&machine->create, &machine->update, &machine->read};
     size_t count = 0;
+    for (size_t i = 0; i < 3; i++) {
+        count += take(&acts[i]->permission, out != NULL ? out + count : NULL);
+    }
+    for (size_t i = 0; i < machine->field_count; i++) {
+        count += take(&machine->fields[i].permission, out != NULL ? out + count : NULL);
+    }
     for (size_t i = 0; i < machine->state_count; i++) {
-        for (size_t j = 0; j < machine->states[i].way_count; j++) {
-            const struct way *way = &machine->states[i].ways[j];
-            for (size_t k = 0; k < way->permission.name_count; k++, count++) {
-                if (out != NULL) {
-                    out[count] = way->permission.names[k];
-                }
-            }
-        }
+        count += gather_of_state(&machine->states[i], out != NULL ? out + count : NULL);
     }
     return count;
 }

@@ -2,6 +2,7 @@
 #include "policy/rules/fields.h"
 #include "lua/value.h"
 #include "policy/declare/declare.h"
+#include "policy/declare/permission.h"
 
 #define FIELD_EXPECTED "field = 'type' or field = { type = 'type' }"
 
@@ -14,6 +15,7 @@ static const struct key_rule field_keys[] = {
     {"min", KIND_NUMBER, "a number"},
     {"max", KIND_NUMBER, "a number"},
     {"immutable", KIND_BOOLEAN, "true or false"},
+    PERMIT_KEY,
     {"editable_in", KIND_TABLE, "a list of states"},
     {"index", KIND_BOOLEAN, "true or false"},
 };
@@ -158,6 +160,7 @@ static void read_field(struct check *check, const struct key_path *at, struct fi
     read_default(check, table, at, out);
     out->immutable = check_flag(check, table, "immutable");
     read_editable_in(check, table, at, out);
+    declare_permission(check, table, at, &out->permission);
     read_index(check, table, at, out);
 }
 
@@ -173,6 +176,8 @@ static void read_fields(struct check *check, const struct key_path *at, struct m
         lua_pop(check->lua, 1); // stack: fields
         out->has_field_rules =
             out->has_field_rules || fields[i].immutable || fields[i].has_editable_in;
+        out->has_field_permits =
+            out->has_field_permits || permission_rule_asks(&fields[i].permission);
     }
     out->fields = fields;
     out->field_count = count;

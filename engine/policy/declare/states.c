@@ -14,6 +14,7 @@ static const struct key_rule state_keys[] = {
     {"doc", KIND_TEXT, "a string"},
     {"final", KIND_BOOLEAN, "true or false"},
     {"to", KIND_TABLE, "a table of STATE = true or STATE = {...}"},
+    {"update", KIND_TABLE, "a table such as { permit = '...', guard = function (data, ctx) -> ok }"},
     {"choose", KIND_TABLE, "a table of verb = function (data, ctx) -> state"},
     {"require", KIND_FUNCTIONS, GUARD_EXPECTED},
     {"on_enter", KIND_FUNCTIONS, EFFECT_EXPECTED},
@@ -162,6 +163,7 @@ static void read_state(struct check *check, const struct key_path *at, struct na
     out->has_require = check_has_function(check, table, at, "require");
     out->has_on_enter = check_has_function(check, table, at, "on_enter");
     out->has_on_exit = check_has_function(check, table, at, "on_exit");
+    declare_check_act(check, table, at, "update", true, &out->update);
     read_exits(check, table, at, states, out);
     report_ends(check, at, out);
 }

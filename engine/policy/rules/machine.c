@@ -51,6 +51,10 @@ bool machine_has_verb(const struct machine *machine, struct text verb) {
     return false;
 }
 
+const struct act_rule *machine_update(const struct machine *machine, const struct state *state) {
+    return state != NULL && state->update.is_there ? &state->update : &machine->update;
+}
+
 struct text machine_state_hint(struct arena *arena, const struct machine *machine,
                                struct text name) {
     struct text *names = ARENA_ARRAY(arena, struct text, machine->state_count);
@@ -87,6 +91,21 @@ static const struct js *object_of(struct arena *arena, const struct members *mem
     return js_object(arena, copy, members->count);
 }
 
+/* NULL when it is not there. */
+static const struct js *act_json(struct arena *arena, const struct act_rule *act) {
+    struct members members = {.count = 0};
+    if (!act->is_there) {
+        return NULL;
+    }
+    const struct permission_rule *rule = &act->permission;
+    add(&members, TEXT("required_permissions"), texts_json(arena, rule->names, rule->name_count));
+    add(&members, TEXT("permit"), permission_json(arena, rule->permit));
+    add(&members, TEXT("permit_function"), flag(rule->function_count > 0));
+    add(&members, TEXT("denies"), flag(rule->deny_count > 0));
+    add(&members, TEXT("guarded"), flag(act->has_guard));
+    return object_of(arena, &members);
+}
+
 static const struct js *field_json(struct arena *arena, const void *item) {
     const struct field *field = item;
     struct members members = {.count = 0};
@@ -102,6 +121,7 @@ static const struct js *field_json(struct arena *arena, const void *item) {
     add(&members, TEXT("editable_in"),
         field->has_editable_in ? texts_json(arena, field->editable_in, field->editable_count)
                                : NULL);
+    add(&members, TEXT("permit"), permission_json(arena, field->permission.permit));
     add(&members, TEXT("index"), field->index ? &js_true : NULL);
     return object_of(arena, &members);
 }
@@ -162,6 +182,7 @@ static const struct js *state_json(struct arena *arena, const void *item) {
     add(&members, TEXT("after"),
         list_json(arena, state->timers, sizeof *state->timers,
                   state->timers != NULL ? state->timer_count : 0, timer_json));
+    add(&members, TEXT("update"), act_json(arena, &state->update));
     add(&members, TEXT("choose"),
         state->choice_count > 0 ? texts_json(arena, state->choices, state->choice_count) : NULL);
     return object_of(arena, &members);
@@ -188,6 +209,9 @@ const struct js *machine_json(struct arena *arena, const struct machine *machine
     add(&members, TEXT("states"),
         list_json(arena, machine->states, sizeof *machine->states, machine->state_count,
                   state_json));
+    add(&members, TEXT("create"), act_json(arena, &machine->create));
+    add(&members, TEXT("update"), act_json(arena, &machine->update));
+    add(&members, TEXT("read"), act_json(arena, &machine->read));
     add(&members, TEXT("isolation"), js_string(arena, isolation_name(machine->isolation)));
     add(&members, TEXT("lock"), lock_json(arena, machine));
     add(&members, TEXT("retries"), js_integer(arena, machine->retries));

@@ -36,7 +36,15 @@ struct field {
     bool has_editable_in; /* it may be changed in these states only */
     const struct text *editable_in;
     size_t editable_count;
-    bool index; /* lists and counts may be filtered by it */
+    struct permission_rule permission; /* who may change it */
+    bool index;                        /* lists and counts may be filtered by it */
+};
+
+/* What `create`, `update` or `read` says: who may, and (but for `read`) when. */
+struct act_rule {
+    bool is_there;
+    struct permission_rule permission;
+    bool has_guard;
 };
 
 /* A transition out of a state. Several may lead to one state, each by a verb of its own. */
@@ -73,6 +81,7 @@ struct state {
     struct text doc;
     bool final;
     bool has_require, has_on_enter, has_on_exit;
+    struct act_rule update; /* in place of the machine's, when it is there */
     const struct way *ways; /* in name order of `to`, then by position; those of ["*"] too */
     size_t way_count;
     const struct text *choices; /* verbs of `choose`, in name order */
@@ -94,7 +103,9 @@ struct machine {
     const struct state *states; /* in name order */
     size_t state_count;
     bool has_prepare, has_validate, has_warn;
-    bool has_field_rules; /* some field is immutable, or editable_in some states only */
+    struct act_rule create, update, read;
+    bool has_field_rules;   /* some field is immutable, or editable_in some states only */
+    bool has_field_permits; /* some field says who may change it */
     enum isolation isolation;
     int64_t lock_timeout_ms;       /* 10 s */
     int64_t lock_wait_ms;          /* 5 s */
@@ -111,6 +122,9 @@ const struct way *machine_way(const struct state *state, struct text to, struct 
 bool state_chooses(const struct state *state, struct text verb, size_t *index);
 /* Whether any state of the machine has a transition, or a choice, of this verb. */
 bool machine_has_verb(const struct machine *machine, struct text verb);
+
+/* What holds for a change of data in this state (NULL: one that the machine has no more). */
+const struct act_rule *machine_update(const struct machine *machine, const struct state *state);
 
 /* "; did you mean 'DRAFT'?", or "". */
 struct text machine_state_hint(struct arena *arena, const struct machine *machine,
