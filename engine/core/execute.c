@@ -68,6 +68,7 @@ static bool judge(struct work *work, const struct attempt *attempt, const struct
                               decision);
     out->decision = decision;
     out->to = text_given(decision->to) ? decision->to : out->to;
+    out->transition = decision->transition;
     refuse(out, decision->code, decision->message);
     return true;
 }
@@ -141,6 +142,7 @@ static struct attempt effect_of(const struct attempt *cause, const struct outcom
         .dry_run = cause->dry_run,
         .idempotent = true,
         .skip_permissions = true,
+        .by_engine = true,
         .isolation = cause->isolation,
         .request_id = cause->request_id,
         .cause = cause,
@@ -247,6 +249,7 @@ static bool carry_out(struct work *work, const struct attempt *attempt, unsigned
     }
     out->from = slot->current.exists && !slot->gone ? slot->current.state : TEXT_NONE;
     out->to = attempt->kind == ATTEMPT_UPDATE ? out->from : attempt->to;
+    out->transition = attempt->verb;
     out->version = slot->current.version;
     if (!judge(work, attempt, slot, out, fault)) {
         return false;
@@ -281,6 +284,7 @@ static bool record_refusal(struct work *work, const struct attempt *attempt, str
     out->audit_uuid[0] = '\0';
     out->message = clean_text(work, attempt, out->message);
     out->to = clean_text(work, attempt, out->to);
+    out->transition = clean_text(work, attempt, out->transition);
     if (!work_slot(work, attempt->machine, attempt->id, &slot, fault)) {
         return false;
     }
@@ -325,6 +329,7 @@ bool execute_refuse(struct work *work, const struct attempt *attempt, enum fault
                     const char *message, struct outcome *out, struct fault *fault) {
     refuse(out, code, text_of(message));
     out->to = attempt->to;
+    out->transition = attempt->verb;
     return record_refusal(work, attempt, out, fault);
 }
 
@@ -356,6 +361,9 @@ bool execute_all(struct work *work, const struct attempt *attempts, size_t count
     work_back(work, mark);
     for (size_t i = 0; i < count; i++) {
         if (i != refused) {
+            if (!text_given(outcomes[i].transition)) {
+                outcomes[i].transition = attempts[i].verb;
+            }
             refuse(&outcomes[i], FAULT_BATCH_ABORTED,
                    text_print(&work->core->arena, "undone because '%.*s' was refused",
                               TEXT_ARGS(attempts[refused].id)));

@@ -99,6 +99,7 @@ struct text chain_record(struct arena *arena, const struct record *record) {
     add_bool(&buffer, TEXT(",\"success\":"), record->success);
     add_timestamp(&buffer, record->timestamp_us);
     add_text(&buffer, TEXT(",\"to_state\":"), record->to_state);
+    add_text(&buffer, TEXT(",\"transition\":"), record->transition);
     add_text(&buffer, TEXT(",\"uuid\":"), (struct text){record->uuid, ID_LENGTH});
     add_integer(&buffer, TEXT(",\"version\":"), record->version);
     buffer_add_char(&buffer, '}');

@@ -18,6 +18,7 @@ struct record {
     struct text entity_id;
     struct text from_state; /* TEXT_NONE: there was no entity */
     struct text to_state;   /* wanted, if refused */
+    struct text transition; /* the verb; TEXT_NONE: there is none */
     const struct actor *actor;
     struct text action; /* "create", "update", "transition" */
     struct text reason;

@@ -1,17 +1,17 @@
 /* decide.c: one attempt, from the question to the decision.
  *
  *   policy_decide
- *     way_resolve       which way?        ── invalid_transition, or "already there"
- *     permission_check  permissions       ── permission_denied
+ *     way_resolve       which transition? ── invalid_transition, or "already there"
+ *     permission_check  names alone       ── permission_denied
  *     judge             in one vm_call when any function takes part, else directly:
- *       permission_ask ─ prepare ─ validate ─ guard ─ warn ─ effects_run ─ effects_arm ─ settle
+ *       way_settle ─ permission_ask ─ prepare ─ validate ─ guard ─ warn ─ effects_run ─ effects_arm ─ settle
  *
  * Every step returns false once the decision is made. The budget is one for the whole attempt.
  *
  * Rules that the contract leaves open:
  *  1. A permit function sees the stored data: if it saw the patch, a request could make its
  *     sender the owner of what it asks for. The patch is in ctx.patch. Without an actor it is not
- *     even asked.
+ *     even asked. At a creation nothing is stored, and it sees what is sent, with defaults.
  *  2. `require` is a guard on the ways into a state, so a creation does not ask the initial
  *     state's; on_enter and timers of the state created in do run.
  *  3. Data is what C computed (patch, prepare's answer, set and unset), never what a function wrote
@@ -19,12 +19,15 @@
  *  4. When prepare or validate fails on data that the fields refuse anyway, the fields have the
  *     word: a client's wrong type is not the policy's error.
  *  5. warn sees what the guards saw, before the effects.
- *  6. A timer's target is a way of its own, without guard or effect, open only to attempts that the
- *     engine makes for it: by nobody, with skip_permissions and the timer's reason, and caused by
- *     no other attempt.
- *  7. An attempt that is idempotent and already there changes nothing: no permission is asked, its
+ *  6. A timer's target is a transition of its own, without guard or effect, open only to attempts
+ *     that the engine makes for it (attempt.by_engine, which no request can say), with the timer's
+ *     reason, and caused by no other attempt.
+ *  7. A verb of `choose` is asked before any permit, for it says which permit is meant. It sees the
+ *     data as prepared, not yet checked; when it fails on data that the fields refuse, see 4.
+ *  8. An attempt that is idempotent and already there changes nothing: no permission is asked, its
  *     patch is not looked at. */
 #include "policy/explain.h"
+#include "policy/permission.h"
 #include "policy/rules/fields.h"
 #include "policy/turn.h"
 
@@ -47,9 +50,13 @@ static void merge(struct turn *turn) {
     }
 }
 
-static bool prepare(struct turn *turn) {
+bool prepare_data(struct turn *turn) {
     bool writes_data = turn->attempt->kind != ATTEMPT_TRANSITION || has_patch(turn);
     const struct js *prepared;
+    if (turn->is_prepared) {
+        return true;
+    }
+    turn->is_prepared = true;
     merge(turn);
     if (!turn->machine->has_prepare || !writes_data) {
         return true;
@@ -134,6 +141,7 @@ static bool ask_validate(struct turn *turn) {
 
 static bool validate(struct turn *turn) {
     turn->data = fields_check(turn->arena, turn->machine, turn->data, &turn->errors);
+    patch_check(turn);
     if (turn->machine->has_validate && !ask_validate(turn)) {
         return false;
     }
@@ -157,6 +165,11 @@ static const struct js *ask_all(struct turn *turn, struct functions guards, stru
 }
 
 static const struct js *ask_guards(struct turn *turn) {
+    if (turn->act != NULL) {
+        bool creates = turn->attempt->kind == ATTEMPT_CREATE;
+        struct speaker of_act = {creates ? "the guard of create" : "the guard of update", TEXT_NONE};
+        return ask_all(turn, turn->act_functions->guards, of_act, NULL);
+    }
     struct speaker guards = {"the guard on the way to", turn->to->name};
     struct speaker requires = {"the requirement of", turn->to->name};
     const struct js *refusals = NULL;
@@ -166,10 +179,7 @@ static const struct js *ask_guards(struct turn *turn) {
     return ask_all(turn, turn->to_functions->requires, requires, refusals);
 }
 
-static bool guard(struct turn *turn) {
-    if (turn->attempt->kind != ATTEMPT_TRANSITION) {
-        return true;
-    }
+bool guards_ask(struct turn *turn) {
     const struct js *refusals = ask_guards(turn);
     if (refusals == NULL) {
         return true;
@@ -177,6 +187,11 @@ static bool guard(struct turn *turn) {
     turn_refuse(turn, FAULT_GUARD_REJECTED, turn_join(turn->arena, refusals));
     turn->out->messages = refusals;
     return false;
+}
+
+static bool guard(struct turn *turn) {
+    bool is_guarded = turn->act != NULL && turn->act->has_guard;
+    return (turn->attempt->kind != ATTEMPT_TRANSITION && !is_guarded) || guards_ask(turn);
 }
 
 /* --- warnings --- */
@@ -227,7 +242,7 @@ static bool settle(struct turn *turn) {
 }
 
 static bool judge(struct turn *turn) {
-    return permission_ask(turn) && prepare(turn) && validate(turn) && guard(turn) && warn(turn) &&
+    return way_settle(turn) && permission_ask(turn) && prepare_data(turn) && validate(turn) && guard(turn) && warn(turn) &&
            effects_run(turn) && effects_arm(turn) && settle(turn);
 }
 
@@ -251,7 +266,9 @@ static bool has_timer_function(const struct state *state) {
 static bool has_way_function(const struct turn *turn) {
     bool is_transition = turn->attempt->kind == ATTEMPT_TRANSITION;
     const struct way *way = turn->way;
-    return (way != NULL && (way->has_permit_function || way->has_guard || way->has_effect)) ||
+    return turn->is_choice || turn->is_ambiguous || turn->open_count > 0 ||
+           (turn->act != NULL && turn->act->has_guard) ||
+           (way != NULL && (way->has_guard || way->has_effect)) ||
            (is_transition && turn->from->has_on_exit) ||
            (turn->to != NULL && ((is_transition && turn->to->has_require) ||
                                  turn->to->has_on_enter || has_timer_function(turn->to)));
@@ -266,10 +283,11 @@ static bool needs_lua(const struct turn *turn) {
 /* Lua failed. Rule 4: bad data has the word before the function that stumbled over it. */
 static void blame(struct turn *turn, const struct fault *fault) {
     const struct js *errors = turn->errors;
-    if (turn->stage == STAGE_PREPARE) {
+    bool is_early = turn->stage == STAGE_PREPARE || turn->stage == STAGE_CHOOSE;
+    if (is_early) {
         (void)fields_check(turn->arena, turn->machine, turn->data, &errors);
     }
-    if (errors != NULL && (turn->stage == STAGE_PREPARE || turn->stage == STAGE_VALIDATE)) {
+    if (errors != NULL && (is_early || turn->stage == STAGE_VALIDATE)) {
         refuse_data(turn, errors);
     } else {
         turn_fail(turn, "%s", fault->message);
@@ -285,7 +303,15 @@ static bool refuse_machine(struct turn *turn, struct text name) {
 
 static void decide(struct turn *turn) {
     struct fault fault = FAULT_INIT;
-    if (!way_resolve(turn) || !permission_check(turn)) {
+    if (!way_resolve(turn)) {
+        return;
+    }
+    bool is_late = turn->is_ambiguous || turn->is_choice; /* way_settle checks */
+    if (turn->attempt->kind == ATTEMPT_CREATE &&
+        (turn->act != NULL || turn->machine->has_field_permits)) {
+        merge(turn); /* for permits: rule 1 */
+    }
+    if (!is_late && !permission_check(turn)) {
         return;
     }
     if (!needs_lua(turn)) {

@@ -17,8 +17,9 @@ static const char FULL[] =
     "\"patch\":{\"note\":\"x\"},\"policy\":\"abc123\",\"reason\":\"user_action\","
     "\"request_id\":\"req-9\",\"retries\":0,\"sequence\":2,\"success\":true,"
     "\"timestamp\":\"2025-10-01T03:30:00.5Z\",\"to_state\":\"INPROGRESS\","
+    "\"transition\":\"start\","
     "\"uuid\":\"01890a5d-ac96-774b-bcce-b302099a8058\",\"version\":7}";
-static const char FULL_HASH[] = "ea4408c365fdfc5c71d45e89987593cd746b7d6aad8c1b389adf11eec99ffaee";
+static const char FULL_HASH[] = "3a4d4300179f46bfcdd89ccbcb2dccfb9ed499ff3b1b3d0d89758f3b7dc5f943";
 
 static const char BARE[] =
     "{\"action\":\"create\",\"actor\":null,\"caused_by\":null,\"comments\":null,"
@@ -28,8 +29,8 @@ static const char BARE[] =
     "\"machine\":\"task\",\"metadata\":null,\"patch\":null,\"policy\":\"p\",\"reason\":\"api\","
     "\"request_id\":null,\"retries\":3,\"sequence\":1,\"success\":false,"
     "\"timestamp\":\"1970-01-01T00:00:00Z\",\"to_state\":null,"
-    "\"uuid\":\"00000000-0000-7000-8000-000000000000\",\"version\":0}";
-static const char BARE_HASH[] = "c067fa6214df01e5e024a86f1be6685cfb3800a72d833581af50625ea65564df";
+    "\"transition\":null,\"uuid\":\"00000000-0000-7000-8000-000000000000\",\"version\":0}";
+static const char BARE_HASH[] = "ab819d45c5bb7a345eff39c953e8b5e1d0e2fbc22a7b6923b02536f0a416a994";
 
 static int with_arena(void **state) {
     struct arena *arena = malloc(sizeof *arena);
@@ -69,6 +70,7 @@ static struct text full_record(struct arena *arena) {
         .entity_id = TEXT("T-1 \"x\""),
         .from_state = TEXT("ASSIGNED"),
         .to_state = TEXT("INPROGRESS"),
+        .transition = TEXT("start"),
         .actor = &actor,
         .action = TEXT("transition"),
         .reason = TEXT("user_action"),
