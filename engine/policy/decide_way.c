@@ -133,6 +133,7 @@ static bool take_way(struct turn *turn) {
     if (turn->way != NULL) {
         turn->way_functions = &turn->from_functions->ways[turn->way - turn->from->ways];
         enter(turn, turn->way->to_index);
+        turn->out->transition = turn->way->name;
         return true;
     }
     const struct timer_rule *timer = timer_way(turn);

@@ -29,8 +29,9 @@ struct turn {
     const struct state_functions *from_functions, *to_functions; /* NULL as above */
     const struct way *way;                                       /* NULL unless a transition */
     const struct way_functions *way_functions;                   /* NULL: a timer's own way */
-    const struct js *stored; /* the entity's data before the attempt, an object */
-    const struct js *data;   /* as computed so far, an object */
+    const struct js *stored;  /* the entity's data before the attempt, an object */
+    const struct js *data;    /* as computed so far, an object */
+    const struct js *guarded; /* as the guards saw it */
     enum stage stage;
     const struct js *errors;         /* of fields, while validate runs */
     struct explanation *explanation; /* NULL: nobody asked for one */

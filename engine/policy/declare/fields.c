@@ -2,6 +2,7 @@
 #include "policy/rules/fields.h"
 #include "lua/value.h"
 #include "policy/declare/declare.h"
+#include "policy/rules/filter.h"
 
 #define FIELD_EXPECTED "field = 'type' or field = { type = 'type' }"
 
@@ -13,6 +14,7 @@ static const struct key_rule field_keys[] = {
     {"default", KIND_ANY, "a value"},
     {"min", KIND_NUMBER, "a number"},
     {"max", KIND_NUMBER, "a number"},
+    {"index", KIND_BOOLEAN, "true or false"},
 };
 
 static void read_type(struct check *check, const struct key_path *at, struct text name,
@@ -114,6 +116,17 @@ static void read_default(struct check *check, int table, const struct key_path *
     }
 }
 
+static void read_index(struct check *check, int table, const struct key_path *at,
+                       struct field *out) {
+    struct key_path path = {at, TEXT("index"), 0};
+    out->index = check_flag(check, table, "index");
+    if (out->index && !filter_is_scalar(out->type)) {
+        check_problem(check, &path,
+                      "only fields with one value have an index: string, integer, number, boolean, "
+                      "datetime, date, duration");
+    }
+}
+
 /* stack: [-0, +0]. The field's value is on top. */
 static void read_field(struct check *check, const struct key_path *at, struct field *out) {
     int table = lua_gettop(check->lua);
@@ -130,6 +143,7 @@ static void read_field(struct check *check, const struct key_path *at, struct fi
     read_type(check, &type, check_text(check, table, "type"), out);
     out->doc = check_text(check, table, "doc");
     out->required = check_flag(check, table, "required");
+    read_index(check, table, at, out);
     read_bounds(check, table, at, out);
     read_choices(check, table, at, out);
     read_default(check, table, at, out);

@@ -29,6 +29,7 @@ struct field {
     bool required;
     const struct js *choices;       /* enum: array, or NULL */
     const struct js *default_value; /* or NULL */
+    bool index;                     /* lists and counts may be filtered by it */
     const struct js *min, *max;     /* numbers (for strings: length), or NULL */
 };
 
