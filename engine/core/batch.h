@@ -35,7 +35,6 @@ struct outcome {
     bool by_effect;       /* refused because something that was to follow was */
     bool changed;
     struct text from, to;
-    struct text transition; /* the verb; TEXT_NONE: there is none */
     int64_t version; /* after; for a refusal: the current one, 0 if there is no entity */
     const struct entity *entity; /* after; NULL when there is none */
     const struct decision

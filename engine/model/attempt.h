@@ -63,6 +63,7 @@ struct attempt {
     int64_t max_retries;         /* -1: the machine's */
     enum isolation isolation;
     struct text request_id;
+    struct text batch;           /* id of the bulk whose member this is; TEXT_NONE: of none */
     const struct attempt *cause; /* whose effect this is; NULL: a request */
     struct text
         caused_by; /* audit uuid of the attempt whose effect this is; TEXT_NONE: a request */

@@ -34,11 +34,13 @@ struct turn {
     size_t choice;     /* into from.choices */
     bool is_ambiguous; /* several verbs lead to `to`: the first that is permitted is meant */
     bool is_prepared;  /* `prepare` has been asked already */
-    const struct act_rule *act; /* of a creation, a change of data or a reading; NULL: there is none */
+    const struct act_rule
+        *act; /* of a creation, a change of data or a reading; NULL: there is none */
     const struct act_functions *act_functions;
     const struct field *field; /* whose permission is being asked */
-    const struct js *stored; /* the entity's data before the attempt, an object */
-    const struct js *data;   /* as computed so far, an object */
+    const struct js *stored;   /* the entity's data before the attempt, an object */
+    const struct js *data;     /* as computed so far, an object */
+    const struct js *guarded;  /* as the guards saw it */
     enum stage stage;
     const struct js *errors;         /* of fields, while validate runs */
     struct explanation *explanation; /* NULL: nobody asked for one */
@@ -89,8 +91,8 @@ bool way_settle(struct turn *turn);
 bool turn_is_engines(const struct turn *turn);
 bool effects_run(struct turn *turn);
 bool effects_arm(struct turn *turn); /* timers */
-/* The permissions that the attempt needs (decide_permission.c): what names alone decide; then, inside
- * vm_call, what functions have to say. */
+/* The permissions that the attempt needs (decide_permission.c): what names alone decide; then,
+ * inside vm_call, what functions have to say. */
 bool permission_check(struct turn *turn);
 bool permission_ask(struct turn *turn);
 /* Whether the transition's own permission allows the attempt's actor, inside vm_call. */

@@ -30,6 +30,7 @@ struct field {
     bool required;
     const struct js *choices;       /* enum: array, or NULL */
     const struct js *default_value; /* or NULL */
+    bool index;                     /* lists and counts may be filtered by it */
     const struct js *min, *max;     /* numbers (for strings: length), or NULL */
     /* These bind what requests send (policy/decide_patch.c): */
     bool immutable;       /* set at creation only */
@@ -37,7 +38,6 @@ struct field {
     const struct text *editable_in;
     size_t editable_count;
     struct permission_rule permission; /* who may change it */
-    bool index;                        /* lists and counts may be filtered by it */
 };
 
 /* What `create`, `update` or `read` says: who may, and (but for `read`) when. */
