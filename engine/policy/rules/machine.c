@@ -113,7 +113,6 @@ static const struct js *field_json(struct arena *arena, const void *item) {
     add(&members, TEXT("doc"), text_or_none(arena, field->doc));
     add(&members, TEXT("type"), js_string(arena, field_type_names[field->type]));
     add(&members, TEXT("required"), flag(field->required));
-    add(&members, TEXT("index"), flag(field->index));
     add(&members, TEXT("enum"), field->choices);
     add(&members, TEXT("default"), field->default_value);
     add(&members, TEXT("min"), field->min);
