@@ -14,7 +14,7 @@
 
 #define READ_STEPS     1000 /* of the budget, for each read */
 #define MAY_STEPS      20   /* for each ctx:may, and as many for each role of the actor */
-#define CONTEXT_FIELDS 13
+#define CONTEXT_FIELDS 14
 
 /* --- the table --- */
 
@@ -71,7 +71,10 @@ void context_push(struct turn *turn) {
     set(lua, "version");                                                    // stack: ctx
     set_text(lua, "machine", turn->machine->name);
     set_text(lua, "from", turn->entity->exists ? turn->entity->state : TEXT_NONE);
-    set_text(lua, "to", turn->to != NULL ? turn->to->name : turn->entity->state);
+    if (!turn->is_choice) {
+        set_text(lua, "to", turn->to != NULL ? turn->to->name : turn->entity->state);
+    }
+    set_text(lua, "transition", turn_verb(turn));
     set_request(lua, turn->attempt);
     lua_rawgeti(lua, LUA_REGISTRYINDEX, turn->seat->context_methods); // stack: ctx metatable
     lua_setmetatable(lua, -2);                                        // stack: ctx
@@ -302,7 +305,8 @@ static int count(lua_State *lua) {
 /* --- may --- */
 
 static int role_count(const struct turn *turn) {
-    const struct js *roles = turn != NULL && turn->actor != NULL ? turn->actor->roles : NULL;
+    const struct actor *actor = turn != NULL ? turn_actor(turn) : NULL;
+    const struct js *roles = actor != NULL ? actor->roles : NULL;
     return js_is(roles, JS_ARRAY) ? (int)roles->array.count : 0;
 }
 
@@ -322,7 +326,7 @@ static int may(lua_State *lua) {
     }
     vm_charge(lua, MAY_STEPS * (1 + role_count(seat->turn)));
     bool holds = seat->turn != NULL &&
-                 permission_held(seat->turn, seat->turn->actor, permission) == ANSWER_YES;
+                 permission_held(seat->turn, turn_actor(seat->turn), permission) == ANSWER_YES;
     lua_pushboolean(lua, holds); // stack: holds
     return 1;
 }
