@@ -179,14 +179,10 @@ static bool find_answer(struct core *core, struct bulk_order *order, struct faul
     if (!text_given(key.key)) {
         return true;
     }
-    if (!store_find_answers(core->store, &order->call->exchange->arena, &key, 1,
-                            now_wall_us(&core->now) - ANSWER_KEPT_US, &order->kept, fault)) {
+    if (!batch_find_answers(core, &order->call->exchange->arena, &key, 1, &order->kept, fault)) {
         return false;
     }
-    return order->kept == NULL ||
-           memcmp(order->kept->body_hash, order->answer.body_hash, DIGEST_BYTES) == 0 ||
-           fault_set(fault, FAULT_IDEMPOTENCY_REUSED,
-                     "this Idempotency-Key was used before with another body; use a new key");
+    return order->kept == NULL || batch_answer_is_of(order->kept, order->answer.body_hash, fault);
 }
 
 /* The answer to `wait: false`. Who waits gets what the bulk has come to, which it leads to. */

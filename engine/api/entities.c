@@ -59,7 +59,7 @@ static bool read_update(struct call *call, struct attempt_job **job, struct faul
     struct form inner = {&call->exchange->arena, object, "options", fault};
     return form_object(&form, "data", &attempt->patch) && form_known(&inner, options) &&
            form_bool(&inner, "dry_run", &attempt->dry_run) &&
-           form_integer(&inner, "if_version", 1, INT64_MAX, &attempt->if_version) &&
+           form_version(&inner, "if_version", attempt) &&
            attempt_read_context(call, &form, attempt, fault) &&
            attempt_read_headers(call, *job, fault);
 }

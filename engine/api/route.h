@@ -1,6 +1,8 @@
-/* route.h: which call is which. One table (route.c) says of every call its method, its path, the
- * scope it needs and the function that answers it; the OpenAPI description is checked against it.
- */
+/* route.h: which call is which.
+ * Room api/: the route table and one file a family of calls. It uses everything above it. One table
+ * (route.c) says of every call its method, its path, the scope it needs and the function that
+ * answers it; the OpenAPI description is checked against it. To add a call: a row, a function, its
+ * description in openapi.json and README.md. */
 #ifndef STATUTE_ROUTE_H
 #define STATUTE_ROUTE_H
 

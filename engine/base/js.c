@@ -384,56 +384,35 @@ const char *js_type_name(const struct js *value) {
 
 /* --- merge patch --- */
 
-/* What one member of the patch leaves behind: NULL when it removes. */
-static const struct js *patched_value(struct arena *arena, const struct js *old,
-                                      const struct js *patch) {
-    return js_is(patch, JS_NULL) ? NULL : js_merge_patch(arena, old, patch);
-}
+/* What a member of `over` leaves behind where there was `old` (NULL: nothing); NULL: no member. */
+typedef const struct js *settle_member(struct arena *arena, const struct js *old,
+                                       const struct js *over);
 
-static int next_order(const struct js *target, size_t left, const struct js *patch, size_t right) {
-    if (left == target->object.count) {
+static int next_order(const struct js *under, size_t left, const struct js *over, size_t right) {
+    if (left == under->object.count) {
         return 1;
     }
-    if (right == patch->object.count) {
+    if (right == over->object.count) {
         return -1;
     }
-    return key_order(target->object.members[left].key, patch->object.members[right].key);
+    return key_order(under->object.members[left].key, over->object.members[right].key);
 }
 
-const struct js *js_over(struct arena *arena, const struct js *under, const struct js *over) {
-    if (!js_is(over, JS_OBJECT) || over->object.count == 0) {
-        return under != NULL ? under : &js_empty_object;
-    }
-    if (!js_is(under, JS_OBJECT)) {
-        return over;
-    }
+/* Both lists are sorted, so one walk over the two merges them. */
+static const struct js *merge_objects(struct arena *arena, const struct js *under,
+                                      const struct js *over, settle_member *settle) {
     size_t most = under->object.count + over->object.count;
     struct js_member *members = ARENA_ARRAY(arena, struct js_member, most);
     size_t count = 0, left = 0, right = 0;
     while (left < under->object.count || right < over->object.count) {
         int order = next_order(under, left, over, right);
-        members[count++] = order < 0 ? under->object.members[left] : over->object.members[right];
-        left += order <= 0;
-        right += order >= 0;
-    }
-    return object_of_sorted(arena, members, count);
-}
-
-/* Both lists are sorted, so one walk over the two merges them. */
-static const struct js *merge_objects(struct arena *arena, const struct js *target,
-                                      const struct js *patch) {
-    size_t most = target->object.count + patch->object.count;
-    struct js_member *members = ARENA_ARRAY(arena, struct js_member, most);
-    size_t count = 0, left = 0, right = 0;
-    while (left < target->object.count || right < patch->object.count) {
-        int order = next_order(target, left, patch, right);
         if (order < 0) {
-            members[count++] = target->object.members[left++];
+            members[count++] = under->object.members[left++];
             continue;
         }
-        const struct js *old = order == 0 ? target->object.members[left++].value : NULL;
-        const struct js_member *change = &patch->object.members[right++];
-        const struct js *value = patched_value(arena, old, change->value);
+        const struct js *old = order == 0 ? under->object.members[left++].value : NULL;
+        const struct js_member *change = &over->object.members[right++];
+        const struct js *value = settle(arena, old, change->value);
         if (value != NULL) {
             members[count++] = (struct js_member){change->key, value};
         }
@@ -441,10 +420,30 @@ static const struct js *merge_objects(struct arena *arena, const struct js *targ
     return object_of_sorted(arena, members, count);
 }
 
+static const struct js *settle_over(struct arena *arena, const struct js *old,
+                                    const struct js *over) {
+    (void)arena;
+    (void)old;
+    return over;
+}
+
+const struct js *js_over(struct arena *arena, const struct js *under, const struct js *over) {
+    if (!js_is(over, JS_OBJECT) || over->object.count == 0) {
+        return under != NULL ? under : &js_empty_object;
+    }
+    return js_is(under, JS_OBJECT) ? merge_objects(arena, under, over, settle_over) : over;
+}
+
+static const struct js *settle_patch(struct arena *arena, const struct js *old,
+                                     const struct js *patch) {
+    return js_is(patch, JS_NULL) ? NULL : js_merge_patch(arena, old, patch);
+}
+
 const struct js *js_merge_patch(struct arena *arena, const struct js *target,
                                 const struct js *patch) {
     if (!js_is(patch, JS_OBJECT)) {
         return patch;
     }
-    return merge_objects(arena, js_is(target, JS_OBJECT) ? target : &js_empty_object, patch);
+    return merge_objects(arena, js_is(target, JS_OBJECT) ? target : &js_empty_object, patch,
+                         settle_patch);
 }

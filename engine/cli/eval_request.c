@@ -88,7 +88,7 @@ static bool read_options(const struct form *form, struct attempt *attempt) {
            form_bool(&options, "dry_run", &attempt->dry_run) &&
            form_bool(&options, "idempotent", &attempt->idempotent) &&
            form_bool(&options, "skip_permissions", &attempt->skip_permissions) &&
-           form_integer(&options, "if_version", 1, INT64_MAX, &attempt->if_version);
+           form_version(&options, "if_version", attempt);
 }
 
 static bool read_reason(const struct form *form, struct attempt *attempt) {

@@ -1,7 +1,9 @@
 /* batch.h: the unit of work: whatever has piled up, in one transaction.
- * How to use: fill a struct core once a thread; make members; batch_run; read each member's
- * outcomes. batch_run never fails as a call: whatever happens is an outcome of each member.
- * Outcomes live in the core's arena until the caller resets it. */
+ * Room core/: batch, execute, audit, outbox, bulks, import, verify; single-threaded by
+ * construction. It uses policy/, store/ and lock/. How to use: fill a struct core once a thread;
+ * make members; batch_run; read each member's outcomes. batch_run never fails as a call: whatever
+ * happens is an outcome of each member. Outcomes live in the core's arena until the caller resets
+ * it. */
 #ifndef STATUTE_BATCH_H
 #define STATUTE_BATCH_H
 
@@ -114,5 +116,14 @@ struct policy_reads batch_reads(struct core *core);
 
 /* How long the first answer to an idempotency key counts. */
 #define ANSWER_KEPT_US (24 * 3600 * NOW_SECOND)
+
+/* The answers that are still kept for these keys, NULL where there is none: out[i] is of keys[i].
+ */
+bool batch_find_answers(struct core *core, struct arena *arena, const struct store_answer_key *keys,
+                        size_t count, const struct store_answer **out,
+                        struct fault *fault) MUST_CHECK;
+/* FAULT_IDEMPOTENCY_REUSED: the answer is to another body. */
+bool batch_answer_is_of(const struct store_answer *kept, const unsigned char *body_hash,
+                        struct fault *fault) MUST_CHECK;
 
 #endif

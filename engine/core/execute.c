@@ -33,14 +33,6 @@ static struct text named(struct arena *arena, const struct attempt *attempt, con
                       what);
 }
 
-static bool is_wanted_version(const struct attempt *attempt, int64_t version) {
-    bool wanted = attempt->if_version == 0 || attempt->if_version == version;
-    for (size_t i = 0; !wanted && i < attempt->if_version_count; i++) {
-        wanted = attempt->if_versions[i] == version;
-    }
-    return wanted;
-}
-
 /* Refusals for which no policy has to be asked. */
 static bool is_out_of_question(struct work *work, const struct attempt *attempt,
                                const struct entity *entity, struct outcome *out) {
@@ -52,7 +44,7 @@ static bool is_out_of_question(struct work *work, const struct attempt *attempt,
         refuse(out, FAULT_ALREADY_EXISTS, named(arena, attempt, "exists already"));
     } else if (attempt->kind != ATTEMPT_CREATE && !entity->exists) {
         refuse(out, FAULT_ENTITY_NOT_FOUND, named(arena, attempt, "does not exist"));
-    } else if (!is_wanted_version(attempt, entity->version)) {
+    } else if (!attempt_wants_version(attempt, entity->version)) {
         refuse(out, FAULT_VERSION_CONFLICT,
                text_print(arena, "another version was expected, but the entity has version %lld",
                           (long long)entity->version));

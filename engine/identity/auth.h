@@ -1,10 +1,11 @@
-/* auth.h: who is calling, and what they may do here.
- * Three modes: "none" (every caller has every scope and is believed about the actor; allowed on a
- * loopback address only), "keys" (API keys, `Authorization: Bearer st_<id>_<secret>`), and a file
- * (API keys, and JWTs signed by a key of that JWK Set). Both kinds of keys are held in memory, so a
- * check never waits for the store or a disk. They are read again every second, and API keys at once
- * when this process changed them: one that is revoked or removed elsewhere stops working within a
- * second or two. Thread-safe. */
+/* auth.h: who is calling, and what they may do here. Thread-safe.
+ * Room identity/: keys, tokens (JWT), scopes, callers, limits; sole user of libjwt. It uses store/
+ * for API keys. How to use: auth_open, auth_check for each request, auth_need for a scope. Modes:
+ * "none" (every caller has every scope and is believed about the actor; allowed on a loopback
+ * address only), "keys" (API keys, `Authorization: Bearer st_<id>_<secret>`), and a file (API keys,
+ * and JWTs signed by a key of that JWK Set). Keys are held in memory, so a check never waits for
+ * the store or a disk. They are read again every second, and API keys at once when this process
+ * changed them: one that is revoked elsewhere stops working within a second or two. */
 #ifndef STATUTE_AUTH_H
 #define STATUTE_AUTH_H
 

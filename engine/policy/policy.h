@@ -1,8 +1,9 @@
-/* policy.h: the public face of the Lua layer. Nothing outside engine/policy sees Lua.
- * How to use: generation_load builds everything at once (files, checks, one VM a thread); publish
- * the pointer; each thread asks with its own VM through policy_decide. The result of a decision
- * lives in the arena given. A generation is immutable but for its VMs, each of which belongs to
- * the one thread whose number it has. */
+/* policy.h: what policy files decide. No room below sees Lua.
+ * Room policy/: generations, decisions, effects, access, explanations. Pure: it uses lua/, privacy/
+ * and the rooms inside it, and knows neither store nor lock. How to use: generation_load builds
+ * everything at once (files, checks, one VM a thread); publish the pointer; each thread asks with
+ * its own VM through policy_decide. The result of a decision lives in the arena given. A generation
+ * is immutable but for its VMs, each of which belongs to the one thread whose number it has. */
 #ifndef STATUTE_POLICY_H
 #define STATUTE_POLICY_H
 

@@ -1,5 +1,6 @@
-/* service.h: a running statute: threads, sockets, policies and store, put together. What is asked
- * of it is not known here: it is given the functions to call.
+/* service.h: a running statute: threads, sockets, policies and store, put together.
+ * Room server/: workers, scheduler, bulk runner, reload, watch, metrics. It uses core/, identity/
+ * and http/. What is asked of it is not known here: it is given the functions to call.
  * How to use: service_open, service_start, wait for a signal, service_drain, service_stop,
  * service_close. */
 #ifndef STATUTE_SERVICE_H

@@ -1,11 +1,12 @@
 /* store.h: where entities live. The one interface to SQLite and PostgreSQL.
+ * Room store/: what all stores share; their drivers are the rooms inside it. It uses model/.
  * How to use: store_open once a thread; a struct store is never shared. A writer runs
  *   store_begin, store_read, decide, store_write, store_commit
  * and a reader store_begin(STORE_READ), queries, store_rollback. Results live in the arena given.
- * Every fault is FAULT_STORE_UNAVAILABLE unless a function says more; after any fault inside a
- * transaction only store_rollback is allowed. Texts are UTF-8 without NUL: PostgreSQL refuses
- * others with FAULT_BAD_REQUEST. store_commit may answer FAULT_OUTCOME_UNKNOWN: then store_settle
- * tells what happened. */
+ * Every fault is FAULT_STORE_UNAVAILABLE unless a function says more (FAULT_BAD_REQUEST: a text
+ * that PostgreSQL refuses, not UTF-8 or with NUL); after any fault inside a transaction only
+ * store_rollback is allowed. store_commit may answer FAULT_OUTCOME_UNKNOWN: then store_settle tells
+ * what happened. */
 #ifndef STATUTE_STORE_H
 #define STATUTE_STORE_H
 

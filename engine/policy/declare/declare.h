@@ -1,5 +1,6 @@
-/* declare.h: what a policy file declares, from the call of a constructor to checked plain data.
- *
+/* declare.h: from the call of a constructor in a policy file to checked plain data.
+ * Room policy/declare/: the folder's files, their declarations, and what is wrong with them, by
+ * line. It uses policy/rules/, privacy/ and lua/.
  *   declare_open   puts machine, roles, pii, access, directory, webhooks and require into a VM
  *   declare_libraries, declare_file   run files; what they return lands in `declarations`
  *   declare_check_...   one a kind: reads the table into plain data, reports what is wrong

@@ -1,5 +1,7 @@
 /* machine.h: what a loaded machine looks like, as plain data that any thread may read.
- * Owned by its generation; functions stay in the VMs and show here only as has_... flags. */
+ * Room policy/rules/: machines, fields, roles, access: what policy files say, without Lua. It uses
+ * base/, model/ and privacy/. Filled by policy/declare/, owned by a generation; functions stay in
+ * the VMs and show here only as has_... flags. */
 #ifndef STATUTE_MACHINE_H
 #define STATUTE_MACHINE_H
 

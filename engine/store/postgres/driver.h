@@ -1,6 +1,8 @@
-/* driver.h: what the files of the PostgreSQL store share. One struct postgres_store is one
- * connection and belongs to one thread; any number of writers, in any number of processes, share a
- * database. Private to store/postgres/ */
+/* driver.h: what the files of the PostgreSQL store share.
+ * Room store/postgres/: the driver behind URLs `postgresql://`; sole user of libpq. It uses store/,
+ * which reaches it through the table store_postgres alone; no other room includes it.
+ * One struct postgres_store is one connection and belongs to one thread; any number of writers, in
+ * any number of processes, share a database. */
 #ifndef STATUTE_STORE_POSTGRES_H
 #define STATUTE_STORE_POSTGRES_H
 

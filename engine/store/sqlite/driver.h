@@ -1,6 +1,7 @@
-/* driver.h: what the files of the SQLite store share. One struct sqlite_store is one
- * connection and belongs to one thread; of a file there is at most one writer, and only it writes
- * and checkpoints. Private to store/sqlite/ */
+/* driver.h: what the files of the SQLite store share. Room store/sqlite/: the driver of
+ * `sqlite:PATH`; sole user of sqlite3. It uses store/, and is reached through the table
+ * store_sqlite alone. One struct sqlite_store is one connection of one thread; a file has at most
+ * one writer, and only it writes and checkpoints. */
 #ifndef STATUTE_STORE_SQLITE_H
 #define STATUTE_STORE_SQLITE_H
 
@@ -43,9 +44,8 @@ void sqlite_close(struct store *store);
 /* --- driver.c: transactions --- */
 /* From now on the pages of the log are counted; for a writer that has just been opened. */
 void sqlite_watch_log(struct sqlite_store *self);
-/* A change in several statements joins the open transaction, or gets one of its own:
- *   bool own; return sqlite_enter(self, &own, fault) && sqlite_leave(self, own, change(...), fault)
- */
+/* A change in several statements joins the open transaction, or gets one of its own: sqlite_enter,
+ * then sqlite_leave with what came of the change. */
 bool sqlite_enter(struct sqlite_store *self, bool *own, struct fault *fault) MUST_CHECK;
 bool sqlite_leave(struct sqlite_store *self, bool own, bool fine, struct fault *fault) MUST_CHECK;
 

@@ -222,7 +222,8 @@ static void an_attempt_with_another_version_is_refused(void **state) {
     struct world *world = *state;
     create(world, "job", "a", "{\"ready\":true}");
     struct attempt attempt = world_move("job", "a", "READY");
-    attempt.if_version = 7;
+    attempt.if_versions = &(const int64_t){7};
+    attempt.if_version_count = 1;
     const struct outcome *outcome = world_run(world, &attempt);
     assert_int_equal(outcome->code, FAULT_VERSION_CONFLICT);
     assert_int_equal(outcome->version, 1);
