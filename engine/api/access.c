@@ -165,7 +165,8 @@ static bool evaluate_way(struct worker *worker, struct arena *arena,
     *out = (struct access_answer){.code = decision.code,
                                   .reason = decision.message,
                                   .required = decision.required_permissions,
-                                  .missing = decision.missing_permissions};
+                                  .missing = decision.missing_permissions,
+                                  .denied_by = decision.denied_by};
     read_rule(&decision, out);
     return true;
 }
@@ -222,6 +223,10 @@ static void put_reason(struct js_writer *writer, const struct access_answer *ans
     if (answer->missing != NULL) {
         js_key(writer, TEXT("missing_permissions"));
         js_put(writer, answer->missing);
+    }
+    if (text_given(answer->denied_by)) {
+        js_key(writer, TEXT("denied_by"));
+        js_put_text(writer, answer->denied_by);
     }
     if (text_given(answer->rule)) {
         js_key(writer, TEXT("rule"));

@@ -43,16 +43,11 @@ static struct text state_label(struct arena *arena, const struct machine *machin
 }
 
 static struct text permissions_of(struct arena *arena, const struct way *way) {
-    struct buffer buffer;
-    buffer_init(&buffer, arena);
-    for (size_t i = 0; i < way->permission_count; i++) {
-        buffer_add_text(&buffer, i > 0 ? TEXT(", ") : TEXT(""));
-        buffer_add_text(&buffer, way->permissions[i]);
-    }
-    if (way->has_permit_function) {
-        buffer_add_text(&buffer, TEXT("decided by a function"));
-    }
-    return buffer_view(&buffer);
+    struct text permit = permission_phrase(arena, way->permission.permit);
+    return way->permission.deny_count == 0
+               ? permit
+               : text_print(arena, "%.*s%sunless denied", TEXT_ARGS(permit),
+                            permit.length > 0 ? ", " : "");
 }
 
 /* What else stands in the way, or happens on it. */

@@ -141,6 +141,7 @@ static struct attempt effect_of(const struct attempt *cause, const struct outcom
         .dry_run = cause->dry_run,
         .idempotent = true,
         .skip_permissions = true,
+        .by_engine = true,
         .isolation = cause->isolation,
         .request_id = cause->request_id,
         .cause = cause,

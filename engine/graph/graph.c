@@ -7,12 +7,13 @@
 
 struct graph_label graph_label_of_way(struct arena *arena, const struct way *way) {
     struct graph_label label = {way->name, TEXT_NONE};
-    if (way->permission_count == 1) {
-        label.permission = way->permissions[0];
-    } else if (way->permission_count > 1) {
-        label.permission = text_print(arena, "%.*s +%zu", TEXT_ARGS(way->permissions[0]),
-                                      way->permission_count - 1);
-    } else if (way->has_permit_function) {
+    const struct permission_rule *rule = &way->permission;
+    if (rule->name_count == 1) {
+        label.permission = rule->names[0];
+    } else if (rule->name_count > 1) {
+        label.permission =
+            text_print(arena, "%.*s +%zu", TEXT_ARGS(rule->names[0]), rule->name_count - 1);
+    } else if (rule->function_count > 0) {
         label.permission = TEXT("by function");
     }
     return label;

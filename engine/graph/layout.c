@@ -47,11 +47,10 @@ static struct text way_title(struct arena *arena, const struct state *state,
     if (text_given(way->name)) {
         buffer_print(&buffer, " (%.*s)", TEXT_ARGS(way->name));
     }
-    for (size_t i = 0; i < way->permission_count; i++) {
-        buffer_print(&buffer, "%s %.*s", i == 0 ? "; needs" : ",", TEXT_ARGS(way->permissions[i]));
+    struct text permit = permission_phrase(arena, way->permission.permit);
+    if (permit.length > 0) {
+        buffer_print(&buffer, "; needs %.*s", TEXT_ARGS(permit));
     }
-    buffer_add_text(&buffer,
-                    way->has_permit_function ? TEXT("; permitted by a function") : TEXT(""));
     buffer_add_text(&buffer, way->has_guard ? TEXT("; guarded") : TEXT(""));
     if (text_given(way->doc)) {
         buffer_print(&buffer, ". %.*s", TEXT_ARGS(way->doc));

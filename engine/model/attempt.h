@@ -53,8 +53,10 @@ struct attempt {
     bool dry_run;
     bool idempotent; /* already in `to` is a success without a change */
     bool skip_permissions;
-    bool explain;                /* the decision is to come with an explanation */
-    bool lock;                   /* false skips the distributed lock, never the row lock */
+    bool by_engine; /* a timer, or what an effect asks for: set by the engine alone, never read from
+                       a request */
+    bool explain;   /* the decision is to come with an explanation */
+    bool lock;      /* false skips the distributed lock, never the row lock */
     int64_t lock_timeout_ms;     /* how long the lock is held at the most; 0: the machine's */
     int64_t blocking_timeout_ms; /* how long to wait for it; -1: the machine's */
     int64_t max_retries;         /* -1: the machine's */

@@ -25,6 +25,8 @@ struct decision {
     const struct js *allowed;  /* invalid_transition: array of states reachable from `from` */
     const struct js *required_permissions; /* array of strings, or NULL */
     const struct js *missing_permissions;
+    struct text denied_by;        /* permission_denied by a `deny`: where it stands in the machine's
+                                     declaration ("states.DRAFT.to.DONE.deny"); TEXT_NONE: by none */
     const struct js *explanation; /* {rules, nearest} when asked for (policy/explain.h), or NULL */
     const struct js *emit;        /* array of {type, data}, or NULL */
     const struct js

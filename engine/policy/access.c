@@ -4,9 +4,7 @@
 
 #include "lua/value.h"
 #include "policy/context.h"
-#include "policy/turn.h"
-
-#include <lauxlib.h>
+#include "policy/permission.h"
 
 /* --- looking things up --- */
 
@@ -157,54 +155,35 @@ static void unknown_action(struct arena *arena, const struct access_type *type, 
                     TEXT_ARGS(action), TEXT_ARGS(hint)));
 }
 
-static void ask_permissions(const struct generation *generation, struct arena *arena,
-                            const struct access_question *question, const struct access_type *type,
-                            const struct access_action *action, struct access_answer *out) {
-    struct party subject =
-        directory_complete(generation, arena, DIRECTORY_SUBJECTS, &question->subject);
-    const struct actor *actor = access_actor(arena, &subject);
-    struct text *missing = ARENA_ARRAY(arena, struct text, action->permission_count);
-    size_t count = 0;
-    for (size_t i = 0; i < action->permission_count; i++) {
-        if (!roles_permit(&generation->roles, actor, action->permissions[i])) {
-            missing[count++] = action->permissions[i];
-        }
-    }
-    *out = (struct access_answer){.code = FAULT_NONE};
-    if (count > 0) {
-        deny(out, FAULT_PERMISSION_DENIED,
-             text_print(arena, "'%.*s' may not %.*s this: it needs '%.*s'", TEXT_ARGS(subject.id),
-                        TEXT_ARGS(action->name), TEXT_ARGS(missing[0])));
-        out->required = texts_json(arena, action->permissions, action->permission_count);
-        out->missing = texts_json(arena, missing, count);
-        place(out, arena, type, action);
-    }
-}
+/* --- asking --- */
 
-bool access_at_once(const struct generation *generation, struct arena *arena,
-                    const struct access_question *question, struct access_answer *out) {
-    const struct access_type *type = access_type_of(&generation->access, question->resource.type);
-    const struct access_action *action = type != NULL ? action_of(type, question->action) : NULL;
-    if (action == NULL || action->has_function ||
-        generation_machine(generation, question->subject.type) != NULL) {
-        return false;
-    }
-    ask_permissions(generation, arena, question, type, action, out);
-    out->reason = generation_clean_text(generation, type->name, arena, out->reason);
-    return true;
-}
-
-/* --- functions --- */
-
-/* What the one vm_call works on. The turn comes first: ctx:find and ctx:count look for it. */
+/* One question. The turn comes first: ctx:find and ctx:count look for it, and so do the words. */
 struct inquiry {
     struct turn turn;
-    const struct access_question *question;
+    struct access_question question; /* with what the directory knows of both parties */
+    const struct actor *actor;
     const struct access_type *type;
     const struct access_action *action;
-    int function;
+    struct demand type_demand, action_demand;
     struct access_answer *out;
 };
+
+static const struct inquiry *inquiry_of(const struct turn *turn) {
+    return (const struct inquiry *)turn;
+}
+
+static struct text phrase(const struct turn *turn) {
+    return text_print(turn->arena, "%.*s this", TEXT_ARGS(inquiry_of(turn)->question.action));
+}
+
+static struct text place_of_action(const struct turn *turn) {
+    return text_print(turn->arena, "actions.%.*s", TEXT_ARGS(inquiry_of(turn)->action->name));
+}
+
+static struct text place_of_type(const struct turn *turn) {
+    (void)turn;
+    return TEXT("");
+}
 
 /* stack: [-0, +1] */
 static void push_party(lua_State *lua, const struct party *party) {
@@ -227,13 +206,13 @@ static void push_subject(lua_State *lua, const struct actor *actor, const struct
 }
 
 /* stack: [-0, +1] */
-static void push_context(struct inquiry *inquiry, const struct actor *actor) {
+static void push_context(const struct inquiry *inquiry) {
     lua_State *lua = inquiry->turn.lua;
-    const struct access_question *question = inquiry->question;
-    context_push_plain(&inquiry->turn, actor); // stack: ctx
-    lua_createtable(lua, 0, 2);                // stack: ctx action
-    value_push_text(lua, question->action);    // stack: ctx action name
-    lua_setfield(lua, -2, "name");             // stack: ctx action
+    const struct access_question *question = &inquiry->question;
+    context_push_plain(&inquiry->turn, inquiry->actor); // stack: ctx
+    lua_createtable(lua, 0, 2);                         // stack: ctx action
+    value_push_text(lua, question->action);             // stack: ctx action name
+    lua_setfield(lua, -2, "name");                      // stack: ctx action
     value_push(lua, question->action_properties != NULL ? question->action_properties
                                                         : &js_empty_object);
     lua_setfield(lua, -2, "properties"); // stack: ctx action
@@ -242,27 +221,88 @@ static void push_context(struct inquiry *inquiry, const struct actor *actor) {
     lua_setfield(lua, -2, "context"); // stack: ctx
 }
 
+static void push_arguments(struct turn *turn) {
+    const struct inquiry *inquiry = inquiry_of(turn);
+    push_subject(turn->lua, inquiry->actor, &inquiry->question.subject); // stack: subject
+    push_party(turn->lua, &inquiry->question.resource);                  // stack: subject resource
+    push_context(inquiry); // stack: subject resource ctx
+}
+
+/* Everything but what needs a VM. */
+static void inquiry_init(struct inquiry *inquiry, const struct generation *generation,
+                         struct arena *arena, const struct access_question *question,
+                         const struct access_type *type, const struct access_action *action,
+                         struct access_answer *out) {
+    static const struct deed of_type = {phrase, place_of_type, push_arguments};
+    static const struct deed of_action = {phrase, place_of_action, push_arguments};
+    *inquiry = (struct inquiry){.turn = {.generation = generation, .arena = arena},
+                                .question = *question,
+                                .type = type,
+                                .action = action,
+                                .out = out};
+    inquiry->question.subject =
+        directory_complete(generation, arena, DIRECTORY_SUBJECTS, &question->subject);
+    inquiry->question.resource =
+        directory_complete(generation, arena, DIRECTORY_RESOURCES, &question->resource);
+    inquiry->actor = access_actor(arena, &inquiry->question.subject);
+    demand_init(&inquiry->type_demand, &inquiry->turn, &of_type, &type->permission, NULL,
+                inquiry->actor);
+    demand_init(&inquiry->action_demand, &inquiry->turn, &of_action, &action->permission, NULL,
+                inquiry->actor);
+    *out = (struct access_answer){.code = FAULT_NONE};
+}
+
+static void refuse(struct inquiry *inquiry, const struct demand *demand) {
+    struct access_answer *out = inquiry->out;
+    deny(out, FAULT_PERMISSION_DENIED, demand->message);
+    if (demand->rule->name_count > 0) {
+        out->required = permission_required(demand);
+        out->missing = permission_lacking(demand);
+    }
+    out->denied_by = demand->denied_by;
+    place(out, inquiry->turn.arena, inquiry->type, inquiry->action);
+}
+
+/* What names alone decide. */
+static enum answer ask_names(struct inquiry *inquiry) {
+    enum answer known = permission_known(&inquiry->action_demand);
+    if (known == ANSWER_NO) {
+        refuse(inquiry, &inquiry->action_demand);
+    }
+    return known == ANSWER_YES ? permission_known(&inquiry->type_demand) : known;
+}
+
+bool access_at_once(const struct generation *generation, struct arena *arena,
+                    const struct access_question *question, struct access_answer *out) {
+    const struct access_type *type = access_type_of(&generation->access, question->resource.type);
+    const struct access_action *action = type != NULL ? action_of(type, question->action) : NULL;
+    struct inquiry inquiry;
+    if (action == NULL || permission_rule_has_function(&action->permission) ||
+        permission_rule_has_function(&type->permission) ||
+        generation_machine(generation, question->subject.type) != NULL) {
+        return false;
+    }
+    inquiry_init(&inquiry, generation, arena, question, type, action, out);
+    (void)ask_names(&inquiry);
+    out->reason = generation_clean_text(generation, type->name, arena, out->reason);
+    return true;
+}
+
+/* --- functions --- */
+
 static int ask_protected(lua_State *lua) {
     struct inquiry *inquiry = lua_touserdata(lua, TURN_SELF);
-    const struct actor *actor = access_actor(inquiry->turn.arena, &inquiry->question->subject);
-    struct text message;
     inquiry->turn.lua = lua;
-    lua_rawgeti(lua, LUA_REGISTRYINDEX, inquiry->function); // stack: function
-    push_subject(lua, actor, &inquiry->question->subject);  // stack: function subject
-    push_party(lua, &inquiry->question->resource);          // stack: function subject resource
-    push_context(inquiry, actor);                           // stack: function subject resource ctx
-    lua_call(lua, 3, 2);                                    // stack: ok message
-    struct speaker speaker = {text_cstring(inquiry->turn.arena, inquiry->action->name), TEXT_NONE};
-    if (!turn_verdict(&inquiry->turn, speaker, &message)) { // stack:
-        deny(inquiry->out, FAULT_PERMISSION_DENIED, message);
-        place(inquiry->out, inquiry->turn.arena, inquiry->type, inquiry->action);
+    if (!permission_settle(&inquiry->type_demand)) {
+        refuse(inquiry, &inquiry->type_demand);
+    } else if (!permission_settle(&inquiry->action_demand)) {
+        refuse(inquiry, &inquiry->action_demand);
     }
     return 0;
 }
 
-static bool ask_function(struct inquiry *inquiry, struct fault *fault) {
+static bool ask_functions(struct inquiry *inquiry, struct fault *fault) {
     struct fault failure = FAULT_INIT;
-    *inquiry->out = (struct access_answer){.code = FAULT_NONE};
     bool asked = turn_run(&inquiry->turn, ask_protected, &failure);
     if (inquiry->turn.read_fault.code != FAULT_NONE) {
         *fault = inquiry->turn.read_fault;
@@ -275,6 +315,21 @@ static bool ask_function(struct inquiry *inquiry, struct fault *fault) {
         place(inquiry->out, inquiry->turn.arena, inquiry->type, inquiry->action);
     }
     return true;
+}
+
+/* Seats the inquiry at the calling thread's VM. */
+static void seat_inquiry(struct inquiry *inquiry, struct policy policy, int64_t now_us,
+                         const struct policy_reads *reads) {
+    const struct generation *generation = policy.generation;
+    struct seat *seat = &policy.generation->seats[policy.vm];
+    const struct access_functions *functions =
+        &seat->accesses[inquiry->type - generation->access.types];
+    inquiry->turn.seat = seat;
+    inquiry->turn.now_us = now_us;
+    inquiry->turn.reads = reads;
+    inquiry->type_demand.functions = &functions->permission;
+    inquiry->action_demand.functions =
+        &functions->actions[inquiry->action - inquiry->type->actions];
 }
 
 bool access_decide(struct policy policy, struct arena *arena,
@@ -292,30 +347,12 @@ bool access_decide(struct policy policy, struct arena *arena,
         unknown_action(arena, type, question->action, out);
         return true;
     }
-    if (!action->has_function) {
-        ask_permissions(generation, arena, question, type, action, out);
-        return true;
-    }
-    struct access_question complete = *question;
-    complete.subject =
-        directory_complete(generation, arena, DIRECTORY_SUBJECTS, &question->subject);
-    complete.resource =
-        directory_complete(generation, arena, DIRECTORY_RESOURCES, &question->resource);
-    struct seat *seat = &policy.generation->seats[policy.vm];
-    struct inquiry inquiry = {
-        .turn = {.generation = generation,
-                 .seat = seat,
-                 .arena = arena,
-                 .now_us = now_us,
-                 .reads = reads},
-        .question = &complete,
-        .type = type,
-        .action = action,
-        .function = seat->actions[type - generation->access.types][action - type->actions],
-        .out = out};
-    bool asked = ask_function(&inquiry, fault);
+    struct inquiry inquiry;
+    inquiry_init(&inquiry, generation, arena, question, type, action, out);
+    seat_inquiry(&inquiry, policy, now_us, reads);
+    bool asked = ask_names(&inquiry) != ANSWER_OPEN || ask_functions(&inquiry, fault);
     if (asked) {
-        out->reason = generation_clean_reason(generation, arena, &complete, out->reason);
+        out->reason = generation_clean_reason(generation, arena, &inquiry.question, out->reason);
     }
     return asked;
 }

@@ -29,6 +29,7 @@ struct access_answer {
     struct text reason;          /* one sentence, when denied */
     const struct js *required;   /* array of permissions, or NULL */
     const struct js *missing;    /* those of them that the subject lacks, or NULL */
+    struct text denied_by;       /* where the `deny` that denied stands; TEXT_NONE: none did */
     struct text rule, rule_file; /* which rule denied; TEXT_NONE: there is none */
     int rule_line;
 };

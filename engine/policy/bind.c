@@ -1,5 +1,7 @@
 #include "policy/bind.h"
 
+#include "policy/declare/permission.h"
+
 #include <lauxlib.h>
 
 /* stack: [-0, +1] */
@@ -46,6 +48,64 @@ static struct functions bind_list(lua_State *lua, struct arena *arena, int table
     return (struct functions){references, count};
 }
 
+/* --- permissions --- */
+
+struct permits {
+    int *references;
+    size_t count, capacity;
+};
+
+static void bind_expression(lua_State *lua, struct permits *out);
+
+/* stack: [-0, +0]. The list is on top. */
+static void bind_items(lua_State *lua, struct permits *out) {
+    lua_Integer count = (lua_Integer)lua_rawlen(lua, -1);
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_rawgeti(lua, -1, i); // stack: list item
+        bind_expression(lua, out);
+        lua_pop(lua, 1); // stack: list
+    }
+}
+
+/* stack: [-0, +0]. The expression is on top. Numbers functions as declare_permit did. */
+static void bind_expression(lua_State *lua, struct permits *out) {
+    luaL_checkstack(lua, 8, "too many nested permissions");
+    if (lua_isfunction(lua, -1)) {
+        if (out->count == out->capacity) {
+            luaL_error(lua, "the policies gave something else when they were loaded again");
+        }
+        lua_pushvalue(lua, -1);                    // stack: function function
+        out->references[out->count++] = take(lua); // stack: function
+    } else if (lua_istable(lua, -1)) {
+        bind_items(lua, out);
+    } else if (declare_push_any(lua, -1)) { // stack: any list
+        bind_items(lua, out);
+        lua_pop(lua, 1); // stack: any
+    }
+}
+
+/* stack: [-0, +0]. The permit is on top. */
+static void bind_permit(lua_State *lua, struct arena *arena, const struct permission_rule *rule,
+                        struct permission_functions *out) {
+    struct permits permits = {ARENA_ARRAY(arena, int, rule->function_count), 0,
+                              rule->function_count};
+    if (rule->function_count > 0) {
+        bind_expression(lua, &permits);
+    }
+    out->permits = (struct functions){permits.references, permits.count};
+}
+
+void bind_permission(lua_State *lua, struct arena *arena, const struct permission_rule *rule,
+                     int table, struct permission_functions *out) {
+    table = lua_absindex(lua, table);
+    push(lua, table, TEXT("permit")); // stack: permit
+    bind_permit(lua, arena, rule, out);
+    lua_pop(lua, 1); // stack:
+    out->denies = bind_list(lua, arena, table, "deny", rule->deny_count > 0);
+}
+
+/* --- machines --- */
+
 /* stack: [-0, +0]. The `to` table is on top. */
 static const struct way_functions *bind_ways(lua_State *lua, struct arena *arena,
                                              const struct state *state) {
@@ -54,7 +114,7 @@ static const struct way_functions *bind_ways(lua_State *lua, struct arena *arena
         const struct way *way = &state->ways[i];
         if (push(lua, -1, way->to) == LUA_TTABLE) { // stack: to way
             int table = lua_gettop(lua);
-            ways[i].permit = bind_one(lua, table, "permit", way->has_permit_function);
+            bind_permission(lua, arena, &way->permission, table, &ways[i].permission);
             ways[i].guards = bind_list(lua, arena, table, "guard", way->has_guard);
             ways[i].effects = bind_list(lua, arena, table, "effect", way->has_effect);
         }
@@ -115,15 +175,37 @@ void bind_machine(lua_State *lua, struct arena *arena, const struct machine *mac
     out->states = states;
 }
 
-int *bind_access(lua_State *lua, struct arena *arena, const struct access_type *type, int table) {
-    int *references = ARENA_ARRAY(arena, int, type->action_count);
+/* --- access --- */
+
+/* stack: [-0, +0]. The action's value is on top: see read_action of declare/access.c. */
+static void bind_action(lua_State *lua, struct arena *arena, const struct access_action *action,
+                        struct permission_functions *out) {
+    int value = lua_gettop(lua);
+    bool is_table = lua_istable(lua, value);
+    if (is_table && push(lua, value, TEXT("permit")) != LUA_TNIL) { // stack: action permit
+        bind_permission(lua, arena, &action->permission, value, out);
+    } else if (is_table) {
+        declare_push_list(lua, value); // stack: action nil list
+        bind_permit(lua, arena, &action->permission, out);
+        out->denies = bind_list(lua, arena, value, "deny", action->permission.deny_count > 0);
+    } else {
+        bind_permit(lua, arena, &action->permission, out);
+    }
+    lua_settop(lua, value); // stack: action
+}
+
+void bind_access(lua_State *lua, struct arena *arena, const struct access_type *type, int table,
+                 struct access_functions *out) {
+    struct permission_functions *actions =
+        ARENA_ARRAY(arena, struct permission_functions, type->action_count);
+    table = lua_absindex(lua, table);
+    out->permission.denies = bind_list(lua, arena, table, "deny", type->permission.deny_count > 0);
     push(lua, table, TEXT("actions")); // stack: actions
     for (size_t i = 0; i < type->action_count; i++) {
-        if (type->actions[i].has_function) {
-            push(lua, -1, type->actions[i].name); // stack: actions function
-            references[i] = take(lua);            // stack: actions
-        }
+        push(lua, -1, type->actions[i].name); // stack: actions action
+        bind_action(lua, arena, &type->actions[i], &actions[i]);
+        lua_pop(lua, 1); // stack: actions
     }
     lua_pop(lua, 1); // stack:
-    return references;
+    out->actions = actions;
 }

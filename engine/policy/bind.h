@@ -14,8 +14,13 @@ struct functions {
     size_t count;
 };
 
+/* Of a permission_rule: the functions of its permit by number, and those that deny. */
+struct permission_functions {
+    struct functions permits, denies;
+};
+
 struct way_functions {
-    int permit;
+    struct permission_functions permission;
     struct functions guards, effects;
 };
 
@@ -35,7 +40,17 @@ struct machine_functions {
 void bind_machine(lua_State *lua, struct arena *arena, const struct machine *machine, int table,
                   struct machine_functions *out);
 
-/* The same of an access: a reference for each of its actions, 0 where it has no function. */
-int *bind_access(lua_State *lua, struct arena *arena, const struct access_type *type, int table);
+struct access_functions {
+    struct permission_functions permission;
+    const struct permission_functions *actions; /* as access_type.actions */
+};
+
+/* stack: [-0, +0]. The functions of `permit` and `deny` of the table at `table`. */
+void bind_permission(lua_State *lua, struct arena *arena, const struct permission_rule *rule,
+                     int table, struct permission_functions *out);
+
+/* The same of an access. */
+void bind_access(lua_State *lua, struct arena *arena, const struct access_type *type, int table,
+                 struct access_functions *out);
 
 #endif

@@ -36,8 +36,9 @@ static void set_value(lua_State *lua, const char *key, const struct js *value,
     set(lua, key);                                      // stack:
 }
 
-/* stack: [-0, +1] */
-static void push_actor(lua_State *lua, const struct actor *actor) {
+void context_push_actor(lua_State *lua, const struct actor *actor) {
+    static const struct actor nobody = {{NULL, 0}, NULL, NULL, NULL};
+    actor = actor != NULL ? actor : &nobody;
     lua_createtable(lua, 0, 4); // stack: actor
     set_text(lua, "id", actor->id);
     set_value(lua, "roles", actor->roles, &js_empty_array);
@@ -55,8 +56,8 @@ static void set_request(lua_State *lua, const struct attempt *attempt) {
     lua_pushboolean(lua, attempt->dry_run); // stack: ctx dry_run
     set(lua, "dry_run");                    // stack: ctx
     if (attempt->actor != NULL) {
-        push_actor(lua, attempt->actor); // stack: ctx actor
-        set(lua, "actor");               // stack: ctx
+        context_push_actor(lua, attempt->actor); // stack: ctx actor
+        set(lua, "actor");                       // stack: ctx
     }
 }
 
@@ -75,12 +76,12 @@ void context_push(struct turn *turn) {
     lua_setmetatable(lua, -2);                                        // stack: ctx
 }
 
-void context_push_plain(struct turn *turn, const struct actor *actor) {
+void context_push_plain(const struct turn *turn, const struct actor *actor) {
     lua_State *lua = turn->lua;
     lua_createtable(lua, 0, 4);                                       // stack: ctx
     lua_pushinteger(lua, turn->now_us);                               // stack: ctx now
     set(lua, "now");                                                  // stack: ctx
-    push_actor(lua, actor);                                           // stack: ctx actor
+    context_push_actor(lua, actor);                                   // stack: ctx actor
     set(lua, "actor");                                                // stack: ctx
     lua_rawgeti(lua, LUA_REGISTRYINDEX, turn->seat->context_methods); // stack: ctx metatable
     lua_setmetatable(lua, -2);                                        // stack: ctx

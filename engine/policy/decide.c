@@ -2,7 +2,7 @@
  *
  *   policy_decide
  *     way_resolve       which way?        ── invalid_transition, or "already there"
- *     permission_check  permissions       ── permission_denied
+ *     permission_check  names alone       ── permission_denied (permission.c)
  *     judge             in one vm_call when any function takes part, else directly:
  *       permission_ask ─ prepare ─ validate ─ guard ─ warn ─ effects_run ─ effects_arm ─ settle
  *
@@ -19,17 +19,39 @@
  *  4. When prepare or validate fails on data that the fields refuse anyway, the fields have the
  *     word: a client's wrong type is not the policy's error.
  *  5. warn sees what the guards saw, before the effects.
- *  6. A timer's target is a way of its own, without guard or effect, open only to attempts that the
- *     engine makes for it: by nobody, with skip_permissions and the timer's reason, and caused by
- *     no other attempt.
+ *  6. A timer's target is a transition of its own, without guard or effect, open only to attempts
+ *     that the engine makes for it (attempt.by_engine, which no request can say), with the timer's
+ *     reason, and caused by no other attempt.
  *  7. An attempt that is idempotent and already there changes nothing: no permission is asked, its
  *     patch is not looked at. */
 #include "policy/explain.h"
+#include "policy/permission.h"
 #include "policy/rules/fields.h"
 #include "policy/turn.h"
 
 static const struct js *strings(struct arena *arena, const struct js *list, struct text text) {
     return js_append(arena, list, js_string(arena, text));
+}
+
+/* --- permission --- */
+
+/* What names alone decide. */
+static bool permission_check(struct turn *turn) {
+    const struct way *way = turn->way;
+    if (way == NULL || !permission_rule_asks(&way->permission)) {
+        return true;
+    }
+    turn->demand = ARENA_NEW(turn->arena, struct demand);
+    permission_of_way(turn->demand, turn, way, turn->way_functions, turn->attempt->actor);
+    enum answer known = permission_known(turn->demand);
+    turn->permission_is_open = known == ANSWER_OPEN;
+    return known != ANSWER_NO || permission_refuse(turn->demand);
+}
+
+/* The rest, inside vm_call. */
+static bool permission_ask(struct turn *turn) {
+    return !turn->permission_is_open || permission_settle(turn->demand) ||
+           permission_refuse(turn->demand);
 }
 
 /* --- data --- */
@@ -251,7 +273,7 @@ static bool has_timer_function(const struct state *state) {
 static bool has_way_function(const struct turn *turn) {
     bool is_transition = turn->attempt->kind == ATTEMPT_TRANSITION;
     const struct way *way = turn->way;
-    return (way != NULL && (way->has_permit_function || way->has_guard || way->has_effect)) ||
+    return turn->permission_is_open || (way != NULL && (way->has_guard || way->has_effect)) ||
            (is_transition && turn->from->has_on_exit) ||
            (turn->to != NULL && ((is_transition && turn->to->has_require) ||
                                  turn->to->has_on_enter || has_timer_function(turn->to)));

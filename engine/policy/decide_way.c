@@ -112,13 +112,12 @@ static bool stay(struct turn *turn) {
     return false;
 }
 
-/* A timer of this state that the engine, which is nobody, has come to carry out; NULL: there is
- * none. */
+/* A timer of this state that the engine has come to carry out; NULL: there is none. */
 static const struct timer_rule *timer_way(const struct turn *turn) {
     const struct attempt *attempt = turn->attempt;
-    bool is_engine = attempt->skip_permissions && attempt->actor == NULL &&
-                     !text_given(attempt->caused_by) && !text_given(attempt->verb);
-    for (size_t i = 0; is_engine && i < turn->from->timer_count; i++) {
+    bool is_timer =
+        attempt->by_engine && !text_given(attempt->caused_by) && !text_given(attempt->verb);
+    for (size_t i = 0; is_timer && i < turn->from->timer_count; i++) {
         const struct timer_rule *timer = &turn->from->timers[i];
         if (text_equal(timer->to, attempt->to) && text_equal(timer->reason, attempt->reason)) {
             return timer;

@@ -6,6 +6,8 @@
  * nil with or without being watched, so explaining never changes a decision. */
 #include "policy/explain.h"
 
+#include "policy/permission.h"
+
 #include <lauxlib.h>
 #include <stdlib.h>
 
@@ -208,16 +210,15 @@ static void note_data(struct turn *turn) {
 
 /* --- what is nearest --- */
 
-static bool role_grants_all(const struct turn *turn, const struct role *role,
-                            const struct js *permissions) {
-    const struct js *names[] = {js_string(turn->arena, role->name)};
-    const struct actor actor = {.roles = js_array(turn->arena, names, 1)};
-    for (size_t i = 0; i < permissions->array.count; i++) {
-        if (!roles_permit(&turn->generation->roles, &actor, permissions->array.items[i]->string)) {
-            return false;
-        }
-    }
-    return true;
+/* Whether an actor who has the role too would be permitted, as far as is known. */
+static bool role_would(const struct turn *turn, const struct role *role) {
+    const struct actor *actor = turn->attempt->actor;
+    struct demand would = *turn->demand;
+    struct actor with = actor != NULL ? *actor : (struct actor){.id = TEXT_NONE};
+    const struct js *held = js_is(with.roles, JS_ARRAY) ? with.roles : &js_empty_array;
+    with.roles = js_append(turn->arena, held, js_string(turn->arena, role->name));
+    would.actor = &with;
+    return permission_lacking(&would)->array.count == 0;
 }
 
 /* How much a role grants, for comparison: "*" is more than any "prefix.*", which is more than any
@@ -240,13 +241,13 @@ static int by_weight(const void *a, const void *b) {
 }
 
 /* The roles that would do, those that grant least first. */
-static const struct js *roles_that_would(struct turn *turn, const struct js *missing) {
+static const struct js *roles_that_would(struct turn *turn) {
     const struct roles *roles = &turn->generation->roles;
     const struct role **would = ARENA_ARRAY(turn->arena, const struct role *, roles->count + 1);
     const struct js *names = &js_empty_array;
     size_t count = 0;
     for (size_t i = 0; i < roles->count; i++) {
-        if (role_grants_all(turn, &roles->items[i], missing)) {
+        if (role_would(turn, &roles->items[i])) {
             would[count++] = &roles->items[i];
         }
     }
@@ -262,7 +263,7 @@ static const struct js *other_states(struct turn *turn) {
     const struct js *names = &js_empty_array;
     for (size_t i = 0; turn->from != NULL && i < turn->from->way_count; i++) {
         const struct way *way = &turn->from->ways[i];
-        if (way != turn->way && permission_has_all(turn, way, turn->attempt->actor)) {
+        if (way != turn->way && permission_may(turn, &way->permission, turn->attempt->actor)) {
             names = js_append(turn->arena, names, js_string(turn->arena, way->to));
         }
     }
@@ -340,7 +341,7 @@ static const struct js *nearest(struct turn *turn) {
     struct members members = {.count = 0};
     if (js_is(out->missing_permissions, JS_ARRAY) && out->missing_permissions->array.count > 0) {
         add(&members, TEXT("permissions"), out->missing_permissions);
-        add(&members, TEXT("roles"), roles_that_would(turn, out->missing_permissions));
+        add(&members, TEXT("roles"), roles_that_would(turn));
     }
     add(&members, TEXT("fields"),
         out->code == FAULT_VALIDATION_FAILED && out->errors != NULL ? error_names(turn)

@@ -71,8 +71,7 @@ void turn_call(struct turn *turn, int function, int results) {
     lua_call(lua, seen, results); // stack: results
 }
 
-/* A policy's words: well-formed, and not a novel. TEXT_NONE when there is no string. */
-static struct text words_at(struct turn *turn, int index) {
+struct text turn_words(struct turn *turn, int index) {
     struct text raw;
     if (lua_type(turn->lua, index) != LUA_TSTRING) {
         return TEXT_NONE;
@@ -102,7 +101,7 @@ bool turn_verdict(struct turn *turn, struct speaker speaker, struct text *messag
         *message = text_print(turn->arena, "%s answered with a %s; only true allows",
                               speaker_print(turn, speaker), lua_typename(lua, type));
     } else if (!allows) {
-        *message = words_at(turn, -1);
+        *message = turn_words(turn, -1);
         if (!text_given(*message)) {
             *message = text_print(turn->arena, "%s refused and gave no message",
                                   speaker_print(turn, speaker));

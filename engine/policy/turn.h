@@ -9,6 +9,7 @@
 #include "policy/generation.h"
 
 struct explanation;
+struct demand;
 
 /* Where the decision is; tells whose fault it is when Lua fails. */
 enum stage { STAGE_START, STAGE_PREPARE, STAGE_VALIDATE, STAGE_LATER };
@@ -34,6 +35,8 @@ struct turn {
     enum stage stage;
     const struct js *errors;         /* of fields, while validate runs */
     struct explanation *explanation; /* NULL: nobody asked for one */
+    struct demand *demand;           /* the permission that the attempt needs; NULL: none */
+    bool permission_is_open;         /* functions have a word in it */
     struct decision *out;
     struct fault read_fault; /* of ctx:find or ctx:count; FAULT_NONE: none */
 };
@@ -61,6 +64,9 @@ void turn_call(struct turn *turn, int function, int results);
 /* stack: [-2, +0]. Reads (ok, message): only true allows. False: *message says why, in the policy's
  * words, or else says that the speaker refused. */
 bool turn_verdict(struct turn *turn, struct speaker speaker, struct text *message) MUST_CHECK;
+/* stack: [-0, +0]. A policy's words at `index`: well-formed, and not a novel. TEXT_NONE when there
+ * is no string. */
+struct text turn_words(struct turn *turn, int index);
 /* stack: [-1, +0]. Reads what a function returned, NULL for nil. False: the turn has failed, naming
  * the speaker. */
 bool turn_read(struct turn *turn, struct speaker speaker, const struct js **out) MUST_CHECK;
@@ -69,11 +75,6 @@ bool turn_read(struct turn *turn, struct speaker speaker, const struct js **out)
 bool way_resolve(struct turn *turn);
 bool effects_run(struct turn *turn);
 bool effects_arm(struct turn *turn); /* timers */
-bool permission_check(
-    struct turn *turn); /* what the way names; refuses an actor who lacks some of it */
-bool permission_ask(struct turn *turn); /* the way's permit function, inside vm_call */
-/* Whether the actor (NULL: nobody) has all that the way names. */
-bool permission_has_all(const struct turn *turn, const struct way *way, const struct actor *actor);
 
 /* Fills in what policy_decide and policy_ways have in common. `entity` may be one that does not
  * exist. */

@@ -85,6 +85,7 @@ static struct attempt attempt_of(const struct store_deadline *deadline) {
         .reason = text_given(deadline->reason) ? deadline->reason : TEXT("timer"),
         .comments = deadline->comments,
         .skip_permissions = true,
+        .by_engine = true,
         .lock = true,
         .blocking_timeout_ms = TICK_US / NOW_MILLISECOND, /* blocked, not refused: tried again */
         .max_retries = 0,

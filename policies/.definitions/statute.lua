@@ -7,6 +7,8 @@
 ---@alias statute.guard fun(data: statute.data, ctx: statute.ctx): boolean?, string?
 ---@alias statute.effect fun(data: statute.data, ctx: statute.ctx): statute.effects?
 ---@alias statute.permit fun(actor: statute.actor, data: statute.data, ctx: statute.ctx): boolean?, string?
+---@class statute.any
+---@alias statute.permission string|statute.permit|statute.any|statute.permission[]
 ---@alias statute.type "string"|"integer"|"number"|"boolean"|"datetime"|"date"|"duration"|"object"|"array"|"any"
 
 ---@class statute.actor
@@ -67,7 +69,8 @@ function ctx:count(query) end
 ---@class statute.way
 ---@field doc? string
 ---@field name? string
----@field permit? string|string[]|statute.permit
+---@field permit? statute.permission
+---@field deny? statute.permit|statute.permit[]
 ---@field guard? statute.guard|statute.guard[]
 ---@field effect? statute.effect|statute.effect[]
 
@@ -190,3 +193,8 @@ function time.zones() end
 ---@param request table
 ---@return table
 function decide(request) end
+
+---One of these permissions is enough.
+---@param permissions statute.permission[]
+---@return statute.any
+function any(permissions) end

@@ -1,7 +1,7 @@
 /* declare.h: from the call of a constructor in a policy file to checked plain data.
  * Room policy/declare/: the folder's files, their declarations, and what is wrong with them, by
  * line. It uses policy/rules/, privacy/ and lua/.
- *   declare_open   puts machine, roles, pii, access, directory, webhooks and require into a VM
+ *   declare_open   puts machine, roles, pii, access, directory, webhooks, any and require into a VM
  *   declare_libraries, declare_file   run files; what they return lands in `declarations`
  *   declare_check_...   one a kind: reads the table into plain data, reports what is wrong
  * One loader a VM; it lives as long as the VM, for `require` looks into it. */

@@ -1,5 +1,6 @@
 /* states.c: the states of a machine, the ways between them, and their timers. */
 #include "policy/declare/declare.h"
+#include "policy/declare/permission.h"
 
 #include "timezone/instant.h"
 
@@ -22,8 +23,8 @@ static const struct key_rule state_keys[] = {
 static const struct key_rule way_keys[] = {
     {"doc", KIND_TEXT, "a string"},
     {"name", KIND_TEXT, "a string"},
-    {"permit", KIND_TEXT | KIND_TABLE | KIND_FUNCTION,
-     "a permission, a list of permissions, or a function (actor, data, ctx) -> boolean, message"},
+    PERMIT_KEY,
+    DENY_KEY,
     {"guard", KIND_FUNCTIONS, GUARD_EXPECTED},
     {"effect", KIND_FUNCTIONS, EFFECT_EXPECTED},
 };
@@ -43,20 +44,6 @@ struct names {
 };
 
 /* --- ways --- */
-
-static void read_permit(struct check *check, int table, const struct key_path *at,
-                        struct way *out) {
-    struct key_path path = {at, TEXT("permit"), 0};
-    int type = check_push(check, table, path.name); // stack: permit
-    out->has_permit_function = type == LUA_TFUNCTION;
-    if (type == LUA_TSTRING || type == LUA_TTABLE) {
-        out->permission_count = check_permissions(check, -1, &path, &out->permissions);
-    }
-    if (type == LUA_TTABLE && lua_rawlen(check->lua, -1) == 0) {
-        check_problem(check, &path, "the list is empty; leave it out if no permission is needed");
-    }
-    lua_pop(check->lua, 1); // stack:
-}
 
 static void read_verb(struct check *check, int table, const struct key_path *at, struct way *out) {
     struct key_path path = {at, TEXT("name"), 0};
@@ -84,7 +71,7 @@ static void read_way(struct check *check, const struct key_path *at, struct way 
     out->has_guard = check_has_function(check, table, at, "guard");
     out->has_effect = check_has_function(check, table, at, "effect");
     read_verb(check, table, at, out);
-    read_permit(check, table, at, out);
+    declare_permission(check, table, at, &out->permission);
 }
 
 static void report_doubled_verbs(struct check *check, const struct key_path *at,

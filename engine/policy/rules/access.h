@@ -5,6 +5,7 @@
 
 #include "base/js.h"
 #include "base/problem.h"
+#include "policy/rules/permission.h"
 
 /* Which of the two halves of a directory. */
 enum directory_side { DIRECTORY_SUBJECTS, DIRECTORY_RESOURCES, DIRECTORY_SIDES };
@@ -16,9 +17,7 @@ struct directory_entry {
 
 struct access_action {
     struct text name;
-    const struct text *permissions; /* all are needed */
-    size_t permission_count;
-    bool has_function;
+    struct permission_rule permission;
     int line;
 };
 
@@ -27,6 +26,7 @@ struct access_type {
     struct text name, doc;
     struct text file;
     int line;
+    struct permission_rule permission;   /* of all actions: `deny` only */
     const struct access_action *actions; /* by name */
     size_t action_count;
 };

@@ -89,8 +89,10 @@ static const struct js *way_json(struct arena *arena, const void *item) {
     add(&members, TEXT("name"), text_or_none(arena, way->name));
     add(&members, TEXT("doc"), text_or_none(arena, way->doc));
     add(&members, TEXT("required_permissions"),
-        texts_json(arena, way->permissions, way->permission_count));
-    add(&members, TEXT("permit_function"), flag(way->has_permit_function));
+        texts_json(arena, way->permission.names, way->permission.name_count));
+    add(&members, TEXT("permit_function"), flag(way->permission.function_count > 0));
+    add(&members, TEXT("permit"), permission_json(arena, way->permission.permit));
+    add(&members, TEXT("denies"), flag(way->permission.deny_count > 0));
     add(&members, TEXT("guarded"), flag(way->has_guard));
     add(&members, TEXT("effect"), flag(way->has_effect));
     return object_of(arena, &members);

@@ -8,6 +8,7 @@
 #include "base/js.h"
 #include "model/app_table.h"
 #include "model/attempt.h"
+#include "policy/rules/permission.h"
 
 enum field_type {
     FIELD_ANY,
@@ -38,9 +39,7 @@ struct way {
     size_t to_index;  /* into machine.states */
     struct text name; /* the verb; TEXT_NONE when it has none */
     struct text doc;
-    const struct text *permissions; /* all are needed */
-    size_t permission_count;
-    bool has_permit_function;
+    struct permission_rule permission;
     bool has_guard;
     bool has_effect;
 };

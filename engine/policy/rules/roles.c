@@ -1,6 +1,8 @@
 /* roles.c: inheritance is worked out once, at load: then a question is a walk over short lists. */
 #include "policy/rules/roles.h"
 
+#include "model/grant.h"
+
 #include <stdlib.h>
 
 bool policy_grants(struct text granted, struct text permission) {
@@ -200,7 +202,8 @@ static bool role_grants(const struct role *role, struct text permission) {
     return false;
 }
 
-bool roles_permit(const struct roles *roles, const struct actor *actor, struct text permission) {
+bool roles_permit(const struct roles *roles, const struct actor *actor, struct text within,
+                  struct text permission) {
     if (actor == NULL) {
         return false;
     }
@@ -208,8 +211,10 @@ bool roles_permit(const struct roles *roles, const struct actor *actor, struct t
         return true;
     }
     for (size_t i = 0; js_is(actor->roles, JS_ARRAY) && i < actor->roles->array.count; i++) {
-        struct text name = js_text(actor->roles->array.items[i]);
-        if (text_given(name) && role_grants(role_of(roles, name), permission)) {
+        struct held_role held;
+        if (held_role_read(actor->roles->array.items[i], &held) &&
+            grant_reaches(held.within, within) &&
+            role_grants(role_of(roles, held.name), permission)) {
             return true;
         }
     }

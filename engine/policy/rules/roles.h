@@ -34,9 +34,11 @@ void roles_add(struct roles *roles, struct arena *arena, const struct role *role
 /* Resolves `inherits`. Unknown roles and circles are problems. */
 void roles_expand(struct roles *roles, struct arena *arena, struct problem_list *problems);
 
-/* Whether the actor has the permission, by itself or by one of its roles. NULL: nobody, who has
- * none. */
-bool roles_permit(const struct roles *roles, const struct actor *actor, struct text permission);
+/* Whether the actor has the permission, by itself or by one of its roles, of which those that are
+ * held within a tenant count where they reach `within` (TEXT_NONE: no tenant). NULL: nobody, who
+ * has none. */
+bool roles_permit(const struct roles *roles, const struct actor *actor, struct text within,
+                  struct text permission);
 
 /* {role: [permissions]} */
 const struct js *roles_json(const struct roles *roles, struct arena *arena);
