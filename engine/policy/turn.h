@@ -24,6 +24,7 @@ struct turn {
     const struct attempt *attempt;
     const struct entity *entity;
     int64_t now_us;
+    int64_t entered_us; /* when it entered the state that it is in, or is entering */
     const struct policy_reads *reads;
     const struct state *from; /* NULL: a creation, or a state that the machine has no more */
     const struct state *to;
@@ -74,7 +75,10 @@ bool turn_read(struct turn *turn, struct speaker speaker, const struct js **out)
 /* --- steps in other files; false: decided --- */
 bool way_resolve(struct turn *turn);
 bool effects_run(struct turn *turn);
-bool effects_arm(struct turn *turn); /* timers */
+/* Timers of the state that the entity is in afterwards, if they may be others than before. */
+bool timers_arm(struct turn *turn);
+/* Whether timers_arm calls a function. */
+bool timers_ask(const struct turn *turn);
 
 /* Fills in what policy_decide and policy_ways have in common. `entity` may be one that does not
  * exist. */
