@@ -12,9 +12,10 @@
 
 #include "core/batch.h"
 
-#define MATCH_MOST   200                      /* entities of one slice */
-#define MATCH_DAY_US (24 * 3600 * NOW_SECOND) /* a node that starts later knows of no other rules  \
-                                               */
+#define MATCH_MOST 200 /* entities of one slice */
+#define MATCH_DAY_US                                                                               \
+    (24 * 3600 * NOW_SECOND) /* a node that starts later knows of no other rules                   \
+                              */
 
 /* What came of a slice, or of some entities. */
 struct match_result {

@@ -276,9 +276,11 @@ static bool is_done(const struct work *work, const struct slot *slot,
            (done != NULL && done->done_us >= slot->current.entered_us);
 }
 
-static bool says_the_same(const struct store_deadline *a, const struct store_deadline *b) {
-    return a->rules == b->rules && text_equal(a->reason, b->reason) &&
-           text_equal(a->comments, b->comments);
+/* One that was only put off, for want of rules, is written anew: now there are some. */
+static bool says_the_same(const struct store_deadline *row, const struct store_deadline *there) {
+    bool is_put_off = there->next_us != 0 && there->attempts == 0;
+    return row->rules == there->rules && !is_put_off && text_equal(row->reason, there->reason) &&
+           text_equal(row->comments, there->comments);
 }
 
 /* Of the rows that the entity is to have: those that are missing, or say something else. */
