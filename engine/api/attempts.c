@@ -138,6 +138,11 @@ static bool read_if_match(struct call *call, struct attempt *attempt, struct fau
     if (!text_given(list) || text_equal(list, TEXT("*"))) {
         return true;
     }
+    if (text_starts(list, TEXT("W/"))) {
+        return fault_set(fault, FAULT_BAD_REQUEST,
+                         "If-Match: W/ marks a weak validator, which If-Match never matches "
+                         "(RFC 9110); send the version in quotes alone, as ETag gave it: \"3\"");
+    }
     int64_t *versions = ARENA_ARRAY(&call->exchange->arena, int64_t, list.length / 2 + 1);
     size_t count = 0;
     do {

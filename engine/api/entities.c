@@ -1,5 +1,7 @@
 /* entities.c: create, read, list and change entities. */
 #include "api/attempts.h"
+#include "api/generation.h"
+#include "api/listing.h"
 
 #include "timezone/instant.h"
 
@@ -145,11 +147,12 @@ static void run_read(struct job *job, struct worker *worker) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }
-    struct http_answer answer = {
-        .status = 200,
-        .body = entity_json(arena, &shown),
-        .headers = {{TEXT("ETag"), answer_etag(arena, shown.entity.version)}},
-        .header_count = 1};
+    struct text tag = answer_etag(arena, shown.entity.version);
+    bool is_known = call_has_tag(call, tag);
+    struct http_answer answer = {.status = is_known ? 304 : 200,
+                                 .body = is_known ? TEXT("") : entity_json(arena, &shown),
+                                 .headers = {{TEXT("ETag"), tag}},
+                                 .header_count = 1};
     http_answer(call->exchange, &answer);
 }
 
@@ -164,33 +167,27 @@ void api_entity_read(struct call *call) {
 
 /* --- list --- */
 
-struct listing {
-    struct store_where where;
-    struct store_page page;
-    struct text state;
+/* A page of the list. */
+struct listed {
+    struct entity *items;
+    size_t count;
+    struct text next;
+    int64_t total; /* when it is asked for */
 };
 
-static bool read_listing(struct call *call, struct listing *listing, struct fault *fault) {
-    static const char *const names[] = {"state", "limit", "cursor", NULL};
-    if (!call_machine(call, call->parameters[0], fault) || !call_query_known(call, names, fault) ||
-        !call_query(call, "state", &listing->state, fault) ||
-        !call_query(call, "cursor", &listing->page.cursor, fault)) {
-        return false;
-    }
-    listing->where.states = &listing->state;
-    listing->where.state_count = text_given(listing->state) ? 1 : 0;
-    return call_query_integer(call, "limit", 1, 1000, 50, &listing->page.limit, fault);
-}
-
 static bool list(struct worker *worker, struct call *call, const struct listing *listing,
-                 struct entity **items, size_t *count, struct text *next, struct fault *fault) {
+                 struct listed *out, struct fault *fault) {
     struct store *store = worker->core.store;
+    struct arena *arena = &call->exchange->arena;
+    struct text machine = call->parameters[0];
     if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    bool listed = store_list(store, &call->exchange->arena, call->parameters[0], &listing->where,
-                             &listing->page, items, count, next, fault) &&
-                  core_refresh(&worker->core, &call->exchange->arena, *items, *count, fault);
+    bool listed =
+        store_list(store, arena, machine, &listing->where, &listing->page, &out->items, &out->count,
+                   &out->next, fault) &&
+        (!listing->count || store_count(store, machine, &listing->where, &out->total, fault)) &&
+        core_refresh(&worker->core, arena, out->items, out->count, fault);
     store_rollback(store);
     return listed;
 }
@@ -198,18 +195,17 @@ static bool list(struct worker *worker, struct call *call, const struct listing 
 /* Somebody else may have changed or deleted the row since the store last saw it. */
 static bool is_listed(const struct listing *listing, const struct entity *entity) {
     return entity->exists &&
-           (!text_given(listing->state) || text_equal(entity->state, listing->state));
+           (!text_given(listing->state) || text_equal(entity->state, listing->state)) &&
+           js_holds(entity->data, listing->where.data);
 }
 
 static void run_list(struct job *job, struct worker *worker) {
     struct call *call = job->context;
     struct listing listing = {0};
-    struct entity *items;
-    size_t count;
-    struct text next;
+    struct listed listed = {0};
     struct fault fault = FAULT_INIT;
-    if (!read_listing(call, &listing, &fault) ||
-        !list(worker, call, &listing, &items, &count, &next, &fault)) {
+    if (!listing_read(call, worker->core.policy.generation, &listing, &fault) ||
+        !list(worker, call, &listing, &listed, &fault)) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }
@@ -220,14 +216,18 @@ static void run_list(struct job *job, struct worker *worker) {
     js_open(&writer, '{');
     js_key(&writer, TEXT("items"));
     js_open(&writer, '[');
-    for (size_t i = 0; i < count; i++) {
-        if (is_listed(&listing, &items[i])) {
-            answer_entity(&writer, &items[i]);
+    for (size_t i = 0; i < listed.count; i++) {
+        if (is_listed(&listing, &listed.items[i])) {
+            answer_entity(&writer, &listed.items[i]);
         }
     }
     js_close(&writer, ']');
     js_key(&writer, TEXT("next_cursor"));
-    js_put_text(&writer, next);
+    js_put_text(&writer, listed.next);
+    if (listing.count) {
+        js_key(&writer, TEXT("count"));
+        js_put_integer(&writer, listed.total);
+    }
     js_close(&writer, '}');
     call_ok(call->exchange, 200, buffer_view(&buffer));
 }

@@ -1,7 +1,7 @@
 /* js.c: building, reading and merging. Parsing is in js_parse.c, writing in js_write.c.
  *
  * Invariants of every node:
- *  1. members are sorted by `key_order` and keys are unique, whoever built them;
+ *  1. members are sorted by `js_key_order` and keys are unique, whoever built them;
  *  2. nobody writes to a node after it was handed out, so that nodes may be shared freely;
  *  3. a real is finite and never -0. */
 #include "base/js.h"
@@ -32,7 +32,7 @@ static size_t common_start(struct text a, struct text b) {
     return at;
 }
 
-static int key_order(struct text a, struct text b) {
+int js_key_order(struct text a, struct text b) {
     size_t at = common_start(a, b);
     if (at == a.length || at == b.length) {
         return (a.length > b.length) - (a.length < b.length);
@@ -86,7 +86,7 @@ static const struct js *object_of_sorted(struct arena *arena, const struct js_me
 
 static bool is_strictly_sorted(const struct js_member *members, size_t count) {
     for (size_t i = 1; i < count; i++) {
-        if (key_order(members[i - 1].key, members[i].key) >= 0) {
+        if (js_key_order(members[i - 1].key, members[i].key) >= 0) {
             return false;
         }
     }
@@ -99,7 +99,7 @@ static void merge_runs(const struct js_member *from, struct js_member *to, size_
     size_t left = start, right = middle;
     for (size_t at = start; at < end; at++) {
         bool take_left =
-            left < middle && (right == end || key_order(from[left].key, from[right].key) <= 0);
+            left < middle && (right == end || js_key_order(from[left].key, from[right].key) <= 0);
         to[at] = take_left ? from[left++] : from[right++];
     }
 }
@@ -164,7 +164,7 @@ static size_t lower_bound(const struct js *object, struct text key) {
     size_t low = 0, high = object->object.count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (key_order(object->object.members[middle].key, key) < 0) {
+        if (js_key_order(object->object.members[middle].key, key) < 0) {
             low = middle + 1;
         } else {
             high = middle;
@@ -395,7 +395,7 @@ static int next_order(const struct js *under, size_t left, const struct js *over
     if (right == over->object.count) {
         return -1;
     }
-    return key_order(under->object.members[left].key, over->object.members[right].key);
+    return js_key_order(under->object.members[left].key, over->object.members[right].key);
 }
 
 /* Both lists are sorted, so one walk over the two merges them. */

@@ -50,13 +50,32 @@ static struct text permissions_of(struct arena *arena, const struct way *way) {
                             permit.length > 0 ? ", " : "");
 }
 
+static void add_note(struct buffer *buffer, bool holds, const char *note) {
+    if (holds) {
+        buffer_print(buffer, "%s%s", buffer->length > 0 ? ", " : "", note);
+    }
+}
+
 /* What else stands in the way, or happens on it. */
 static struct text notes_of(struct arena *arena, const struct machine *machine,
                             const struct way *way) {
-    const struct state *target = &machine->states[way->to_index];
-    return text_print(arena, "%s%s%s", way->has_guard || target->has_require ? "guarded" : "",
-                      (way->has_guard || target->has_require) && way->has_effect ? ", " : "",
-                      way->has_effect ? "has effects" : "");
+    struct buffer buffer;
+    buffer_init(&buffer, arena);
+    add_note(&buffer, way->has_guard || machine->states[way->to_index].has_require, "guarded");
+    add_note(&buffer, way->has_effect, "has effects");
+    add_note(&buffer, way->internal, "internal");
+    add_note(&buffer, way->is_from_any, "from every state");
+    return buffer_view(&buffer);
+}
+
+static void add_choices(struct table *table, const struct state *state) {
+    for (size_t i = 0; i < state->choice_count; i++) {
+        table_add(table, TEXT(""));
+        table_add(table, TEXT("one of these"));
+        table_add(table, state->choices[i]);
+        table_add(table, TEXT(""));
+        table_add(table, TEXT("decided by a function"));
+    }
 }
 
 static void add_state(struct table *table, const struct machine *machine, size_t index) {
@@ -70,6 +89,7 @@ static void add_state(struct table *table, const struct machine *machine, size_t
         table_add(table, way != NULL ? permissions_of(table->arena, way) : TEXT(""));
         table_add(table, way != NULL ? notes_of(table->arena, machine, way) : TEXT(""));
     }
+    add_choices(table, state);
 }
 
 static void print_machine(const struct machine *machine, struct arena *arena) {

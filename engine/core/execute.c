@@ -113,15 +113,16 @@ static void describe(struct work *work, const struct slot *slot, struct outcome 
     }
 }
 
-/* The data is printed once: for its hash, for the store and for the answer. */
+/* The data is printed once: for its hash, for the store and for the answer. `before` is the data
+ * that the attempt met. */
 static void record(struct work *work, struct slot *slot, const struct attempt *attempt,
-                   struct outcome *out) {
+                   const struct js *before, struct outcome *out) {
     work_touch(work, slot);
     if (slot->current.exists) {
         slot->current.data_json = entity_data_json(&work->core->arena, &slot->current);
     }
     describe(work, slot, out);
-    audit_append(work, slot, attempt, out);
+    audit_append(work, slot, attempt, before, out);
 }
 
 /* --- what follows --- */
@@ -149,6 +150,7 @@ static struct attempt effect_of(const struct attempt *cause, const struct outcom
         .by_engine = true,
         .isolation = cause->isolation,
         .request_id = cause->request_id,
+        .batch = cause->batch,
         .cause = cause,
         .caused_by = text_of(out->audit_uuid),
     };
@@ -262,6 +264,7 @@ static bool carry_out(struct work *work, const struct attempt *attempt, unsigned
         return true;
     }
     out->changed = out->decision->changed;
+    const struct js *before = slot->current.data;
     if (out->changed) {
         apply(work, slot, attempt, out->decision);
         if (work->careful && slot->view.table != NULL && !rows_try(work, slot, out, fault)) {
@@ -271,7 +274,7 @@ static bool carry_out(struct work *work, const struct attempt *attempt, unsigned
     if (out->code != FAULT_NONE) {
         return true;
     }
-    record(work, slot, attempt, out);
+    record(work, slot, attempt, before, out);
     outbox_append(work, attempt, out);
     if (!follow(work, attempt, depth, out, fault)) {
         return false;
@@ -293,19 +296,19 @@ static bool record_refusal(struct work *work, const struct attempt *attempt, str
     out->from = slot->current.exists ? slot->current.state : TEXT_NONE;
     describe(work, slot, out);
     if (!attempt->dry_run && !is_unknown_machine(work, attempt)) {
-        record(work, slot, attempt, out);
+        record(work, slot, attempt, slot->current.data, out);
     }
     return true;
 }
 
-/* A dry run leaves nothing but its outcome, and the entity's version is what it was. */
+/* A dry run leaves nothing but its outcome, which says what would have changed; the entity's
+ * version is what it was. */
 static bool forget(struct work *work, const struct attempt *attempt, struct mark mark,
                    struct outcome *out, struct fault *fault) {
     struct slot *slot;
     work_back(work, mark);
     out->audit_uuid[0] = '\0';
     out->audit_sequence = 0;
-    out->changed = false;
     if (!work_slot(work, attempt->machine, attempt->id, &slot, fault)) {
         return false;
     }

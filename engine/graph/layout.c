@@ -52,6 +52,11 @@ static struct text way_title(struct arena *arena, const struct state *state,
         buffer_print(&buffer, "; needs %.*s", TEXT_ARGS(permit));
     }
     buffer_add_text(&buffer, way->has_guard ? TEXT("; guarded") : TEXT(""));
+    buffer_add_text(&buffer, way->internal ? TEXT("; by effects and timers only") : TEXT(""));
+    buffer_add_text(&buffer, way->is_from_any ? TEXT("; from every state") : TEXT(""));
+    for (size_t i = 0; !way->internal && i < state->choice_count; i++) {
+        buffer_print(&buffer, "; if '%.*s' chooses it", TEXT_ARGS(state->choices[i]));
+    }
     if (text_given(way->doc)) {
         buffer_print(&buffer, ". %.*s", TEXT_ARGS(way->doc));
     }
@@ -64,7 +69,7 @@ static void add_ways(struct graph_layout *layout, size_t from) {
         layout->edges[layout->edge_count++] = (struct graph_edge){
             .from = from,
             .to = state->ways[i].to_index,
-            .label = graph_label_of_way(layout->arena, &state->ways[i]),
+            .label = graph_label_of_way(layout->arena, state, &state->ways[i]),
             .title = way_title(layout->arena, state, &state->ways[i]),
         };
     }

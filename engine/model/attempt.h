@@ -55,6 +55,7 @@ struct attempt {
     bool skip_permissions;
     bool by_engine; /* a timer, or what an effect asks for: set by the engine alone, never read from
                        a request */
+    bool is_import; /* CREATE: an entity from elsewhere, which has what it has */
     bool explain;   /* the decision is to come with an explanation */
     bool lock;      /* false skips the distributed lock, never the row lock */
     int64_t lock_timeout_ms;     /* how long the lock is held at the most; 0: the machine's */
@@ -62,6 +63,7 @@ struct attempt {
     int64_t max_retries;         /* -1: the machine's */
     enum isolation isolation;
     struct text request_id;
+    struct text batch;           /* id of the bulk whose member this is; TEXT_NONE: of none */
     const struct attempt *cause; /* whose effect this is; NULL: a request */
     struct text
         caused_by; /* audit uuid of the attempt whose effect this is; TEXT_NONE: a request */

@@ -24,15 +24,25 @@ struct way_functions {
     struct functions guards, effects;
 };
 
+/* Of an act_rule. */
+struct act_functions {
+    struct permission_functions permission;
+    struct functions guards;
+};
+
 struct state_functions {
+    struct act_functions update;
     struct functions requires, on_enter, on_exit;
     const struct way_functions *ways; /* as state.ways */
+    const int *choices;               /* as state.choices */
     const int *delays;                /* as state.timers */
 };
 
 struct machine_functions {
     int prepare, validate, warn;
-    const struct state_functions *states; /* as machine.states */
+    struct act_functions create, update, read;
+    const struct permission_functions *fields; /* as machine.fields; NULL: none has a permit */
+    const struct state_functions *states;      /* as machine.states */
 };
 
 /* stack: [-0, +0]. The machine's table is at `table`. Raises when a function that the description

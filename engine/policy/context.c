@@ -13,7 +13,7 @@
 #include <lauxlib.h>
 
 #define READ_STEPS     1000 /* of the budget, for each read */
-#define CONTEXT_FIELDS 13
+#define CONTEXT_FIELDS 14
 
 /* --- the table --- */
 
@@ -70,7 +70,10 @@ void context_push(struct turn *turn) {
     set(lua, "version");                                                    // stack: ctx
     set_text(lua, "machine", turn->machine->name);
     set_text(lua, "from", turn->entity->exists ? turn->entity->state : TEXT_NONE);
-    set_text(lua, "to", turn->to != NULL ? turn->to->name : turn->entity->state);
+    if (!turn->is_choice) {
+        set_text(lua, "to", turn->to != NULL ? turn->to->name : turn->entity->state);
+    }
+    set_text(lua, "transition", turn_verb(turn));
     set_request(lua, turn->attempt);
     lua_rawgeti(lua, LUA_REGISTRYINDEX, turn->seat->context_methods); // stack: ctx metatable
     lua_setmetatable(lua, -2);                                        // stack: ctx

@@ -162,15 +162,6 @@ static struct text refuse_id(const struct js *request) {
                : TEXT("'id' must be 1 to 200 bytes without control characters");
 }
 
-static bool has_verb(const struct machine *machine, struct text verb) {
-    for (size_t i = 0; i < machine->state_count; i++) {
-        if (machine_way(&machine->states[i], TEXT_NONE, verb) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static struct text refuse_goal(const struct turn *turn, const struct machine *machine,
                                const struct js *request) {
     struct text to = js_text(js_find(request, TEXT("to")));
@@ -182,7 +173,7 @@ static struct text refuse_goal(const struct turn *turn, const struct machine *ma
         return text_print(turn->arena, "%.*s has no state '%.*s'%.*s", TEXT_ARGS(machine->name),
                           TEXT_ARGS(to), TEXT_ARGS(machine_state_hint(turn->arena, machine, to)));
     }
-    if (text_given(verb) && !has_verb(machine, verb)) {
+    if (text_given(verb) && !machine_has_verb(machine, verb)) {
         return text_print(turn->arena, "%.*s has no transition '%.*s'", TEXT_ARGS(machine->name),
                           TEXT_ARGS(verb));
     }

@@ -153,13 +153,42 @@ static struct place place_of_key(struct turn *turn, const struct key_path *path)
     return (struct place){machine->file, lines_find(&lines, TEXT("machine"), machine->line, path)};
 }
 
-static struct place place_of_permit(struct turn *turn) {
+static struct place place_of_ways_permit(struct turn *turn) {
+    const struct way *way = turn->way;
     struct key_path states = {NULL, TEXT("states"), 0};
-    struct key_path from = {&states, turn->from->name, 0};
+    struct key_path from = {&states, way->is_from_any ? TEXT("*") : turn->from->name, 0};
     struct key_path ways = {&from, TEXT("to"), 0};
-    struct key_path way = {&ways, turn->way->to, 0};
-    struct key_path permit = {&way, TEXT("permit"), 0};
+    struct key_path to = {&ways, way->to, 0}, item = {&to, TEXT_NONE, way->position};
+    struct key_path permit = {way->position > 0 ? &item : &to, TEXT("permit"), 0};
     return place_of_key(turn, &permit);
+}
+
+static struct place place_of_permit(struct turn *turn) {
+    bool is_field = turn->field != NULL;
+    struct key_path states = {NULL, TEXT("states"), 0}, fields = {NULL, TEXT("fields"), 0};
+    struct key_path from = {&states, turn->from != NULL ? turn->from->name : TEXT(""), 0};
+    struct key_path field = {&fields, is_field ? turn->field->name : TEXT_NONE, 0};
+    if (!is_field && turn->act == NULL) {
+        return place_of_ways_permit(turn);
+    }
+    bool is_states_own = turn->from != NULL && turn->act == &turn->from->update;
+    struct text name = turn->attempt->kind == ATTEMPT_CREATE ? TEXT("create") : TEXT("update");
+    struct key_path act = {is_states_own ? &from : NULL, name, 0};
+    struct key_path permit = {is_field ? &field : &act, TEXT("permit"), 0};
+    return place_of_key(turn, &permit);
+}
+
+static struct text name_of_permit(struct turn *turn) {
+    if (turn->field != NULL) {
+        return text_print(turn->arena, "the permit of the field '%.*s'",
+                          TEXT_ARGS(turn->field->name));
+    }
+    if (turn->act != NULL) {
+        return turn->attempt->kind == ATTEMPT_CREATE ? TEXT("the permit of create")
+                                                     : TEXT("the permit of update");
+    }
+    return text_print(turn->arena, "the permit of '%.*s' to '%.*s'", TEXT_ARGS(turn->from->name),
+                      TEXT_ARGS(turn->way->to));
 }
 
 static struct place place_of_ways(struct turn *turn) {
@@ -196,10 +225,7 @@ static void note_data(struct turn *turn) {
     const struct decision *out = turn->out;
     if (out->code == FAULT_PERMISSION_DENIED && js_is(out->missing_permissions, JS_ARRAY) &&
         out->missing_permissions->array.count > 0) {
-        note(turn,
-             text_print(turn->arena, "the permit of '%.*s' to '%.*s'", TEXT_ARGS(turn->from->name),
-                        TEXT_ARGS(turn->way->to)),
-             place_of_permit(turn), false, out->message, NULL);
+        note(turn, name_of_permit(turn), place_of_permit(turn), false, out->message, NULL);
     } else if (out->code == FAULT_INVALID_TRANSITION && turn->from != NULL) {
         note(turn, text_print(turn->arena, "the ways out of '%.*s'", TEXT_ARGS(turn->from->name)),
              place_of_ways(turn), false, out->message, NULL);
@@ -263,7 +289,9 @@ static const struct js *other_states(struct turn *turn) {
     const struct js *names = &js_empty_array;
     for (size_t i = 0; turn->from != NULL && i < turn->from->way_count; i++) {
         const struct way *way = &turn->from->ways[i];
-        if (way != turn->way && permission_may(turn, &way->permission, turn->attempt->actor)) {
+        bool is_open = !way->internal && way != turn->way &&
+                       permission_may(turn, &way->permission, turn->attempt->actor);
+        if (is_open && !has_text(names, way->to)) {
             names = js_append(turn->arena, names, js_string(turn->arena, way->to));
         }
     }
@@ -280,7 +308,7 @@ static bool search_path(const struct machine *machine, size_t from, size_t to, s
         size_t at = queue[first++];
         for (size_t i = 0; i < machine->states[at].way_count; i++) {
             size_t next = machine->states[at].ways[i].to_index;
-            if (previous[next] == 0) {
+            if (previous[next] == 0 && !machine->states[at].ways[i].internal) {
                 previous[next] = at + 1;
                 queue[count++] = next;
             }

@@ -227,23 +227,33 @@ static struct text phrase_of_way(const struct turn *turn) {
 }
 
 static struct text place_of_way(const struct turn *turn) {
-    return text_print(turn->arena, "states.%.*s.to.%.*s", TEXT_ARGS(turn->from->name),
-                      TEXT_ARGS(turn->to->name));
+    const struct way *way = turn->way;
+    struct text from = way->is_from_any ? TEXT("*") : turn->from->name;
+    if (way->position > 0) {
+        return text_print(turn->arena, "states.%.*s.to.%.*s[%zu]", TEXT_ARGS(from),
+                          TEXT_ARGS(way->to), way->position);
+    }
+    return text_print(turn->arena, "states.%.*s.to.%.*s", TEXT_ARGS(from), TEXT_ARGS(way->to));
 }
 
-static void push_arguments(struct turn *turn) {
+/* Rule 1 of decide.c: what is stored. Of an entity that is being created nothing is. */
+static const struct js *permit_data(const struct turn *turn) {
+    return turn->attempt->kind == ATTEMPT_CREATE ? turn->data : turn->stored;
+}
+
+void permission_push_arguments(struct turn *turn) {
     lua_State *lua = turn->lua;
     context_push(turn);                                // stack: ctx
     if (lua_getfield(lua, -1, "actor") == LUA_TNIL) {  // stack: ctx actor
         lua_pop(lua, 1);                               // stack: ctx
         context_push_actor(lua, turn->attempt->actor); // stack: ctx actor
     }
-    value_push(lua, turn->data); // stack: ctx actor data
-    lua_rotate(lua, -3, -1);     // stack: actor data ctx
+    value_push(lua, permit_data(turn)); // stack: ctx actor data
+    lua_rotate(lua, -3, -1);            // stack: actor data ctx
 }
 
 void permission_of_way(struct demand *demand, struct turn *turn, const struct way *way,
                        const struct way_functions *functions, const struct actor *actor) {
-    static const struct deed deed = {phrase_of_way, place_of_way, push_arguments};
+    static const struct deed deed = {phrase_of_way, place_of_way, permission_push_arguments};
     demand_init(demand, turn, &deed, &way->permission, &functions->permission, actor);
 }

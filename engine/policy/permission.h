@@ -52,6 +52,9 @@ bool permission_refuse(const struct demand *demand);
 bool permission_may(struct turn *turn, const struct permission_rule *rule,
                     const struct actor *actor);
 
+/* stack: [-0, +3]. The actor, the data as a permit of a machine sees them, ctx. */
+void permission_push_arguments(struct turn *turn);
+
 /* --- ways --- */
 /* The demand of a way. */
 void permission_of_way(struct demand *demand, struct turn *turn, const struct way *way,

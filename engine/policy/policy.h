@@ -70,9 +70,10 @@ struct policy {
 /* Decides a CREATE, UPDATE or TRANSITION attempt on `entity` (exists == false for CREATE). True
  * with a decision, allowed or refused (decision.code); false only when a read failed (the fault of
  * `reads`). A policy that errs or is over budget is a decision with FAULT_POLICY_ERROR. Order of
- * the checks of a transition: way exists (invalid_transition), permission (permission_denied),
- * prepare, fields and validate (validation_failed, all together), guards: transition, then
- * `require` of the target (guard_rejected, all together), effects, fields again.
+ * the checks of a transition: it exists (invalid_transition), its permission and that of the fields
+ * changed (permission_denied), prepare, fields and validate (validation_failed, all together),
+ * guards: transition, then `require` of the target (guard_rejected, all together), effects, fields
+ * again. A creation and a change of data ask `create` and `update` for permission and guards.
  * `required_permission`s of `skip_permissions` attempts are not asked. */
 bool policy_decide(struct policy policy, struct arena *arena, const struct attempt *attempt,
                    const struct entity *entity, int64_t now_us, const struct policy_reads *reads,
@@ -87,11 +88,18 @@ bool policy_timers(struct policy policy, struct arena *arena, const struct entit
                    const struct policy_reads *reads, struct decision *out,
                    struct fault *fault) MUST_CHECK;
 
-/* The ways out of the entity's state for this actor, as the API shows them:
- * [{to, name, permitted, required_permissions, final}]. */
+/* The transitions out of the entity's state for this actor, as the API shows them:
+ * [{to, name, permitted, allowed, messages, required_permissions, final, doc?}]. A policy that
+ * fails on one is a message of that one; false only when a read failed. */
 bool policy_ways(struct policy policy, struct arena *arena, const struct entity *entity,
                  const struct actor *actor, int64_t now_us, const struct policy_reads *reads,
                  const struct js **out, struct fault *fault) MUST_CHECK;
+
+/* Whether the actor may read the entity, by its machine's `read`: *out is allowed, or refused with
+ * FAULT_PERMISSION_DENIED or FAULT_POLICY_ERROR. False only when a read failed. */
+bool policy_read(struct policy policy, struct arena *arena, const struct entity *entity,
+                 const struct actor *actor, int64_t now_us, const struct policy_reads *reads,
+                 struct decision *out, struct fault *fault) MUST_CHECK;
 
 /* --- personal data (pii.h; pure C, any thread) --- */
 /* All take the machine whose rules hold besides those for all; TEXT_NONE: those alone. */

@@ -14,7 +14,11 @@
 
 bool turn_refuse(struct turn *turn, enum fault_code code, struct text message) {
     struct decision *out = turn->out;
-    *out = (struct decision){.code = code, .message = message, .from = out->from, .to = out->to};
+    *out = (struct decision){.code = code,
+                             .message = message,
+                             .from = out->from,
+                             .to = out->to,
+                             .transition = out->transition};
     return false;
 }
 
@@ -38,6 +42,15 @@ struct text turn_join(struct arena *arena, const struct js *messages) {
         buffer_add_text(&buffer, messages->array.items[i]->string);
     }
     return buffer_view(&buffer);
+}
+
+struct text turn_verb(const struct turn *turn) {
+    struct text sent = turn->attempt->verb;
+    return text_given(sent) || turn->way == NULL ? sent : turn->way->name;
+}
+
+bool turn_is_engines(const struct turn *turn) {
+    return turn->attempt->by_engine;
 }
 
 /* --- calling --- */

@@ -23,6 +23,7 @@ struct store_entity_write {
 
 struct store_record {
     struct text machine, entity_id, from_state, to_state, actor_id, reason; /* TEXT_NONE is NULL */
+    struct text transition, request_id, batch, error_code; /* of what is written only */
     char uuid[36];
     int64_t sequence;
     int64_t timestamp_us;
@@ -129,7 +130,9 @@ struct store_batch {
 struct store_page {
     int64_t limit;      /* 1..1000, or FAULT_BAD_REQUEST */
     struct text cursor; /* what an earlier page gave as next; TEXT_NONE: from the start. Opaque and
-                         * URL-safe; FAULT_BAD_REQUEST if it is none of ours */
+                         * URL-safe; FAULT_BAD_REQUEST if it is none of ours, or of a page in the
+                         * other order */
+    bool newest;        /* the newest first */
 };
 
 struct store_where {
@@ -137,11 +140,13 @@ struct store_where {
     size_t state_count;
     const struct js *data; /* {field: value}: all there and equal (js_equal); NULL: all. Fields are
                             * paths: every dot goes one object inward */
-    int64_t updated_before_us; /* 0: any */
+    int64_t updated_before_us; /* exclusive; 0: any */
+    int64_t updated_since_us;  /* inclusive; 0: any */
 };
 
 struct store_search {
     struct text machine, entity_id, from_state, to_state, actor_id, reason; /* TEXT_NONE: any */
+    struct text transition, request_id, batch, error_code;                  /* TEXT_NONE: any */
     int success;                                                            /* 1, 0, or -1: any */
     int64_t since_us;                                                       /* inclusive; 0: any */
     int64_t until_us;                                                       /* exclusive; 0: any */
@@ -161,11 +166,17 @@ struct store_api_key {
 enum bulk_status { BULK_RUNNING, BULK_PAUSED, BULK_CANCELLED, BULK_COMPLETED, BULK_FAILED };
 
 struct store_bulk {
+    int64_t number; /* grows in the order of making; of what is read only */
     struct text id;
     struct text request; /* JSON: what was asked, with actor and caller */
     enum bulk_status status;
     int64_t total, position, succeeded, failed; /* position: members already attempted */
     int64_t created_us, updated_us, execution_us;
+};
+
+struct store_bulk_search {
+    int status;          /* enum bulk_status, or -1: any */
+    struct text machine; /* TEXT_NONE: any */
 };
 
 struct store_bulk_error {

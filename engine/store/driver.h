@@ -129,6 +129,10 @@ struct store_driver {
                         struct fault *fault) MUST_CHECK;
     bool (*list_bulks)(struct store *store, struct arena *arena, enum bulk_status status,
                        struct store_bulk **items, size_t *count, struct fault *fault) MUST_CHECK;
+    bool (*page_bulks)(struct store *store, struct arena *arena,
+                       const struct store_bulk_search *search, const struct store_page *page,
+                       struct store_bulk **items, size_t *count, struct text *next,
+                       struct fault *fault) MUST_CHECK;
 
     const struct store_lock_driver *locks;
 

@@ -299,3 +299,11 @@ bool store_list_bulks(struct store *store, struct arena *arena, enum bulk_status
                       struct store_bulk **items, size_t *count, struct fault *fault) {
     return store->driver->list_bulks(store, arena, status, items, count, fault);
 }
+
+bool store_page_bulks(struct store *store, struct arena *arena,
+                      const struct store_bulk_search *search, const struct store_page *page,
+                      struct store_bulk **items, size_t *count, struct text *next,
+                      struct fault *fault) {
+    return check_limit(page->limit, fault) &&
+           store->driver->page_bulks(store, arena, search, page, items, count, next, fault);
+}

@@ -169,5 +169,10 @@ bool store_bulk_errors(struct store *store, struct arena *arena, struct text id,
                        struct fault *fault) MUST_CHECK;
 bool store_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
                       struct store_bulk **items, size_t *count, struct fault *fault) MUST_CHECK;
+/* A page of them, the newest first; page->newest is not looked at. */
+bool store_page_bulks(struct store *store, struct arena *arena,
+                      const struct store_bulk_search *search, const struct store_page *page,
+                      struct store_bulk **items, size_t *count, struct text *next,
+                      struct fault *fault) MUST_CHECK;
 
 #endif

@@ -345,6 +345,15 @@ static bool faulty_list_bulks(struct store *store, struct arena *arena, enum bul
                                                             count, fault));
 }
 
+static bool faulty_page_bulks(struct store *store, struct arena *arena,
+                              const struct store_bulk_search *search, const struct store_page *page,
+                              struct store_bulk **items, size_t *count, struct text *next,
+                              struct fault *fault) {
+    return strike(store, "page_bulks", fault) &&
+           ended(store, inner_of(store)->driver->page_bulks(inner_of(store), arena, search, page,
+                                                            items, count, next, fault));
+}
+
 static bool faulty_grant(struct store *store, struct text key, int64_t ttl_us,
                          struct store_lock *lock, struct fault *fault) {
     return strike(store, "grant", fault) &&
@@ -416,6 +425,7 @@ static const struct store_driver driver = {
     .save_bulk = faulty_save_bulk,
     .bulk_errors = faulty_bulk_errors,
     .list_bulks = faulty_list_bulks,
+    .page_bulks = faulty_page_bulks,
     .locks = &locks,
 };
 

@@ -59,6 +59,12 @@ void declare_file(struct loader *loader, const struct policy_file *file);
 void declare_check_machine(struct check *check, struct machine *out);
 void declare_check_states(struct check *check, int table, struct machine *out);
 void declare_check_fields(struct check *check, int table, struct machine *out);
+/* `key` (create, update, read) of the table at `table`, whose place is `at` (NULL: the machine's
+ * own). stack: [-0, +0] */
+void declare_check_act(struct check *check, int table, const struct key_path *at, const char *key,
+                       bool takes_guard, struct act_rule *out);
+/* The states that fields name; after states. */
+void declare_check_field_states(struct check *check, const struct machine *machine);
 void declare_check_table(struct check *check, int table, struct machine *out); /* after fields */
 void declare_check_roles(struct check *check, struct roles *out);
 void declare_check_pii(struct check *check, const struct text *machines, size_t machine_count,

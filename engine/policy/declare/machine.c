@@ -17,6 +17,9 @@ static const struct key_rule machine_keys[] = {
     {"prepare", KIND_FUNCTION, "a function (data, ctx) -> data"},
     {"validate", KIND_FUNCTION, "a function (data, ctx) -> { field = message }"},
     {"warn", KIND_FUNCTION, "a function (data, ctx) -> string or list of strings"},
+    {"create", KIND_TABLE, "a table such as { permit = '...', guard = function (data, ctx) -> ok }"},
+    {"update", KIND_TABLE, "a table such as { permit = '...', guard = function (data, ctx) -> ok }"},
+    {"read", KIND_TABLE, "a table such as { permit = '...' }"},
     {"isolation", KIND_TEXT, "'read committed', 'repeatable read' or 'serializable'"},
     {"lock", KIND_TABLE, "a table such as { timeout = '10s', wait = '5s' }"},
     {"retries", KIND_INTEGER, "an integer"},
@@ -108,11 +111,15 @@ void declare_check_machine(struct check *check, struct machine *out) {
     out->has_prepare = check_has_function(check, table, NULL, "prepare");
     out->has_validate = check_has_function(check, table, NULL, "validate");
     out->has_warn = check_has_function(check, table, NULL, "warn");
+    declare_check_act(check, table, NULL, "create", true, &out->create);
+    declare_check_act(check, table, NULL, "update", true, &out->update);
+    declare_check_act(check, table, NULL, "read", false, &out->read);
     read_isolation(check, table, out);
     read_lock(check, table, out);
     read_retries(check, table, out);
     declare_check_fields(check, table, out);
     declare_check_table(check, table, out);
     declare_check_states(check, table, out);
+    declare_check_field_states(check, out);
     read_initial(check, table, out);
 }

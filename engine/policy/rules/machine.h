@@ -30,15 +30,35 @@ struct field {
     bool required;
     const struct js *choices;       /* enum: array, or NULL */
     const struct js *default_value; /* or NULL */
+    bool index;                     /* lists and counts may be filtered by it */
     const struct js *min, *max;     /* numbers (for strings: length), or NULL */
+    /* These bind what requests send (policy/decide_patch.c): */
+    bool immutable;       /* set at creation only */
+    bool has_editable_in; /* it may be changed in these states only */
+    const struct text *editable_in;
+    size_t editable_count;
+    struct permission_rule permission; /* who may change it */
 };
 
-/* A way out of a state. */
+/* What `create`, `update` or `read` says: who may, and (but for `read`) when. */
+struct act_rule {
+    bool is_there;
+    struct permission_rule permission;
+    bool has_guard;
+};
+
+/* A transition out of a state. Several may lead to one state, each by a verb of its own. */
 struct way {
     struct text to;
     size_t to_index;  /* into machine.states */
     struct text name; /* the verb; TEXT_NONE when it has none */
     struct text doc;
+    size_t position;  /* in a list of transitions to one state: 1, 2, 3...; 0: there is no list */
+    bool is_from_any; /* declared in the state ["*"] */
+    bool internal;    /* taken by effects and timers, never by a request */
+    bool has_accepts; /* a request's patch may have these fields only */
+    const struct text *accepts;
+    size_t accept_count;
     struct permission_rule permission;
     bool has_guard;
     bool has_effect;
@@ -63,8 +83,11 @@ struct state {
     struct text doc;
     bool final;
     bool has_require, has_on_enter, has_on_exit;
-    const struct way *ways; /* in name order of `to` */
+    struct act_rule update; /* in place of the machine's, when it is there */
+    const struct way *ways; /* in name order of `to`, then by position; those of ["*"] too */
     size_t way_count;
+    const struct text *choices; /* verbs of `choose`, in name order */
+    size_t choice_count;
     size_t timer_count;
     const struct text *timer_to; /* one a timer, for the diagram */
     const struct timer_rule *timers;
@@ -82,6 +105,9 @@ struct machine {
     const struct state *states; /* in name order */
     size_t state_count;
     bool has_prepare, has_validate, has_warn;
+    struct act_rule create, update, read;
+    bool has_field_rules;   /* some field is immutable, or editable_in some states only */
+    bool has_field_permits; /* some field says who may change it */
     enum isolation isolation;
     int64_t lock_timeout_ms;       /* 10 s */
     int64_t lock_wait_ms;          /* 5 s */
@@ -91,8 +117,17 @@ struct machine {
 };
 
 const struct state *machine_state(const struct machine *machine, struct text name); /* NULL: none */
-/* The way from `state` to a state, or by verb; NULL: none. */
+/* Whether a transition leads there, by this verb; either may be TEXT_NONE: any. */
+bool way_fits(const struct way *way, struct text to, struct text verb);
+/* The first transition from `state` to a state, or by verb; NULL: none. */
 const struct way *machine_way(const struct state *state, struct text to, struct text verb);
+/* Whether `verb` is one of the state's `choose`. Its place among them in *index. */
+bool state_chooses(const struct state *state, struct text verb, size_t *index);
+/* Whether any state of the machine has a transition, or a choice, of this verb. */
+bool machine_has_verb(const struct machine *machine, struct text verb);
+
+/* What holds for a change of data in this state (NULL: one that the machine has no more). */
+const struct act_rule *machine_update(const struct machine *machine, const struct state *state);
 
 /* The rule of a timer of this state; NULL: it has none such. */
 const struct timer_rule *machine_timer(const struct state *state, struct text to,

@@ -20,9 +20,10 @@ static const char UPDATE_ENTITIES[] =
 static const char MOVE_HEADS[] =
     "SELECT statute_move_heads($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[])";
 static const char ADD_RECORDS[] =
-    "SELECT statute_add_records($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], "
+    "SELECT statute_add_records_2($1::bigint[], $2::text[], $3::text[], $4::bigint[], "
+    "$5::bigint[], "
     "$6::boolean[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bytea[], "
-    "$13::bytea[], $14::text[])";
+    "$13::bytea[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[])";
 static const char ADD_EVENTS[] = "SELECT statute_add_events($1::text[], $2::text[], $3::text[], "
                                  "$4::text[], $5::bigint[], $6::text[])";
 /* The number of an entity that the same batch inserts is looked up by its key. */
@@ -199,7 +200,7 @@ static void add_names(struct values *values, struct names *names) {
 /* Of ADD_RECORDS, behind the names. */
 struct record_arrays {
     struct array sequences, times, successes, uuids, from, to, actors, reasons, previous, hashes,
-        json;
+        json, transitions, requests, batches, codes;
 };
 
 static void record_arrays_init(struct record_arrays *arrays, struct arena *arena) {
@@ -214,6 +215,10 @@ static void record_arrays_init(struct record_arrays *arrays, struct arena *arena
     array_init_bytes(&arrays->previous, arena);
     array_init_bytes(&arrays->hashes, arena);
     array_init_texts(&arrays->json, arena);
+    array_init_texts(&arrays->transitions, arena);
+    array_init_texts(&arrays->requests, arena);
+    array_init_texts(&arrays->batches, arena);
+    array_init_texts(&arrays->codes, arena);
 }
 
 static void add_record(struct record_arrays *arrays, const struct store_record *record) {
@@ -228,6 +233,10 @@ static void add_record(struct record_arrays *arrays, const struct store_record *
     array_add_bytes(&arrays->previous, record->previous_hash, DIGEST_BYTES);
     array_add_bytes(&arrays->hashes, record->hash, DIGEST_BYTES);
     array_add_text(&arrays->json, record->json);
+    array_add_text(&arrays->transitions, record->transition);
+    array_add_text(&arrays->requests, record->request_id);
+    array_add_text(&arrays->batches, record->batch);
+    array_add_text(&arrays->codes, record->error_code);
 }
 
 static void add_record_arrays(struct values *values, struct record_arrays *arrays) {
@@ -242,6 +251,10 @@ static void add_record_arrays(struct values *values, struct record_arrays *array
     values_add_array(values, &arrays->previous);
     values_add_array(values, &arrays->hashes);
     values_add_array(values, &arrays->json);
+    values_add_array(values, &arrays->transitions);
+    values_add_array(values, &arrays->requests);
+    values_add_array(values, &arrays->batches);
+    values_add_array(values, &arrays->codes);
 }
 
 static void queue_records(struct postgres_store *self, const struct store_batch *batch) {

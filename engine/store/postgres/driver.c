@@ -209,6 +209,7 @@ const struct store_driver store_postgres = {
     .save_bulk = postgres_save_bulk,
     .bulk_errors = postgres_bulk_errors,
     .list_bulks = postgres_list_bulks,
+    .page_bulks = postgres_page_bulks,
     .locks = &postgres_locks,
     .inspect_file = postgres_inspect_file,
     .inspect_schema = postgres_inspect_schema,

@@ -168,6 +168,7 @@ const struct store_driver store_sqlite = {
     .save_bulk = sqlite_save_bulk,
     .bulk_errors = sqlite_bulk_errors,
     .list_bulks = sqlite_list_bulks,
+    .page_bulks = sqlite_page_bulks,
     .locks = &sqlite_locks,
     .inspect_file = sqlite_inspect_file,
     .inspect_schema = sqlite_inspect_schema,

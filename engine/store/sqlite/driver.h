@@ -159,6 +159,10 @@ bool sqlite_bulk_errors(struct store *store, struct arena *arena, struct text id
                         struct fault *fault) MUST_CHECK;
 bool sqlite_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
                        struct store_bulk **items, size_t *count, struct fault *fault) MUST_CHECK;
+bool sqlite_page_bulks(struct store *store, struct arena *arena,
+                       const struct store_bulk_search *search, const struct store_page *page,
+                       struct store_bulk **items, size_t *count, struct text *next,
+                       struct fault *fault) MUST_CHECK;
 
 /* --- lock.c --- */
 extern const struct store_lock_driver sqlite_locks;

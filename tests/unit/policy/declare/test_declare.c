@@ -244,7 +244,7 @@ static void wrong_ways_are_named(void **state) {
         {STATES("A = { to = { B = { name = 'go on' } } },\nB = {},\n"), 4, "'go on' is no verb"},
         {STATES(
              "A = { to = { B = { name = 'go' },\n C = {\n name = 'go' } } },\nB = {}, C = {},\n"),
-         6, "states.A.to.C.name: the verb 'go' is also the way to 'B'"},
+         6, "states.A.to.C.name: from 'A' the verb 'go' also leads to 'B'"},
     };
     check_all(state, wrongs, COUNT_OF(wrongs));
 }
