@@ -1,5 +1,6 @@
 /* entities.c: create, read, list and change entities. */
 #include "api/attempts.h"
+#include "api/reading.h"
 
 /* --- create --- */
 
@@ -80,26 +81,39 @@ void api_entity_update(struct call *call) {
 
 /* --- read one --- */
 
-static bool read_one(struct worker *worker, struct call *call, struct entity *entity,
-                     struct fault *fault) {
-    struct store *store = worker->core.store;
+static bool find_one(struct worker *worker, struct call *call, struct entity *entity,
+                     struct text *extra, struct fault *fault) {
     struct store_key key = {call->parameters[0], call->parameters[1]};
+    const struct actor *actor;
+    if (!call_query_known(call, reading_queries, fault) || !reading_actor(call, &actor, fault) ||
+        !core_read(&worker->core, &call->exchange->arena, &key, 1, entity, fault)) {
+        return false;
+    }
+    if (!entity->exists) {
+        return fault_set(fault, FAULT_ENTITY_NOT_FOUND, "%.*s '%.*s' does not exist",
+                         TEXT_ARGS(key.machine), TEXT_ARGS(key.id));
+    }
+    return reading_allowed(worker, call, actor, entity, extra, fault);
+}
+
+static bool read_one(struct worker *worker, struct call *call, struct entity *entity,
+                     struct text *extra, struct fault *fault) {
+    struct store *store = worker->core.store;
     if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    bool read = core_read(&worker->core, &call->exchange->arena, &key, 1, entity, fault);
+    bool read = find_one(worker, call, entity, extra, fault);
     store_rollback(store);
-    return read &&
-           (entity->exists || fault_set(fault, FAULT_ENTITY_NOT_FOUND, "%.*s '%.*s' does not exist",
-                                        TEXT_ARGS(key.machine), TEXT_ARGS(key.id)));
+    return read;
 }
 
 static void run_read(struct job *job, struct worker *worker) {
     struct call *call = job->context;
     struct entity entity;
+    struct text extra = TEXT_NONE;
     struct fault fault = FAULT_INIT;
-    if (!read_one(worker, call, &entity, &fault)) {
-        call_fail(call->exchange, &fault, TEXT_NONE);
+    if (!read_one(worker, call, &entity, &extra, &fault)) {
+        call_fail(call->exchange, &fault, extra);
         return;
     }
     struct buffer buffer;
@@ -126,35 +140,37 @@ void api_entity_read(struct call *call) {
 
 /* --- list --- */
 
+/* A page of a machine with `read` may have to be gathered from many: no more than these, and no
+ * longer than that; the cursor goes on behind what was looked at. */
+#define PAGES_MOST 20
+#define GATHER_US  (50 * NOW_MILLISECOND)
+
 struct listing {
     struct store_where where;
     struct store_page page;
     struct text state;
+    bool is_restricted; /* the machine has `read` */
+    const struct actor *actor;
+    struct entity *items; /* what is shown */
+    size_t count;
+    struct text next; /* TEXT_NONE: there is no more */
 };
 
-static bool read_listing(struct call *call, struct listing *listing, struct fault *fault) {
-    static const char *const names[] = {"state", "limit", "cursor", NULL};
-    if (!call_machine(call, call->parameters[0], fault) || !call_query_known(call, names, fault) ||
+static bool read_listing(struct worker *worker, struct call *call, struct listing *listing,
+                         struct fault *fault) {
+    static const char *const names[] = {"actor", "roles", "permissions", "state",
+                                        "limit", "cursor", NULL};
+    listing->is_restricted = reading_is_restricted(worker, call);
+    if (!call_machine(call, call->parameters[0], fault) ||
+        !call_query_known(call, names + (listing->is_restricted ? 0 : 3), fault) ||
         !call_query(call, "state", &listing->state, fault) ||
         !call_query(call, "cursor", &listing->page.cursor, fault)) {
         return false;
     }
     listing->where.states = &listing->state;
     listing->where.state_count = text_given(listing->state) ? 1 : 0;
-    return call_query_integer(call, "limit", 1, 1000, 50, &listing->page.limit, fault);
-}
-
-static bool list(struct worker *worker, struct call *call, const struct listing *listing,
-                 struct entity **items, size_t *count, struct text *next, struct fault *fault) {
-    struct store *store = worker->core.store;
-    if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
-        return false;
-    }
-    bool listed = store_list(store, &call->exchange->arena, call->parameters[0], &listing->where,
-                             &listing->page, items, count, next, fault) &&
-                  core_refresh(&worker->core, &call->exchange->arena, *items, *count, fault);
-    store_rollback(store);
-    return listed;
+    return (!listing->is_restricted || reading_actor(call, &listing->actor, fault)) &&
+           call_query_integer(call, "limit", 1, 1000, 50, &listing->page.limit, fault);
 }
 
 /* Somebody else may have changed or deleted the row since the store last saw it. */
@@ -163,15 +179,68 @@ static bool is_listed(const struct listing *listing, const struct entity *entity
            (!text_given(listing->state) || text_equal(entity->state, listing->state));
 }
 
+/* Keeps those of a page that are shown. */
+static bool keep(struct worker *worker, struct call *call, struct listing *listing,
+                 const struct entity *page, size_t count, struct fault *fault) {
+    for (size_t i = 0; i < count; i++) {
+        bool shows = is_listed(listing, &page[i]);
+        if (shows && listing->is_restricted &&
+            !reading_shows(worker, &call->exchange->arena, listing->actor, &page[i], &shows,
+                           fault)) {
+            return false;
+        }
+        if (shows) {
+            listing->items[listing->count++] = page[i];
+        }
+    }
+    return true;
+}
+
+static bool list_page(struct worker *worker, struct call *call, struct listing *listing,
+                      struct store_page *page, struct fault *fault) {
+    struct arena *arena = &call->exchange->arena;
+    struct entity *items;
+    size_t count;
+    return store_list(worker->core.store, arena, call->parameters[0], &listing->where, page, &items,
+                      &count, &listing->next, fault) &&
+           core_refresh(&worker->core, arena, items, count, fault) &&
+           keep(worker, call, listing, items, count, fault);
+}
+
+static bool gather(struct worker *worker, struct call *call, struct listing *listing,
+                   struct fault *fault) {
+    int64_t until_us = now_monotonic_us(&worker->core.now) + GATHER_US;
+    struct store_page page = listing->page;
+    size_t most = (size_t)page.limit, pages = 0;
+    listing->items = ARENA_ARRAY(&call->exchange->arena, struct entity, most);
+    do {
+        page.limit = (int64_t)(most - listing->count);
+        if (!list_page(worker, call, listing, &page, fault)) {
+            return false;
+        }
+        page.cursor = listing->next;
+    } while (listing->is_restricted && listing->count < most && text_given(listing->next) &&
+             ++pages < PAGES_MOST && now_monotonic_us(&worker->core.now) < until_us);
+    return true;
+}
+
+static bool list(struct worker *worker, struct call *call, struct listing *listing,
+                 struct fault *fault) {
+    struct store *store = worker->core.store;
+    if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
+        return false;
+    }
+    bool listed = gather(worker, call, listing, fault);
+    store_rollback(store);
+    return listed;
+}
+
 static void run_list(struct job *job, struct worker *worker) {
     struct call *call = job->context;
     struct listing listing = {0};
-    struct entity *items;
-    size_t count;
-    struct text next;
     struct fault fault = FAULT_INIT;
-    if (!read_listing(call, &listing, &fault) ||
-        !list(worker, call, &listing, &items, &count, &next, &fault)) {
+    if (!read_listing(worker, call, &listing, &fault) ||
+        !list(worker, call, &listing, &fault)) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }
@@ -182,14 +251,12 @@ static void run_list(struct job *job, struct worker *worker) {
     js_open(&writer, '{');
     js_key(&writer, TEXT("items"));
     js_open(&writer, '[');
-    for (size_t i = 0; i < count; i++) {
-        if (is_listed(&listing, &items[i])) {
-            answer_entity(&writer, &items[i]);
-        }
+    for (size_t i = 0; i < listing.count; i++) {
+        answer_entity(&writer, &listing.items[i]);
     }
     js_close(&writer, ']');
     js_key(&writer, TEXT("next_cursor"));
-    js_put_text(&writer, next);
+    js_put_text(&writer, listing.next);
     js_close(&writer, '}');
     call_ok(call->exchange, 200, buffer_view(&buffer));
 }
