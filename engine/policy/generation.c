@@ -110,6 +110,8 @@ static void check_one(struct checking *checking, const struct declaration *decla
         .name = declaration->name,
         .line = declaration->line,
         .parts_left = &build->parts_left,
+        .files = build->generation->files,
+        .file_count = build->generation->file_count,
     };
     lua_pushcfunction(vm_lua(seat->vm), check_protected); // stack: function
     lua_pushlightuserdata(vm_lua(seat->vm), checking);    // stack: function checking

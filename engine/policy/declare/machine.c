@@ -122,4 +122,6 @@ void declare_check_machine(struct check *check, struct machine *out) {
     declare_check_states(check, table, out);
     declare_check_field_states(check, out);
     read_initial(check, table, out);
+    out->permit_reads = check->reads;
+    out->permit_read_count = check->read_count;
 }
