@@ -95,7 +95,8 @@ return machine "door" {
     ["a permit that is a number"]    = { 'return machine "a" { initial = "A", states = { A = { to = { A = { permit = 7 } } } } }', "permit" },
     ["a listed way without a verb"]  = { 'return machine "a" { initial = "A", states = { A = { to = { A = { { name = "x" }, {} } } } } }', "to.A[2]" },
     ["a verb twice in a list"]       = { 'return machine "a" { initial = "A", states = { A = { to = { A = { { name = "x" }, { name = "x" } } } } } }', "'x'" },
-    ["a verb of * that is there"]    = { 'return machine "a" { initial = "A", states = { ["*"] = { to = { B = { name = "x" } } }, A = { to = { C = { name = "x" } } }, B = {}, C = {} } }', "'x'" },
+    ["a verb of * that is there"]    =
+      { 'return machine "a" { initial = "A", states = { ["*"] = { to = { B = { name = "x" } } }, A = { to = { C = { name = "x" } } }, B = {}, C = {} } }', "'x'" },
     ["a key of * that is not to"]    = { 'return machine "a" { initial = "A", states = { ["*"] = { final = true }, A = {} } }', "final" },
     ["a * that leads to nowhere"]    = { 'return machine "a" { initial = "A", states = { ["*"] = { to = { Z = true } }, A = {} } }', "Z" },
     ["an initial that is *"]         = { 'return machine "a" { initial = "*", states = { ["*"] = { to = { A = true } }, A = {} } }', "*" },

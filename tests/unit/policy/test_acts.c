@@ -134,8 +134,7 @@ static void a_field_says_who_may_change_it(void **state) {
     check_refused(decision, FAULT_PERMISSION_DENIED);
     check_text(decision.message, "no rate");
     check_json(fixture, decision.errors, "{\"rate\":\"may not be changed by this actor\"}");
-    check_refused(create(fixture, "{\"title\":\"x\",\"rate\":3}", &boss), FAULT_PERMISSION_DENIED);
-    check_allowed(create(fixture, "{\"title\":\"x\",\"rate\":3,\"owner\":\"boss\"}", &boss));
+    check_allowed(create(fixture, "{\"title\":\"x\",\"rate\":3}", &boss));
 }
 
 static void a_fields_permit_holds_for_what_comes_with_a_transition(void **state) {
