@@ -92,8 +92,7 @@ static bool may_read_in_transaction(struct worker *worker, struct call *call, st
 }
 
 static void run_history(struct job *job, struct worker *worker) {
-    static const char *const names[] = {"limit",       "cursor", "actor", "roles",
-                                        "permissions", NULL};
+    static const char *const names[] = {"limit", "cursor", "actor", "roles", "permissions", NULL};
     struct call *call = job->context;
     struct store_page page = {0};
     struct text extra = TEXT_NONE;

@@ -158,7 +158,7 @@ struct listing {
 
 static bool read_listing(struct worker *worker, struct call *call, struct listing *listing,
                          struct fault *fault) {
-    static const char *const names[] = {"actor", "roles", "permissions", "state",
+    static const char *const names[] = {"actor", "roles",  "permissions", "state",
                                         "limit", "cursor", NULL};
     listing->is_restricted = reading_is_restricted(worker, call);
     if (!call_machine(call, call->parameters[0], fault) ||
@@ -239,8 +239,7 @@ static void run_list(struct job *job, struct worker *worker) {
     struct call *call = job->context;
     struct listing listing = {0};
     struct fault fault = FAULT_INIT;
-    if (!read_listing(worker, call, &listing, &fault) ||
-        !list(worker, call, &listing, &fault)) {
+    if (!read_listing(worker, call, &listing, &fault) || !list(worker, call, &listing, &fault)) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }

@@ -48,8 +48,7 @@ static const struct actor *actor_of_names(struct call *call, struct text id, str
 bool reading_actor(struct call *call, const struct actor **out, struct fault *fault) {
     struct text actor = TEXT_NONE, roles = TEXT_NONE, permissions = TEXT_NONE;
     *out = call->caller.self;
-    if (!call_query(call, "actor", &actor, fault) ||
-        !call_query(call, "roles", &roles, fault) ||
+    if (!call_query(call, "actor", &actor, fault) || !call_query(call, "roles", &roles, fault) ||
         !call_query(call, "permissions", &permissions, fault)) {
         return false;
     }
@@ -80,8 +79,8 @@ bool reading_allowed(struct worker *worker, struct call *call, const struct acto
     if (!decide(worker, &call->exchange->arena, actor, entity, &decision, fault)) {
         return false;
     }
-    *extra = decision.code != FAULT_NONE ? answer_details(&call->exchange->arena, &decision)
-                                         : TEXT_NONE;
+    *extra =
+        decision.code != FAULT_NONE ? answer_details(&call->exchange->arena, &decision) : TEXT_NONE;
     return decision.code == FAULT_NONE ||
            fault_set(fault, decision.code, "%.*s", TEXT_ARGS(decision.message));
 }

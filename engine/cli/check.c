@@ -117,7 +117,10 @@ static void print_field(const struct field *field, struct arena *arena) {
     add_note(&buffer, field->immutable, "set at creation only");
     add_note(&buffer, field->has_editable_in && field->editable_count == 0, "set by effects only");
     for (size_t i = 0; i < field->editable_count; i++) {
-        buffer_print(&buffer, "%s%.*s", i > 0 ? ", " : buffer.length > 0 ? "; in " : "in ",
+        buffer_print(&buffer, "%s%.*s",
+                     i > 0               ? ", "
+                     : buffer.length > 0 ? "; in "
+                                         : "in ",
                      TEXT_ARGS(field->editable_in[i]));
     }
     if (buffer.length > 0 || permission_rule_asks(&field->permission)) {

@@ -1,4 +1,5 @@
-/* check_warnings.h: what a policy directory says that loads, and is likely to be meant otherwise. */
+/* check_warnings.h: what a policy directory says that loads, and is likely to be meant otherwise.
+ */
 #ifndef STATUTE_CHECK_WARNINGS_H
 #define STATUTE_CHECK_WARNINGS_H
 

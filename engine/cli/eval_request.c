@@ -85,11 +85,11 @@ static bool read_options(const struct form *form, struct attempt *attempt) {
                                        "if_version", "effect",     NULL};
     struct form options = {form->arena, NULL, "options", form->fault};
     bool is_read = form_object(form, "options", &options.object) && form_known(&options, keys) &&
-           form_bool(&options, "dry_run", &attempt->dry_run) &&
-           form_bool(&options, "idempotent", &attempt->idempotent) &&
-           form_bool(&options, "skip_permissions", &attempt->skip_permissions) &&
-           form_bool(&options, "effect", &attempt->by_engine) &&
-           form_integer(&options, "if_version", 1, INT64_MAX, &attempt->if_version);
+                   form_bool(&options, "dry_run", &attempt->dry_run) &&
+                   form_bool(&options, "idempotent", &attempt->idempotent) &&
+                   form_bool(&options, "skip_permissions", &attempt->skip_permissions) &&
+                   form_bool(&options, "effect", &attempt->by_engine) &&
+                   form_integer(&options, "if_version", 1, INT64_MAX, &attempt->if_version);
     if (attempt->by_engine) {
         attempt->skip_permissions = true;
         attempt->caused_by = TEXT("effect");

@@ -4,7 +4,8 @@
  *     way_resolve       which transition? ── invalid_transition, or "already there"
  *     permission_check  names alone       ── permission_denied
  *     judge             in one vm_call when any function takes part, else directly:
- *       way_settle ─ permission_ask ─ prepare ─ validate ─ guard ─ warn ─ effects_run ─ effects_arm ─ settle
+ *       way_settle ─ permission_ask ─ prepare ─ validate ─ guard ─ warn ─ effects_run ─ effects_arm
+ * ─ settle
  *
  * Every step returns false once the decision is made. The budget is one for the whole attempt.
  *
@@ -167,7 +168,8 @@ static const struct js *ask_all(struct turn *turn, struct functions guards, stru
 static const struct js *ask_guards(struct turn *turn) {
     if (turn->act != NULL) {
         bool creates = turn->attempt->kind == ATTEMPT_CREATE;
-        struct speaker of_act = {creates ? "the guard of create" : "the guard of update", TEXT_NONE};
+        struct speaker of_act = {creates ? "the guard of create" : "the guard of update",
+                                 TEXT_NONE};
         return ask_all(turn, turn->act_functions->guards, of_act, NULL);
     }
     struct speaker guards = {"the guard on the way to", turn->to->name};
@@ -242,8 +244,8 @@ static bool settle(struct turn *turn) {
 }
 
 static bool judge(struct turn *turn) {
-    return way_settle(turn) && permission_ask(turn) && prepare_data(turn) && validate(turn) && guard(turn) && warn(turn) &&
-           effects_run(turn) && effects_arm(turn) && settle(turn);
+    return way_settle(turn) && permission_ask(turn) && prepare_data(turn) && validate(turn) &&
+           guard(turn) && warn(turn) && effects_run(turn) && effects_arm(turn) && settle(turn);
 }
 
 static int judge_protected(lua_State *lua) {

@@ -1,10 +1,10 @@
-/* decide_patch.c: what a request may send. These rules bind the patch of a request, be it a creation,
- * a change of data or what comes with a transition; not what effects, `prepare` and timers write,
- * nor an import.
+/* decide_patch.c: what a request may send. These rules bind the patch of a request, be it a
+ * creation, a change of data or what comes with a transition; not what effects, `prepare` and
+ * timers write, nor an import.
  *  1. A field that is sent with the value it has is not changed, so an app may send all it has.
  *     What a transition accepts is a matter of what is sent, changed or not.
- *  2. A creation changes nothing: it sets. Who may create, and with what, `create` says. A field that
- *     is editable in no state at all is the exception: no request sets it, but to its default. */
+ *  2. A creation changes nothing: it sets. Who may create, and with what, `create` says. A field
+ * that is editable in no state at all is the exception: no request sets it, but to its default. */
 #include "policy/rules/fields.h"
 #include "policy/turn.h"
 
@@ -13,13 +13,14 @@
 /* Creating in another state than the first is importing. */
 bool patch_is_import(const struct turn *turn) {
     const struct attempt *attempt = turn->attempt;
-    bool is_first = !text_given(attempt->to) ||
-                    turn->to == &turn->machine->states[turn->machine->initial];
+    bool is_first =
+        !text_given(attempt->to) || turn->to == &turn->machine->states[turn->machine->initial];
     return attempt->is_import || (attempt->kind == ATTEMPT_CREATE && !is_first);
 }
 
 bool patch_is_bound(const struct turn *turn) {
-    return js_is(turn->attempt->patch, JS_OBJECT) && !turn_is_engines(turn) && !patch_is_import(turn);
+    return js_is(turn->attempt->patch, JS_OBJECT) && !turn_is_engines(turn) &&
+           !patch_is_import(turn);
 }
 
 /* --- what is changed --- */
@@ -49,9 +50,9 @@ bool patch_changes(struct turn *turn, const struct field *field) {
         return false;
     }
     const struct js *before = value_before(turn, field);
-    const struct js *merged = js_merge_patch(
-        turn->arena, js_with(turn->arena, &js_empty_object, field->name, before),
-        js_with(turn->arena, &js_empty_object, field->name, sent));
+    const struct js *merged =
+        js_merge_patch(turn->arena, js_with(turn->arena, &js_empty_object, field->name, before),
+                       js_with(turn->arena, &js_empty_object, field->name, sent));
     return !is_same(before, as_kept(turn, field, js_find(merged, field->name)));
 }
 
@@ -59,8 +60,7 @@ bool patch_changes(struct turn *turn, const struct field *field) {
 
 static void add_error(struct turn *turn, struct text field, struct text message) {
     if (js_find(turn->errors, field) == NULL) {
-        turn->errors =
-            js_with(turn->arena, turn->errors, field, js_string(turn->arena, message));
+        turn->errors = js_with(turn->arena, turn->errors, field, js_string(turn->arena, message));
     }
 }
 
@@ -94,10 +94,9 @@ static void check_field(struct turn *turn, const struct field *field) {
     bool is_creation = turn->attempt->kind == ATTEMPT_CREATE;
     struct text state = turn->entity->state;
     bool is_fixed = field->immutable && !is_creation;
-    bool is_closed =
-        field->has_editable_in &&
-        (is_creation ? field->editable_count == 0
-                     : !is_among(field->editable_in, field->editable_count, state));
+    bool is_closed = field->has_editable_in &&
+                     (is_creation ? field->editable_count == 0
+                                  : !is_among(field->editable_in, field->editable_count, state));
     if ((!is_fixed && !is_closed) || !patch_changes(turn, field)) {
         return;
     }

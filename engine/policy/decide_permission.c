@@ -1,7 +1,7 @@
-/* decide_permission.c: the permissions that an attempt needs: of its transition, its creation or its
- * change of data, and of each field that its patch changes (a creation changes none) and that says
- * who may. All have to agree;
- * the first that refuses is the answer. What names alone decide needs no Lua and comes first. */
+/* decide_permission.c: the permissions that an attempt needs: of its transition, its creation or
+ * its change of data, and of each field that its patch changes (a creation changes none) and that
+ * says who may. All have to agree; the first that refuses is the answer. What names alone decide
+ * needs no Lua and comes first. */
 #include "policy/permission.h"
 
 #include "policy/turn.h"
@@ -20,8 +20,9 @@ static bool refuse(struct turn *turn, struct demand *demand) {
     turn->demand = demand;
     permission_refuse(demand);
     if (turn->field != NULL) {
-        turn->out->errors = js_with(turn->arena, NULL, turn->field->name,
-                                    js_string(turn->arena, TEXT("may not be changed by this actor")));
+        turn->out->errors =
+            js_with(turn->arena, NULL, turn->field->name,
+                    js_string(turn->arena, TEXT("may not be changed by this actor")));
     }
     return false;
 }

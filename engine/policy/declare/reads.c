@@ -102,8 +102,8 @@ static const struct policy_file *file_of(const struct check *check, const lua_De
 void reads_note(struct check *check) {
     lua_Debug about;
     const char *name = lua_getlocal(check->lua, NULL, 2);
-    lua_pushvalue(check->lua, -1);           // stack: function function
-    lua_getinfo(check->lua, ">S", &about);   // stack: function
+    lua_pushvalue(check->lua, -1);         // stack: function function
+    lua_getinfo(check->lua, ">S", &about); // stack: function
     const struct policy_file *file = file_of(check, &about);
     if (name != NULL && file != NULL) {
         struct search search = {.check = check, .name = text_of(name)};

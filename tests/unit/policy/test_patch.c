@@ -12,7 +12,8 @@ static const char order[] =
     "  states = {\n"
     "  DRAFT = { to = { OPEN = { accepts = { 'note', 'amount' } }, SHUT = { accepts = {} } } },\n"
     "  OPEN = { to = { DONE = { effect = function(d, c)\n"
-    "             return { set = { approved_by = 'ann', requester = 'x', amount = 7 } } end } } },\n"
+    "             return { set = { approved_by = 'ann', requester = 'x', amount = 7 } } end } } "
+    "},\n"
     "  DONE = {}, SHUT = {} } }\n";
 
 static void an_immutable_field_is_set_at_creation_only(void **state) {
@@ -24,8 +25,9 @@ static void an_immutable_field_is_set_at_creation_only(void **state) {
     check_refused(decision, FAULT_VALIDATION_FAILED);
     check_json(fixture, decision.errors,
                "{\"requester\":\"is set at creation and cannot be changed\"}");
-    check_refused(fixture_update(fixture, "DRAFT", "{\"requester\":\"ann\"}", "{\"requester\":null}"),
-                  FAULT_VALIDATION_FAILED);
+    check_refused(
+        fixture_update(fixture, "DRAFT", "{\"requester\":\"ann\"}", "{\"requester\":null}"),
+        FAULT_VALIDATION_FAILED);
     check_refused(fixture_update(fixture, "DRAFT", "{}", "{\"requester\":\"bob\"}"),
                   FAULT_VALIDATION_FAILED);
     check_refused(fixture_move(fixture, "OPEN", "DONE", "{}", "{\"requester\":\"bob\"}"),
@@ -35,18 +37,18 @@ static void an_immutable_field_is_set_at_creation_only(void **state) {
 static void a_field_that_is_sent_as_it_is_is_not_changed(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, order);
-    check_allowed(fixture_update(fixture, "OPEN",
-                                 "{\"amount\":5,\"due\":\"2025-10-01T03:30:00Z\",\"requester\":\"a\"}",
-                                 "{\"amount\":5,\"due\":\"2025-10-01T09:00:00+05:30\","
-                                 "\"requester\":\"a\",\"note\":\"x\",\"approved_by\":null}"));
+    check_allowed(fixture_update(
+        fixture, "OPEN", "{\"amount\":5,\"due\":\"2025-10-01T03:30:00Z\",\"requester\":\"a\"}",
+        "{\"amount\":5,\"due\":\"2025-10-01T09:00:00+05:30\","
+        "\"requester\":\"a\",\"note\":\"x\",\"approved_by\":null}"));
 }
 
 static void a_field_is_editable_in_its_states_only(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, order);
     check_allowed(fixture_update(fixture, "DRAFT", "{\"amount\":5}", "{\"amount\":6}"));
-    struct decision decision = fixture_update(fixture, "OPEN", "{\"amount\":5}",
-                                              "{\"amount\":\"x\",\"due\":null,\"approved_by\":\"b\"}");
+    struct decision decision = fixture_update(
+        fixture, "OPEN", "{\"amount\":5}", "{\"amount\":\"x\",\"due\":null,\"approved_by\":\"b\"}");
     check_refused(decision, FAULT_VALIDATION_FAILED);
     check_json(fixture, decision.errors,
                "{\"amount\":\"must be an integer, not a string\","
