@@ -1,5 +1,6 @@
 /* audit.c: the history of one entity, and search over all records. */
 #include "api/attempts.h"
+#include "api/reach.h"
 #include "api/reading.h"
 #include "model/chain.h"
 #include "timezone/instant.h"
@@ -147,6 +148,7 @@ static bool read_search(struct call *call, struct store_search *wanted, struct f
                                         "until",   "limit",  "cursor",     NULL};
     return call_query_known(call, names, fault) &&
            call_query(call, "machine", &wanted->machine, fault) &&
+           reach_search(call, &wanted->machine, fault) &&
            call_query(call, "entity", &wanted->entity_id, fault) &&
            call_query(call, "from_state", &wanted->from_state, fault) &&
            call_query(call, "to_state", &wanted->to_state, fault) &&

@@ -1,6 +1,7 @@
 /* batches.c: one transition for many entities: start, watch, pause, resume, cancel. */
 #include "api/attempts.h"
 #include "api/batch_answer.h"
+#include "api/reach.h"
 #include "base/map.h"
 #include "core/bulk.h"
 #include "timezone/instant.h"
@@ -414,29 +415,31 @@ void api_batch_read(struct call *call) {
     }
 }
 
-static bool list_status(struct store *store, struct arena *arena, enum bulk_status status,
+static bool list_status(struct store *store, const struct call *call, enum bulk_status status,
                         struct js_writer *writer, struct fault *fault) {
     struct store_bulk *bulks;
     size_t count;
-    if (!store_list_bulks(store, arena, status, &bulks, &count, fault)) {
+    if (!store_list_bulks(store, &call->exchange->arena, status, &bulks, &count, fault)) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        batch_put_summary(writer, &bulks[i]);
+        if (reach_bulk(call, &bulks[i])) {
+            batch_put_summary(writer, &bulks[i]);
+        }
     }
     return true;
 }
 
-static bool list_all(struct store *store, struct arena *arena, struct js_writer *writer,
+static bool list_all(struct store *store, const struct call *call, struct js_writer *writer,
                      struct fault *fault) {
     if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    bool listed = list_status(store, arena, BULK_RUNNING, writer, fault) &&
-                  list_status(store, arena, BULK_PAUSED, writer, fault) &&
-                  list_status(store, arena, BULK_FAILED, writer, fault) &&
-                  list_status(store, arena, BULK_CANCELLED, writer, fault) &&
-                  list_status(store, arena, BULK_COMPLETED, writer, fault);
+    bool listed = list_status(store, call, BULK_RUNNING, writer, fault) &&
+                  list_status(store, call, BULK_PAUSED, writer, fault) &&
+                  list_status(store, call, BULK_FAILED, writer, fault) &&
+                  list_status(store, call, BULK_CANCELLED, writer, fault) &&
+                  list_status(store, call, BULK_COMPLETED, writer, fault);
     store_rollback(store);
     return listed;
 }
@@ -451,7 +454,7 @@ static void run_list(struct job *job, struct worker *worker) {
     js_open(&writer, '{');
     js_key(&writer, TEXT("items"));
     js_open(&writer, '[');
-    if (!list_all(worker->core.store, &call->exchange->arena, &writer, &fault)) {
+    if (!list_all(worker->core.store, call, &writer, &fault)) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }
@@ -488,7 +491,7 @@ static bool change(struct core *core, const struct wish *wish, struct text id,
     if (!store_find_bulk(core->store, &core->arena, id, &bulk, fault)) {
         return false;
     }
-    if (bulk == NULL) {
+    if (bulk == NULL || !reach_bulk(wish->call, bulk)) {
         return fault_set(fault, FAULT_NOT_FOUND, "there is no batch '%.*s'", TEXT_ARGS(id));
     }
     if (!is_possible(wish, bulk, fault)) {

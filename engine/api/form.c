@@ -2,6 +2,7 @@
 #include "api/form.h"
 
 #include "model/entity.h"
+#include "model/grant.h"
 
 static const struct js *member_of(const struct form *form, const char *key) {
     const struct js *value = js_find(form->object, text_of(key));
@@ -127,10 +128,29 @@ bool form_texts(const struct form *form, const char *key, const struct js **out)
     return true;
 }
 
+bool form_roles(const struct form *form, const char *key, const struct js **out) {
+    const struct js *value = member_of(form, key);
+    if (value == NULL) {
+        return true;
+    }
+    if (!js_is(value, JS_ARRAY)) {
+        return expected(form, key, "an array of roles", value);
+    }
+    for (size_t i = 0; i < value->array.count; i++) {
+        struct text refusal = held_role_refusal(value->array.items[i]);
+        if (text_given(refusal)) {
+            return fault_set(form->fault, FAULT_BAD_REQUEST, "%s%s%s: each item %.*s", form->where,
+                             dot(form), key, TEXT_ARGS(refusal));
+        }
+    }
+    *out = value;
+    return true;
+}
+
 static bool read_actor(const struct form *form, struct actor *actor) {
     static const char *const keys[] = {"id", "roles", "permissions", "attributes", NULL};
     return form_known(form, keys) && form_text(form, "id", ENTITY_ID_MOST, &actor->id) &&
-           form_texts(form, "roles", &actor->roles) &&
+           form_roles(form, "roles", &actor->roles) &&
            form_texts(form, "permissions", &actor->permissions) &&
            form_object(form, "attributes", &actor->attributes);
 }

@@ -25,6 +25,8 @@ bool form_bool(const struct form *form, const char *key, bool *out) MUST_CHECK;
 bool form_object(const struct form *form, const char *key, const struct js **out) MUST_CHECK;
 /* An array of strings. */
 bool form_texts(const struct form *form, const char *key, const struct js **out) MUST_CHECK;
+/* An array of roles: names, and {role, within}. */
+bool form_roles(const struct form *form, const char *key, const struct js **out) MUST_CHECK;
 /* {id, roles?, permissions?, attributes?}; NULL when absent or null. */
 bool form_actor(const struct form *form, const char *key, const struct actor **out) MUST_CHECK;
 

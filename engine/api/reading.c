@@ -5,6 +5,7 @@
 #include "api/answer.h"
 #include "api/form.h"
 #include "core/batch.h"
+#include "model/grant.h"
 
 /* --- whose reading --- */
 
@@ -40,7 +41,7 @@ static const struct actor *actor_of_names(struct call *call, struct text id, str
     struct arena *arena = &call->exchange->arena;
     struct actor *actor = ARENA_NEW(arena, struct actor);
     actor->id = text_given(id) ? id : call->caller.name;
-    actor->roles = split(arena, roles);
+    actor->roles = held_roles_of_names(arena, split(arena, roles));
     actor->permissions = split(arena, permissions);
     return actor;
 }

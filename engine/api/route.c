@@ -5,6 +5,7 @@
 
 #include "api/batch_answer.h"
 #include "api/gate.h"
+#include "api/reach.h"
 
 /* clang-format off */
 const struct route route_table[] = {
@@ -270,7 +271,7 @@ static void route_call(void *context, struct http_exchange *exchange) {
     if (call->route == NULL) {
         refuse_route(call, &allow);
     } else if (enter(call, &fault) && decode_parameters(call, raw, &fault) &&
-               parse_body(call, &fault)) {
+               parse_body(call, &fault) && reach_check(call, &fault)) {
         call->route->handler(call);
     } else {
         call_fail(exchange, &fault, TEXT_NONE);

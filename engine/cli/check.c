@@ -157,18 +157,31 @@ static void print_machine(const struct machine *machine, struct arena *arena) {
     putchar('\n');
 }
 
+static bool is_among(const struct js *granted, struct text permission) {
+    for (size_t i = 0; js_is(granted, JS_ARRAY) && i < granted->array.count; i++) {
+        if (policy_grants(js_text(granted->array.items[i]), permission)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* `role` is as roles_json has it: a list, or {grants, except}. */
+static bool role_grants(const struct js *role, struct text permission) {
+    return js_is(role, JS_ARRAY) ? is_among(role, permission)
+                                 : is_among(js_find(role, TEXT("grants")), permission) &&
+                                       !is_among(js_find(role, TEXT("except")), permission);
+}
+
 /* The roles that grant the permission, by a wildcard or by name. */
 static struct text roles_with(struct arena *arena, const struct js *roles, struct text permission) {
     struct buffer buffer;
     buffer_init(&buffer, arena);
     for (size_t i = 0; i < roles->object.count; i++) {
         const struct js_member *role = &roles->object.members[i];
-        for (size_t j = 0; j < role->value->array.count; j++) {
-            if (policy_grants(js_text(role->value->array.items[j]), permission)) {
-                buffer_add_text(&buffer, buffer.length > 0 ? TEXT(", ") : TEXT(""));
-                buffer_add_text(&buffer, role->key);
-                break;
-            }
+        if (role_grants(role->value, permission)) {
+            buffer_add_text(&buffer, buffer.length > 0 ? TEXT(", ") : TEXT(""));
+            buffer_add_text(&buffer, role->key);
         }
     }
     return buffer.length > 0 ? buffer_view(&buffer) : TEXT("no role");

@@ -22,7 +22,8 @@ struct auth_options {
     struct text store_url; /* where the API keys are */
     struct text issuer;    /* what a token's `iss` has to be; empty: anything */
     struct text audience;  /* what a token's `aud` has to name; empty: anything */
-    int64_t leeway_us;     /* how far the clock of who makes tokens may be off */
+    struct text token_type, token_roles, token_permissions; /* see web_token_rules */
+    int64_t leeway_us; /* how far the clock of who makes tokens may be off */
 };
 
 /* FAULT_USAGE: none on an address that is not loopback, or rules for tokens without a file.
@@ -52,5 +53,8 @@ bool auth_check(struct auth *auth, struct arena *arena, struct text authorizatio
 
 /* FAULT_PERMISSION_DENIED naming the scope that is missing. */
 bool auth_need(const struct caller *caller, enum scope scope, struct fault *fault) MUST_CHECK;
+/* FAULT_PERMISSION_DENIED when the caller's key is bound to other machines. */
+bool auth_need_machine(const struct caller *caller, struct text machine,
+                       struct fault *fault) MUST_CHECK;
 
 #endif

@@ -41,6 +41,27 @@ struct text held_role_refusal(const struct js *item) {
     return TEXT_NONE;
 }
 
+static const struct js *role_of_name(struct arena *arena, struct text name) {
+    const char *at = memchr(name.bytes, '@', name.length);
+    if (at == NULL) {
+        return js_string(arena, name);
+    }
+    size_t length = (size_t)(at - name.bytes);
+    struct js_member *members = ARENA_ARRAY(arena, struct js_member, 2);
+    members[0] =
+        (struct js_member){TEXT("role"), js_string(arena, (struct text){name.bytes, length})};
+    members[1] = (struct js_member){TEXT("within"), js_string(arena, after(name, length + 1))};
+    return js_object(arena, members, 2);
+}
+
+const struct js *held_roles_of_names(struct arena *arena, const struct js *names) {
+    const struct js **roles = ARENA_ARRAY(arena, const struct js *, names->array.count);
+    for (size_t i = 0; i < names->array.count; i++) {
+        roles[i] = role_of_name(arena, js_text(names->array.items[i]));
+    }
+    return js_array(arena, roles, names->array.count);
+}
+
 bool grant_reaches(struct text scope, struct text place) {
     if (!text_given(scope) || !text_given(place)) {
         return !text_given(scope);

@@ -19,6 +19,9 @@ bool held_role_read(const struct js *item, struct held_role *out) MUST_CHECK;
 /* Why an item of `roles` is no role, as the rest of a sentence; TEXT_NONE when it is one. */
 struct text held_role_refusal(const struct js *item);
 
+/* The roles of a list in an option or a query, each a name or ROLE@TENANT. */
+const struct js *held_roles_of_names(struct arena *arena, const struct js *names);
+
 /* Whether a role held within `scope` ("acme", or "acme/" and a star for all below it) counts in
  * `place`. TEXT_NONE as a scope counts everywhere, as a place it is in no tenant. */
 bool grant_reaches(struct text scope, struct text place);

@@ -221,6 +221,11 @@ static void push_context(const struct inquiry *inquiry) {
     lua_setfield(lua, -2, "context"); // stack: ctx
 }
 
+/* stack: [-0, +1] */
+static void push_resource(struct turn *turn) {
+    push_party(turn->lua, &inquiry_of(turn)->question.resource); // stack: resource
+}
+
 static void push_arguments(struct turn *turn) {
     const struct inquiry *inquiry = inquiry_of(turn);
     push_subject(turn->lua, inquiry->actor, &inquiry->question.subject); // stack: subject
@@ -244,7 +249,13 @@ static void inquiry_init(struct inquiry *inquiry, const struct generation *gener
         directory_complete(generation, arena, DIRECTORY_SUBJECTS, &question->subject);
     inquiry->question.resource =
         directory_complete(generation, arena, DIRECTORY_RESOURCES, &question->resource);
+    const struct js *properties = inquiry->question.resource.properties;
+    inquiry->turn.tenancy =
+        (struct tenancy){.rule = &type->within,
+                         .argument = push_resource,
+                         .data = properties != NULL ? properties : &js_empty_object};
     inquiry->actor = access_actor(arena, &inquiry->question.subject);
+    inquiry->turn.actor = inquiry->actor;
     demand_init(&inquiry->type_demand, &inquiry->turn, &of_type, &type->permission, NULL,
                 inquiry->actor);
     demand_init(&inquiry->action_demand, &inquiry->turn, &of_action, &action->permission, NULL,
@@ -278,7 +289,7 @@ bool access_at_once(const struct generation *generation, struct arena *arena,
     const struct access_action *action = type != NULL ? action_of(type, question->action) : NULL;
     struct inquiry inquiry;
     if (action == NULL || permission_rule_has_function(&action->permission) ||
-        permission_rule_has_function(&type->permission) ||
+        permission_rule_has_function(&type->permission) || type->within.has_function ||
         generation_machine(generation, question->subject.type) != NULL) {
         return false;
     }
@@ -327,6 +338,7 @@ static void seat_inquiry(struct inquiry *inquiry, struct policy policy, int64_t 
     inquiry->turn.seat = seat;
     inquiry->turn.now_us = now_us;
     inquiry->turn.reads = reads;
+    inquiry->turn.tenancy.function = functions->within;
     inquiry->type_demand.functions = &functions->permission;
     inquiry->action_demand.functions =
         &functions->actions[inquiry->action - inquiry->type->actions];

@@ -235,6 +235,7 @@ void bind_machine(lua_State *lua, struct arena *arena, const struct machine *mac
     bind_act(lua, arena, &machine->update, table, "update", &out->update);
     bind_act(lua, arena, &machine->read, table, "read", &out->read);
     out->fields = bind_fields(lua, arena, machine, table);
+    out->within = bind_one(lua, table, "within", machine->within.has_function);
     push(lua, table, TEXT("states")); // stack: states
     int any = push_any(lua);          // stack: states any
     for (size_t i = 0; i < machine->state_count; i++) {
@@ -271,6 +272,7 @@ void bind_access(lua_State *lua, struct arena *arena, const struct access_type *
         ARENA_ARRAY(arena, struct permission_functions, type->action_count);
     table = lua_absindex(lua, table);
     out->permission.denies = bind_list(lua, arena, table, "deny", type->permission.deny_count > 0);
+    out->within = bind_one(lua, table, "within", type->within.has_function);
     push(lua, table, TEXT("actions")); // stack: actions
     for (size_t i = 0; i < type->action_count; i++) {
         push(lua, -1, type->actions[i].name); // stack: actions action

@@ -42,6 +42,7 @@ struct machine_functions {
     int prepare, validate, warn;
     struct act_functions create, update, read;
     const struct permission_functions *fields; /* as machine.fields; NULL: none has a permit */
+    int within;
     const struct state_functions *states; /* as machine.states */
 };
 
@@ -51,6 +52,7 @@ void bind_machine(lua_State *lua, struct arena *arena, const struct machine *mac
                   struct machine_functions *out);
 
 struct access_functions {
+    int within;
     struct permission_functions permission;
     const struct permission_functions *actions; /* as access_type.actions */
 };

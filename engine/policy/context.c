@@ -8,11 +8,12 @@
 #include "policy/context.h"
 
 #include "lua/value.h"
-#include "policy/turn.h"
+#include "policy/permission.h"
 
 #include <lauxlib.h>
 
 #define READ_STEPS     1000 /* of the budget, for each read */
+#define MAY_STEPS      20   /* for each ctx:may, and as many for each role of the actor */
 #define CONTEXT_FIELDS 14
 
 /* --- the table --- */
@@ -268,6 +269,34 @@ static int count(lua_State *lua) {
     return 1;
 }
 
+/* --- may --- */
+
+static int role_count(const struct turn *turn) {
+    const struct js *roles = turn != NULL && turn->actor != NULL ? turn->actor->roles : NULL;
+    return js_is(roles, JS_ARRAY) ? (int)roles->array.count : 0;
+}
+
+/* ctx:may(permission): whether the actor holds it, here. */
+static int may(lua_State *lua) {
+    const struct seat *seat = lua_touserdata(lua, lua_upvalueindex(1));
+    struct text permission;
+    if (!lua_istable(lua, 1)) {
+        luaL_error(lua, "call it as ctx:may, with a colon");
+    }
+    if (lua_type(lua, 2) != LUA_TSTRING) {
+        luaL_error(lua, "ctx:may takes a permission: a string, not %s", luaL_typename(lua, 2));
+    }
+    permission.bytes = lua_tolstring(lua, 2, &permission.length);
+    if (memchr(permission.bytes, '*', permission.length) != NULL) {
+        luaL_error(lua, "ctx:may: name the permission in full, without '*'");
+    }
+    vm_charge(lua, MAY_STEPS * (1 + role_count(seat->turn)));
+    bool holds = seat->turn != NULL &&
+                 permission_held(seat->turn, seat->turn->actor, permission) == ANSWER_YES;
+    lua_pushboolean(lua, holds); // stack: holds
+    return 1;
+}
+
 /* --- opening --- */
 
 static void set_method(struct seat *seat, lua_CFunction method, const char *name) {
@@ -280,9 +309,10 @@ static void set_method(struct seat *seat, lua_CFunction method, const char *name
 void context_open(struct seat *seat) {
     lua_State *lua = vm_lua(seat->vm);
     lua_createtable(lua, 0, 1); // stack: metatable
-    lua_createtable(lua, 0, 2); // stack: metatable methods
+    lua_createtable(lua, 0, 3); // stack: metatable methods
     set_method(seat, find, "find");
     set_method(seat, count, "count");
+    set_method(seat, may, "may");
     lua_setfield(lua, -2, "__index");                         // stack: metatable
     seat->context_methods = luaL_ref(lua, LUA_REGISTRYINDEX); // stack:
 }

@@ -335,6 +335,7 @@ bool policy_decide(struct policy policy, struct arena *arena, const struct attem
     }
     turn_init(&turn, policy, arena, machine, entity);
     turn.attempt = attempt;
+    turn.actor = attempt->actor;
     turn.now_us = now_us;
     turn.reads = reads;
     turn.out = out;

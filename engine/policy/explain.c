@@ -251,11 +251,11 @@ static bool role_would(const struct turn *turn, const struct role *role) {
 /* How much a role grants, for comparison: "*" is more than any "prefix.*", which is more than any
  * list. */
 static size_t weight(const struct role *role) {
-    size_t sum = role->granted_count;
-    for (size_t i = 0; i < role->granted_count; i++) {
-        sum += text_equal(role->granted[i], TEXT("*"))   ? (size_t)1 << 40
-               : text_ends(role->granted[i], TEXT(".*")) ? (size_t)1 << 20
-                                                         : 0;
+    size_t sum = role->granted.count;
+    for (size_t i = 0; i < role->granted.count; i++) {
+        sum += text_equal(role->granted.items[i], TEXT("*"))   ? (size_t)1 << 40
+               : text_ends(role->granted.items[i], TEXT(".*")) ? (size_t)1 << 20
+                                                               : 0;
     }
     return sum;
 }

@@ -27,10 +27,76 @@ void demand_init(struct demand *demand, struct turn *turn, const struct deed *de
 
 /* --- names --- */
 
+static bool has_scoped_role(const struct actor *actor) {
+    const struct js *roles = actor != NULL ? actor->roles : NULL;
+    for (size_t i = 0; js_is(roles, JS_ARRAY) && i < roles->array.count; i++) {
+        if (js_is(roles->array.items[i], JS_OBJECT)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An entity that is there has the tenant it had before the attempt: else a patch could choose it.
+ */
+static const struct js *tenant_data(const struct turn *turn) {
+    if (turn->tenancy.data != NULL) {
+        return turn->tenancy.data;
+    }
+    return turn->entity != NULL && turn->entity->exists ? turn->stored : turn->data;
+}
+
+static void ask_tenant(struct turn *turn) {
+    struct tenancy *tenancy = &turn->tenancy;
+    lua_State *lua = turn->lua;
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, tenancy->function); // stack: function
+    if (tenancy->argument != NULL) {
+        tenancy->argument(turn); // stack: function argument
+    } else {
+        value_push(lua, tenant_data(turn)); // stack: function data
+    }
+    lua_call(lua, 1, 1); // stack: tenant
+    if (!lua_isnil(lua, -1) && lua_type(lua, -1) != LUA_TSTRING) {
+        luaL_error(lua, "within answered with a %s; it must be a string or nil",
+                   luaL_typename(lua, -1));
+    }
+    tenancy->tenant = turn_words(turn, -1);
+    tenancy->is_known = turn->entity == NULL || turn->entity->exists;
+    lua_pop(lua, 1); // stack:
+}
+
+/* False: a function has to be asked, and this is not inside vm_call. */
+static bool read_tenant(struct turn *turn, struct text *out) {
+    const struct within_rule *rule = turn->tenancy.rule;
+    *out = TEXT_NONE;
+    if (rule == NULL || !rule->has_function) {
+        bool has_field = rule != NULL && text_given(rule->field);
+        *out = has_field ? js_text(js_find(tenant_data(turn), rule->field)) : TEXT_NONE;
+        return true;
+    }
+    if (!turn->tenancy.is_known && turn->lua == NULL) {
+        return false;
+    }
+    if (!turn->tenancy.is_known) {
+        ask_tenant(turn);
+    }
+    *out = turn->tenancy.tenant;
+    return true;
+}
+
+enum answer permission_held(struct turn *turn, const struct actor *actor, struct text permission) {
+    const struct roles *roles = &turn->generation->roles;
+    struct text tenant = TEXT_NONE;
+    bool is_known = !has_scoped_role(actor) || read_tenant(turn, &tenant);
+    if (roles_permit(roles, actor, tenant, permission)) {
+        return ANSWER_YES;
+    }
+    return is_known ? ANSWER_NO : ANSWER_OPEN;
+}
+
 static enum answer name_answer(const void *context, struct text name) {
     const struct demand *demand = context;
-    const struct roles *roles = &demand->turn->generation->roles;
-    return roles_permit(roles, demand->actor, TEXT_NONE, name) ? ANSWER_YES : ANSWER_NO;
+    return permission_held(demand->turn, demand->actor, name);
 }
 
 static struct permission_view view_of(const struct demand *demand) {
@@ -207,7 +273,7 @@ bool permission_settle(struct demand *demand) {
     if (is_denied(demand)) {
         return false;
     }
-    if (permit_known(demand) == ANSWER_OPEN) {
+    if (permit_known(demand) == ANSWER_OPEN && demand->rule->function_count > 0) {
         demand->verdicts =
             ARENA_ARRAY(demand->turn->arena, enum answer, demand->rule->function_count);
         (void)settle(demand, demand->rule->permit);

@@ -54,6 +54,9 @@ bool permission_may(struct turn *turn, const struct permission_rule *rule,
 
 /* stack: [-0, +3]. The actor, the data as a permit of a machine sees them, ctx. */
 void permission_push_arguments(struct turn *turn);
+/* Whether the turn's actor holds the permission, in the turn's tenant. Inside vm_call, or it may
+ * be open. */
+enum answer permission_held(struct turn *turn, const struct actor *actor, struct text permission);
 
 /* --- ways --- */
 /* The demand of a way. */

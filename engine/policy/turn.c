@@ -168,4 +168,6 @@ void turn_init(struct turn *turn, struct policy policy, struct arena *arena,
         turn->from_functions = &turn->functions->states[turn->from - machine->states];
     }
     turn->data = turn->stored;
+    turn->tenancy.rule = &machine->within;
+    turn->tenancy.function = turn->functions->within;
 }

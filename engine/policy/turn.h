@@ -10,9 +10,20 @@
 
 struct explanation;
 struct demand;
+struct turn;
 
 /* Where the decision is; tells whose fault it is when Lua fails. */
 enum stage { STAGE_START, STAGE_PREPARE, STAGE_CHOOSE, STAGE_VALIDATE, STAGE_LATER };
+
+/* The tenant that the actor's roles are held against, worked out when a role is held within one. */
+struct tenancy {
+    const struct within_rule *rule; /* NULL: there is none */
+    int function;
+    void (*argument)(struct turn *turn); /* of the function. stack: [-0, +1] */
+    const struct js *data;               /* where the field is; NULL: the turn's own data */
+    struct text tenant;                  /* TEXT_NONE: none */
+    bool is_known;                       /* that the function has said it */
+};
 
 struct turn {
     const struct generation *generation;
@@ -22,6 +33,7 @@ struct turn {
     const struct machine *machine;
     const struct machine_functions *functions;
     const struct attempt *attempt;
+    const struct actor *actor; /* NULL: nobody */
     const struct entity *entity;
     int64_t now_us;
     const struct policy_reads *reads;
@@ -45,6 +57,7 @@ struct turn {
     struct demand **open;            /* permissions in which functions have a word */
     size_t open_count;
     struct demand *demand; /* the permission that was refused; NULL: none */
+    struct tenancy tenancy;
     struct decision *out;
     struct fault read_fault; /* of ctx:find or ctx:count; FAULT_NONE: none */
 };

@@ -158,6 +158,9 @@ static bool open_auth(struct service *service, struct fault *fault) {
         .store_url = options->store,
         .issuer = options->jwt_issuer,
         .audience = options->jwt_audience,
+        .token_type = options->jwt_type,
+        .token_roles = options->jwt_roles,
+        .token_permissions = options->jwt_permissions,
         .leeway_us = options->jwt_leeway_us,
     };
     return auth_open(&auth, service->now, &service->auth, fault);

@@ -25,6 +25,7 @@ static void *grown(struct arena *arena, const void *items, size_t count, size_t 
 
 static const struct key_rule access_keys[] = {
     {"doc", KIND_TEXT, "a string"},
+    WITHIN_KEY,
     DENY_KEY,
     {"actions", KIND_TABLE, "a table of action = permission or function"},
 };
@@ -95,6 +96,7 @@ void declare_check_access(struct check *check, struct access_rules *rules) {
     if (check->name.length == 0) {
         check_problem(check, NULL, "a type of resources has a name");
     }
+    declare_within(check, table, &type->within);
     declare_deny(check, table, NULL, &type->permission);
     read_actions(check, table, type);
 }

@@ -420,6 +420,15 @@ size_t check_grants(struct check *check, int index, const struct key_path *at,
     return count;
 }
 
+size_t check_excepted(struct check *check, int index, const struct key_path *at,
+                      const struct text **out) {
+    size_t count = check_texts(check, index, at, out);
+    for (size_t i = 0; i < count; i++) {
+        check_name(check, at, (*out)[i], true);
+    }
+    return count;
+}
+
 /* --- durations and references --- */
 
 int64_t check_duration(struct check *check, int table, const struct key_path *at, const char *key,

@@ -101,6 +101,10 @@ void check_permission(struct check *check, const struct key_path *at, struct tex
 size_t check_grants(struct check *check, int index, const struct key_path *at,
                     const struct text **out);
 
+/* What a role does not grant: a list (a string alone is a list of one); wildcards allowed. */
+size_t check_excepted(struct check *check, int index, const struct key_path *at,
+                      const struct text **out);
+
 /* A duration string under `key`, in microseconds; `otherwise` when it is absent or was reported. */
 int64_t check_duration(struct check *check, int table, const struct key_path *at, const char *key,
                        int64_t otherwise);

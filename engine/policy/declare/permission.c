@@ -194,3 +194,12 @@ void declare_permission(struct check *check, int table, const struct key_path *a
     lua_pop(check->lua, 1); // stack:
     declare_deny(check, table, at, out);
 }
+
+void declare_within(struct check *check, int table, struct within_rule *out) {
+    out->has_function = check_has_function(check, table, NULL, "within");
+    out->field = check_text(check, table, "within");
+    if (text_given(out->field) && out->field.length == 0) {
+        struct key_path at = {NULL, TEXT("within"), 0};
+        check_problem(check, &at, "it must be the name of a field");
+    }
+}

@@ -18,6 +18,12 @@
             "functions"                                                                            \
     }
 
+#define WITHIN_KEY                                                                                 \
+    { "within", KIND_TEXT | KIND_FUNCTION, "the name of a field, or a function (data) -> string" }
+
+/* `within` of the declaration at `table`. stack: [-0, +0] */
+void declare_within(struct check *check, int table, struct within_rule *out);
+
 /* `permit` and `deny` of the table at `table`, whose place is `at`. Adds to *out, which is zero at
  * first. stack: [-0, +0] */
 void declare_permission(struct check *check, int table, const struct key_path *at,

@@ -10,8 +10,20 @@
 
 static const struct key_rule role_keys[] = {
     {"doc", KIND_TEXT, "a string"},
+    {"except", KIND_TEXT | KIND_TABLE,
+     "a permission or a list of permissions, as 'helpdesk.delete'"},
     {"inherits", KIND_TEXT | KIND_TABLE, "the name of a role or a list of names"},
 };
+
+static void read_except(struct check *check, int table, const struct key_path *at,
+                        struct text_list *out) {
+    struct key_path path = {at, TEXT("except"), 0};
+    int type = check_push(check, table, path.name); // stack: except
+    if (type == LUA_TSTRING || type == LUA_TTABLE) {
+        out->count = check_excepted(check, -1, &path, &out->items);
+    }
+    lua_pop(check->lua, 1); // stack:
+}
 
 /* stack: [-0, +0]. The role is on top. */
 static void read_role(struct check *check, const struct key_path *at, struct roles *out) {
@@ -23,7 +35,8 @@ static void read_role(struct check *check, const struct key_path *at, struct rol
     }
     check_keys_beside_items(check, table, at, role_keys, COUNT(role_keys));
     struct role role = {.name = at->name, .file = check->file};
-    role.own_count = check_grants(check, table, at, &role.own);
+    role.own.count = check_grants(check, table, at, &role.own.items);
+    read_except(check, table, at, &role.own_except);
     int type = check_push(check, table, inherits.name); // stack: role inherits
     if (type == LUA_TSTRING || type == LUA_TTABLE) {
         role.inherit_count = check_texts(check, -1, &inherits, &role.inherits);

@@ -26,6 +26,7 @@ struct access_type {
     struct text name, doc;
     struct text file;
     int line;
+    struct within_rule within;           /* a property of the resource, or a function */
     struct permission_rule permission;   /* of all actions: `deny` only */
     const struct access_action *actions; /* by name */
     size_t action_count;

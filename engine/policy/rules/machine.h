@@ -108,6 +108,7 @@ struct machine {
     size_t permit_read_count;
     bool has_field_rules;   /* some field is immutable, or editable_in some states only */
     bool has_field_permits; /* some field says who may change it */
+    struct within_rule within;
     enum isolation isolation;
     int64_t lock_timeout_ms;       /* 10 s */
     int64_t lock_wait_ms;          /* 5 s */

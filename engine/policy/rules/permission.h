@@ -30,6 +30,12 @@ struct permission_rule {
     size_t deny_count;     /* functions that deny */
 };
 
+/* What roles that are held within a tenant are held against. All zero: they never count. */
+struct within_rule {
+    struct text field; /* of the data whose string is the tenant; TEXT_NONE: none */
+    bool has_function; /* or a function says it */
+};
+
 /* OPEN: a function that has not been called yet decides. */
 enum answer { ANSWER_OPEN, ANSWER_YES, ANSWER_NO };
 
