@@ -1,6 +1,7 @@
 -- Who may create and change data, and which data: create, update, a state's update, immutable, editable_in, the permit of a
 -- field, accepts. PATCH, creations and what comes with a transition are bound; effects are not.
 local http   = require "tests.support.http"
+local json   = require "tests.support.json"
 local server = require "tests.support.server"
 
 local REQUISITION = [[
@@ -35,6 +36,9 @@ return {
       APPROVED  = { update = { guard = function() return false, "It is approved" end } },
     },
   },
+  roles { clerk = { "site.edit" } },
+  machine "site" { initial = "A", within = "tenant", create = { permit = "site.edit" }, update = { permit = "site.edit" },
+                   read = { permit = "site.edit" }, states = { A = {} } },
   machine "open" { initial = "A", states = { A = { to = { B = true } }, B = { final = true } } },
 }
 ]]
@@ -170,6 +174,23 @@ describe("data", function()
     http.expect(patch("own", { requester = "somebody" }, carl), 422, "validation_failed")
     local refused = http.expect(move("own", { transition = "approve", actor = carl }), 403, "permission_denied")
     assert.equal("Not your own", refused.detail)
+  end)
+
+  it("are changed and read by a role in its own tenant only", function()
+    local function clerk(within) return { id = "c", roles = { { role = "clerk", within = within } } } end
+    http.expect(statute.client:post("/v1/entities/site", { id = "s1", data = { tenant = "acme" }, actor = clerk "other" }), 403, "permission_denied")
+    http.expect(statute.client:post("/v1/entities/site", { id = "s1", data = { tenant = "acme" }, actor = clerk "acme" }), 201)
+    local path = "/v1/entities/site/s1"
+    http.expect(statute.client:patch(path, { data = { note = 1 }, actor = clerk "other" }), 403, "permission_denied")
+    http.expect(statute.client:patch(path, { data = { tenant = "other" }, actor = clerk "other" }), 403, "permission_denied")
+    http.expect(statute.client:patch(path, { data = { note = 1 }, actor = clerk "acme" }), 200)
+    local function as(within) return "?actor=" .. http.escape(json.encode(clerk(within))) end
+    for _, part in ipairs { "", "/history", "/transitions" } do
+      http.expect(statute.client:get(path .. part .. as "acme"), 200)
+      http.expect(statute.client:get(path .. part .. as "other"), 403, "permission_denied")
+    end
+    assert.equal(1, #http.expect(statute.client:get("/v1/entities/site" .. as "acme"), 200).items)
+    assert.equal(0, #http.expect(statute.client:get("/v1/entities/site" .. as "other"), 200).items)
   end)
 
   it("of a machine that says nothing of it are changed by everybody, as before", function()
