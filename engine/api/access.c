@@ -103,8 +103,9 @@ static bool complete_party(struct worker *worker, struct arena *arena, struct pa
     return true;
 }
 
-static void read_attempt(struct arena *arena, const struct access_question *question,
-                         const struct machine *machine, struct attempt *attempt) {
+static void read_attempt(const struct generation *generation, struct arena *arena,
+                         const struct access_question *question, const struct machine *machine,
+                         struct attempt *attempt) {
     const struct js *sent = question->action_properties;
     bool is_state = machine_state(machine, question->action) != NULL;
     *attempt = (struct attempt){
@@ -113,7 +114,7 @@ static void read_attempt(struct arena *arena, const struct access_question *ques
         .id = question->resource.id,
         .to = is_state ? question->action : TEXT_NONE,
         .verb = is_state ? TEXT_NONE : question->action,
-        .actor = access_actor(arena, &question->subject),
+        .actor = access_actor(generation, arena, &question->subject),
         .reason = TEXT("user_action"),
         .comments = js_text(js_find(sent, TEXT("comments"))),
         .dry_run = true,
@@ -156,7 +157,7 @@ static bool evaluate_way(struct worker *worker, struct arena *arena,
                                                            TEXT_ARGS(question->resource.id))};
         return true;
     }
-    read_attempt(arena, question, machine, &attempt);
+    read_attempt(core->policy.generation, arena, question, machine, &attempt);
     if (!policy_decide(core->policy, arena, &attempt, entity, now_wall_us(&core->now), &reads,
                        &decision, fault)) {
         return false;

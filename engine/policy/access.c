@@ -2,6 +2,7 @@
  * function that fails: only a read that failed is a fault. Only `true` allows. */
 #include "policy/access.h"
 
+#include "base/map.h"
 #include "lua/value.h"
 #include "policy/context.h"
 #include "policy/permission.h"
@@ -17,43 +18,63 @@ static const struct access_action *action_of(const struct access_type *type, str
     return NULL;
 }
 
+/* The type's own declaration, or the one of all types without their own, which machines have not.
+ */
+static const struct access_type *type_for(const struct generation *generation, struct text name) {
+    const struct access_type *own = access_type_of(&generation->access, name);
+    bool is_machine = generation_machine(generation, name) != NULL;
+    return own != NULL || is_machine ? own : access_type_of(&generation->access, TEXT("*"));
+}
+
+/* Whether the action is a state of the machine, or the verb of a transition. */
+static bool is_of_machine(const struct generation *generation, struct text type,
+                          struct text action) {
+    const struct machine *machine = generation_machine(generation, type);
+    for (size_t i = 0; machine != NULL && i < machine->state_count; i++) {
+        if (text_equal(machine->states[i].name, action) ||
+            machine_way(&machine->states[i], TEXT_NONE, action) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The action of this name, or "*", which does not take over what a machine says of its own. */
+static const struct access_action *action_for(const struct generation *generation,
+                                              const struct access_type *type, struct text name) {
+    const struct access_action *own = action_of(type, name);
+    return own != NULL || is_of_machine(generation, type->name, name) ? own
+                                                                      : action_of(type, TEXT("*"));
+}
+
 bool access_declares(const struct generation *generation, struct text type, struct text action) {
-    const struct access_type *found = access_type_of(&generation->access, type);
-    return found != NULL && (!text_given(action) || action_of(found, action) != NULL);
+    const struct access_type *found = type_for(generation, type);
+    if (found == NULL || !text_given(action)) {
+        return found != NULL;
+    }
+    return action_for(generation, found, action) != NULL;
 }
 
 size_t access_actions(const struct generation *generation, struct arena *arena, struct text type,
                       struct text **out) {
-    const struct access_type *found = access_type_of(&generation->access, type);
-    size_t count = found != NULL ? found->action_count : 0;
-    *out = ARENA_ARRAY(arena, struct text, count);
-    for (size_t i = 0; i < count; i++) {
-        (*out)[i] = found->actions[i].name;
+    const struct access_type *found = type_for(generation, type);
+    size_t most = found != NULL ? found->action_count : 0, count = 0;
+    *out = ARENA_ARRAY(arena, struct text, most);
+    for (size_t i = 0; i < most; i++) {
+        if (!text_equal(found->actions[i].name, TEXT("*"))) {
+            (*out)[count++] = found->actions[i].name;
+        }
     }
     return count;
 }
 
 /* --- the directory --- */
 
-/* The first that is not before (type, id). */
-static size_t lower_bound(const struct directory *directory, struct text type, struct text id) {
-    size_t low = 0, high = directory->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct listed *item = &directory->items[middle];
-        int order = text_compare(item->type, type);
-        order = order != 0 ? order : text_compare(item->entry.id, id);
-        low = order < 0 ? middle + 1 : low;
-        high = order < 0 ? high : middle;
-    }
-    return low;
-}
-
 const struct directory_entry *directory_next(const struct generation *generation,
                                              enum directory_side side, struct text type,
                                              struct text after) {
     const struct directory *directory = &generation->access.directories[side];
-    size_t at = lower_bound(directory, type, text_given(after) ? after : TEXT(""));
+    size_t at = directory_from(directory, type, text_given(after) ? after : TEXT(""));
     if (at < directory->count && text_given(after) && text_equal(directory->items[at].type, type) &&
         text_equal(directory->items[at].entry.id, after)) {
         at++;
@@ -66,17 +87,13 @@ const struct directory_entry *directory_next(const struct generation *generation
 const struct directory_entry *directory_find(const struct generation *generation,
                                              enum directory_side side, struct text type,
                                              struct text id) {
-    const struct directory *directory = &generation->access.directories[side];
-    size_t at = lower_bound(directory, type, id);
-    return at < directory->count && text_equal(directory->items[at].type, type) &&
-                   text_equal(directory->items[at].entry.id, id)
-               ? &directory->items[at].entry
-               : NULL;
+    const struct listed *listed = directory_listed(&generation->access.directories[side], type, id);
+    return listed != NULL ? &listed->entry : NULL;
 }
 
 bool directory_has_type(const struct generation *generation, enum directory_side side,
                         struct text type) {
-    return directory_next(generation, side, type, TEXT_NONE) != NULL;
+    return directory_has(&generation->access.directories[side], type);
 }
 
 bool directory_is_empty(const struct generation *generation, enum directory_side side) {
@@ -101,14 +118,59 @@ static const struct js *texts_of(struct arena *arena, const struct js *value) {
     return js_is(value, JS_ARRAY) ? value : NULL;
 }
 
-const struct actor *access_actor(struct arena *arena, const struct party *subject) {
+/* Both lists as one; either may be NULL. */
+static const struct js *joined(struct arena *arena, const struct js *list, const struct js *more) {
+    if (list == NULL || more == NULL) {
+        return list != NULL ? list : more;
+    }
+    for (size_t i = 0; i < more->array.count; i++) {
+        list = js_append(arena, list, more->array.items[i]);
+    }
+    return list;
+}
+
+static const struct js *roles_of(struct arena *arena, const struct js *properties) {
+    const struct js *roles = js_find(properties, TEXT("roles"));
+    roles = roles != NULL ? roles : js_find(properties, TEXT("role"));
+    return js_is(roles, JS_OBJECT) ? js_append(arena, &js_empty_array, roles)
+                                   : texts_of(arena, roles);
+}
+
+static void add_grants(struct arena *arena, struct actor *actor, const struct js *properties) {
+    actor->roles = joined(arena, actor->roles, roles_of(arena, properties));
+    actor->permissions = joined(arena, actor->permissions,
+                                texts_of(arena, js_find(properties, TEXT("permissions"))));
+}
+
+/* Adds what the groups grant, and the groups that these are in; each once, so circles end. */
+static void add_groups(const struct generation *generation, struct arena *arena,
+                       struct actor *actor, struct map *seen, const struct js *names) {
+    for (size_t i = 0; names != NULL && i < names->array.count; i++) {
+        struct text name = js_text(names->array.items[i]);
+        const struct directory_entry *group =
+            text_given(name) ? directory_find(generation, DIRECTORY_SUBJECTS, DIRECTORY_GROUP, name)
+                             : NULL;
+        if (group == NULL || map_find(seen, name) != NULL) {
+            continue;
+        }
+        map_set(seen, name, actor);
+        add_grants(arena, actor, group->properties);
+        names = joined(arena, names, texts_of(arena, js_find(group->properties, TEXT("groups"))));
+    }
+}
+
+const struct actor *access_actor(const struct generation *generation, struct arena *arena,
+                                 const struct party *subject) {
     struct actor *actor = ARENA_NEW(arena, struct actor);
-    const struct js *roles = js_find(subject->properties, TEXT("roles"));
+    const struct js *groups = texts_of(arena, js_find(subject->properties, TEXT("groups")));
     actor->id = subject->id;
-    actor->roles =
-        texts_of(arena, roles != NULL ? roles : js_find(subject->properties, TEXT("role")));
-    actor->permissions = texts_of(arena, js_find(subject->properties, TEXT("permissions")));
+    add_grants(arena, actor, subject->properties);
     actor->attributes = subject->properties;
+    if (groups != NULL) {
+        struct map seen;
+        map_init(&seen, arena);
+        add_groups(generation, arena, actor, &seen, groups);
+    }
     return actor;
 }
 
@@ -254,7 +316,7 @@ static void inquiry_init(struct inquiry *inquiry, const struct generation *gener
         (struct tenancy){.rule = &type->within,
                          .argument = push_resource,
                          .data = properties != NULL ? properties : &js_empty_object};
-    inquiry->actor = access_actor(arena, &inquiry->question.subject);
+    inquiry->actor = access_actor(generation, arena, &inquiry->question.subject);
     inquiry->turn.actor = inquiry->actor;
     demand_init(&inquiry->type_demand, &inquiry->turn, &of_type, &type->permission, NULL,
                 inquiry->actor);
@@ -285,8 +347,9 @@ static enum answer ask_names(struct inquiry *inquiry) {
 
 bool access_at_once(const struct generation *generation, struct arena *arena,
                     const struct access_question *question, struct access_answer *out) {
-    const struct access_type *type = access_type_of(&generation->access, question->resource.type);
-    const struct access_action *action = type != NULL ? action_of(type, question->action) : NULL;
+    const struct access_type *type = type_for(generation, question->resource.type);
+    const struct access_action *action =
+        type != NULL ? action_for(generation, type, question->action) : NULL;
     struct inquiry inquiry;
     if (action == NULL || permission_rule_has_function(&action->permission) ||
         permission_rule_has_function(&type->permission) || type->within.has_function ||
@@ -349,8 +412,9 @@ bool access_decide(struct policy policy, struct arena *arena,
                    const struct policy_reads *reads, struct access_answer *out,
                    struct fault *fault) {
     const struct generation *generation = policy.generation;
-    const struct access_type *type = access_type_of(&generation->access, question->resource.type);
-    const struct access_action *action = type != NULL ? action_of(type, question->action) : NULL;
+    const struct access_type *type = type_for(generation, question->resource.type);
+    const struct access_action *action =
+        type != NULL ? action_for(generation, type, question->action) : NULL;
     if (type == NULL) {
         access_unknown(generation, arena, question, out);
         return true;

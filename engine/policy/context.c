@@ -110,6 +110,25 @@ static int raise_read_fault(lua_State *lua, struct turn *turn, const struct faul
     return luaL_error(lua, "a read failed");
 }
 
+/* An entry of the directory, by the type and id of a subject or of a resource.
+ * stack: [-0, +1]; nil: none */
+static void push_listed(lua_State *lua, const struct turn *turn, struct text type, struct text id) {
+    const struct directory *directories = turn->generation->access.directories;
+    const struct listed *listed = directory_listed(&directories[DIRECTORY_SUBJECTS], type, id);
+    if (listed == NULL) {
+        listed = directory_listed(&directories[DIRECTORY_RESOURCES], type, id);
+    }
+    if (listed == NULL) {
+        lua_pushnil(lua); // stack: nil
+        return;
+    }
+    lua_createtable(lua, 0, 4); // stack: entry
+    set_text(lua, "type", listed->type);
+    set_text(lua, "id", listed->entry.id);
+    set_value(lua, "data", listed->entry.properties, &js_empty_object);
+    set_value(lua, "properties", listed->entry.properties, &js_empty_object);
+}
+
 /* The machine of this name; raises when there is none. */
 static const struct machine *known_machine(lua_State *lua, const struct turn *turn,
                                            struct text name, const char *method) {
@@ -153,15 +172,28 @@ static int push_nothing(lua_State *lua) {
     return 1;
 }
 
-/* ctx:find(machine, id). An id that is nil is nobody's. */
+static bool is_listed_type(const struct generation *generation, struct text name) {
+    const struct directory *directories = generation->access.directories;
+    return directory_has(&directories[DIRECTORY_SUBJECTS], name) ||
+           directory_has(&directories[DIRECTORY_RESOURCES], name);
+}
+
+/* ctx:find(machine, id), or (type, id) of what a directory lists. An id that is nil is nobody's. */
 static int find(lua_State *lua) {
     struct turn *turn = turn_of(lua, "find");
     struct text name = text_argument(lua, 2, "machine");
-    const struct machine *machine = known_machine(lua, turn, name, "find");
+    const struct machine *machine = generation_machine(turn->generation, name);
+    if (machine == NULL && !is_listed_type(turn->generation, name)) {
+        machine = known_machine(lua, turn, name, "find");
+    }
     if (lua_isnoneornil(lua, 3)) {
         return push_nothing(lua);
     }
     struct text id = text_copy(turn->arena, text_argument(lua, 3, "id"));
+    if (machine == NULL) {
+        push_listed(lua, turn, name, id); // stack: entry
+        return 1;
+    }
     const struct entity *entity = NULL;
     struct fault fault = FAULT_INIT;
     if (!entity_is_id(id)) {
@@ -171,7 +203,8 @@ static int find(lua_State *lua) {
         return raise_read_fault(lua, turn, &fault);
     }
     if (entity == NULL) {
-        return push_nothing(lua);
+        push_listed(lua, turn, name, id); // stack: entry
+        return 1;
     }
     push_entity(lua, entity); // stack: entity
     return 1;

@@ -360,6 +360,7 @@ static void prove(struct build *build) {
     check_all(build);
     sort_machines(build);
     access_rules_sort(&generation->access, build->problems);
+    access_rules_check_subjects(&generation->access, build->problems);
     roles_expand(&generation->roles, &generation->arena, build->problems);
     if (!build->has_pii) {
         pii_use_defaults(&generation->pii);

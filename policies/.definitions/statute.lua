@@ -13,7 +13,7 @@
 
 ---@class statute.actor
 ---@field id string
----@field roles string[]
+---@field roles (string|{ role: string, within: string })[]
 ---@field permissions string[]
 ---@field attributes table<string, any>
 
@@ -46,6 +46,11 @@ local ctx = {}
 ---@param id string?
 ---@return statute.entity?
 function ctx:find(machine, id) end
+
+---Whether the actor holds the permission, within this entity's tenant.
+---@param permission string
+---@return boolean
+function ctx:may(permission) end
 
 ---@param query { machine?: string, state?: string|string[], where?: table<string, any> }
 ---@return integer
@@ -121,6 +126,7 @@ function ctx:count(query) end
 ---@field validate? fun(data: statute.data, ctx: statute.ctx): table<string, string>?
 ---@field warn? fun(data: statute.data, ctx: statute.ctx): string|string[]|nil
 ---@field isolation? "read committed"|"repeatable read"|"serializable"
+---@field within? string|fun(data: statute.data): string?
 ---@field lock? { timeout?: statute.duration, wait?: statute.duration }
 ---@field retries? integer
 
@@ -128,7 +134,7 @@ function ctx:count(query) end
 ---@return fun(declaration: statute.machine): any
 function machine(name) end
 
----@param declaration table<string, string[]|{ inherits?: string|string[] }>
+---@param declaration table<string, string[]|{ inherits?: string|string[], except?: string|string[] }>
 function roles(declaration) end
 
 ---An entry without a dot is a key at any depth; one with dots is a path from the root: "customer.address.street",
@@ -137,7 +143,7 @@ function roles(declaration) end
 function pii(declaration) end
 
 ---@param name string
----@return fun(declaration: { doc?: string, actions: table<string, string|string[]|fun(subject: table, resource: table, ctx: table): boolean?, string?> }): any
+---@return fun(declaration: { doc?: string, within?: string|fun(resource: table): string?, deny?: function|function[], actions: table<string, statute.permission|{ permit: statute.permission, deny?: function|function[] }> }): any
 function access(name) end
 
 ---@alias statute.listed table<string, table<string, table<string, any>>> type = { id = { properties } }

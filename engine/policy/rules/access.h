@@ -50,11 +50,27 @@ struct access_rules {
     struct directory directories[DIRECTORY_SIDES];
 };
 
-#define DIRECTORY_MOST 100000 /* entries in all */
+/* The type of subjects that are groups: what a subject names in its `groups`. */
+#define DIRECTORY_GROUP TEXT("group")
+
+#define DIRECTORY_MOST  100000 /* entries in all */
 
 /* Sorts, and reports what is declared twice. */
 void access_rules_sort(struct access_rules *rules, struct problem_list *problems);
 
+/* Reports what subjects that are listed hold and cannot: roles and permissions of a wrong form, and
+ * groups that are not listed. After access_rules_sort. */
+void access_rules_check_subjects(const struct access_rules *rules, struct problem_list *problems);
+
+/* The first entry that is not before (type, id). */
+size_t directory_from(const struct directory *directory, struct text type, struct text id);
+/* Whether anything of the type is listed. */
+bool directory_has(const struct directory *directory, struct text type);
+/* NULL: not listed. */
+const struct listed *directory_listed(const struct directory *directory, struct text type,
+                                      struct text id);
+
+/* The type of this very name; "*" is the one of all types without their own. */
 const struct access_type *access_type_of(const struct access_rules *rules, struct text name);
 
 #endif

@@ -190,10 +190,11 @@ static void a_machine_is_json_for_discovery(void **state) {
     const struct js *states = js_find(json, TEXT("states"));
     assert_int_equal(states->array.count, 4);
     const struct js *first = states->array.items[0], *second = states->array.items[1];
-    check_json(fixture, js_find(first, TEXT("to"))->array.items[1],
-               "{\"denies\":false,\"doc\":\"off\",\"effect\":false,\"guarded\":false,\"name\":\"go\","
-               "\"permit\":{\"all\":[\"p.go\",\"p.run\"]},\"permit_function\":false,"
-               "\"required_permissions\":[\"p.go\",\"p.run\"],\"to\":\"B\"}");
+    check_json(
+        fixture, js_find(first, TEXT("to"))->array.items[1],
+        "{\"denies\":false,\"doc\":\"off\",\"effect\":false,\"guarded\":false,\"name\":\"go\","
+        "\"permit\":{\"all\":[\"p.go\",\"p.run\"]},\"permit_function\":false,"
+        "\"required_permissions\":[\"p.go\",\"p.run\"],\"to\":\"B\"}");
     check_json(fixture, js_find(first, TEXT("final")), "false");
     check_json(
         fixture, js_find(second, TEXT("after")),
