@@ -90,6 +90,20 @@ bool form_integer(const struct form *form, const char *key, int64_t least, int64
     return true;
 }
 
+bool form_version(const struct form *form, const char *key, struct attempt *attempt) {
+    int64_t version = 0;
+    if (!form_integer(form, key, 1, INT64_MAX, &version)) {
+        return false;
+    }
+    if (version != 0) {
+        int64_t *only = ARENA_NEW(form->arena, int64_t);
+        *only = version;
+        attempt->if_versions = only;
+        attempt->if_version_count = 1;
+    }
+    return true;
+}
+
 bool form_bool(const struct form *form, const char *key, bool *out) {
     const struct js *value = member_of(form, key);
     if (value == NULL) {

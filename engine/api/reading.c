@@ -93,9 +93,3 @@ bool reading_shows(struct worker *worker, struct arena *arena, const struct acto
     *shows = decided && decision.code == FAULT_NONE;
     return decided;
 }
-
-bool reading_is_restricted(const struct worker *worker, const struct call *call) {
-    const struct machine *machine =
-        generation_machine(worker->core.policy.generation, call->parameters[0]);
-    return machine != NULL && machine->read.is_there;
-}

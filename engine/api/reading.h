@@ -20,7 +20,4 @@ bool reading_allowed(struct worker *worker, struct call *call, const struct acto
 bool reading_shows(struct worker *worker, struct arena *arena, const struct actor *actor,
                    const struct entity *entity, bool *shows, struct fault *fault) MUST_CHECK;
 
-/* Whether the call's machine has a `read`, in the generation in force for the worker. */
-bool reading_is_restricted(const struct worker *worker, const struct call *call);
-
 #endif

@@ -51,6 +51,9 @@ bool call_query(struct call *call, const char *name, struct text *out,
                 struct fault *fault) MUST_CHECK;
 /* FAULT_BAD_REQUEST when the query has a parameter that is not in the NULL-terminated list. */
 bool call_query_known(struct call *call, const char *const *names, struct fault *fault) MUST_CHECK;
+/* Cuts the next parameter's name off `query`; false at the end, or with a fault. */
+bool call_query_name(struct call *call, struct text *query, struct text *name,
+                     struct fault *fault) MUST_CHECK;
 /* An integer parameter within bounds, or `fallback` when absent. */
 bool call_query_integer(struct call *call, const char *name, int64_t least, int64_t most,
                         int64_t fallback, int64_t *out, struct fault *fault) MUST_CHECK;

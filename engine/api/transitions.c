@@ -27,8 +27,7 @@ static bool read_options(const struct form *form, struct attempt *attempt) {
            form_integer(form, "lock_timeout_ms", 1, 600000, &attempt->lock_timeout_ms) &&
            form_integer(form, "blocking_timeout_ms", 0, 60000, &attempt->blocking_timeout_ms) &&
            form_integer(form, "max_retries", 0, 10, &attempt->max_retries) &&
-           read_isolation(form, attempt) &&
-           form_integer(form, "if_version", 1, INT64_MAX, &attempt->if_version) &&
+           read_isolation(form, attempt) && form_version(form, "if_version", attempt) &&
            form_bool(form, "idempotent", &attempt->idempotent) &&
            form_bool(form, "skip_permissions", &attempt->skip_permissions);
 }

@@ -30,6 +30,15 @@ struct text {
 /* For printf: printf("%.*s", TEXT_ARGS(name)). */
 #define TEXT_ARGS(text) (int)(text).length, (text).bytes != NULL ? (text).bytes : ""
 
+/* C0 controls and DEL (ISO 646): what would let a text forge a line where it is shown. */
+static inline bool text_is_control(char character) {
+    return (unsigned char)character < 0x20 || character == 0x7F;
+}
+bool text_has_control(struct text text);
+
+/* Copies `text` to `out`, which has room for it, with a space for each control character. */
+void text_copy_line(struct text text, char *out);
+
 static inline bool text_given(struct text text) {
     return text.bytes != NULL;
 }

@@ -124,14 +124,15 @@ struct evaluator {
 /* What the engine answers without asking a policy, the same here. */
 static bool is_version_conflict(const struct eval_request *request, struct arena *arena,
                                 struct decision *out) {
-    int64_t wanted = request->attempt.if_version, version = request->entity.version;
-    if (wanted == 0 || wanted == version || !request->entity.exists) {
+    const struct attempt *attempt = &request->attempt;
+    int64_t version = request->entity.version;
+    if (attempt_wants_version(attempt, version) || !request->entity.exists) {
         return false;
     }
     *out = (struct decision){
         .code = FAULT_VERSION_CONFLICT,
         .message = text_print(arena, "version %lld was expected, but the entity has version %lld",
-                              (long long)wanted, (long long)version),
+                              (long long)attempt->if_versions[0], (long long)version),
         .from = request->entity.state,
         .to = request->attempt.to,
     };

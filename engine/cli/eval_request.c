@@ -89,7 +89,7 @@ static bool read_options(const struct form *form, struct attempt *attempt) {
                    form_bool(&options, "idempotent", &attempt->idempotent) &&
                    form_bool(&options, "skip_permissions", &attempt->skip_permissions) &&
                    form_bool(&options, "effect", &attempt->by_engine) &&
-                   form_integer(&options, "if_version", 1, INT64_MAX, &attempt->if_version);
+                   form_version(&options, "if_version", attempt);
     if (attempt->by_engine) {
         attempt->skip_permissions = true;
         attempt->caused_by = TEXT("effect");

@@ -37,11 +37,23 @@ static bool is_kept(int status) {
     return status < 500 && status != 423 && status != 429 && status != 408;
 }
 
-static void replay(struct member *member, const struct store_answer *kept) {
-    if (memcmp(kept->body_hash, member->body_hash, DIGEST_BYTES) != 0) {
-        member->fault = FAULT_IDEMPOTENCY_REUSED;
-        member->fault_message =
-            TEXT("this Idempotency-Key was used before with another body; use a new key");
+bool batch_find_answers(struct core *core, struct arena *arena, const struct store_answer_key *keys,
+                        size_t count, const struct store_answer **out, struct fault *fault) {
+    return store_find_answers(core->store, arena, keys, count,
+                              now_wall_us(&core->now) - ANSWER_KEPT_US, out, fault);
+}
+
+bool batch_answer_is_of(const struct store_answer *kept, const unsigned char *body_hash,
+                        struct fault *fault) {
+    return memcmp(kept->body_hash, body_hash, DIGEST_BYTES) == 0 ||
+           fault_set(fault, FAULT_IDEMPOTENCY_REUSED,
+                     "this Idempotency-Key was used before with another body; use a new key");
+}
+
+static void replay(struct core *core, struct member *member, const struct store_answer *kept) {
+    struct fault fault = FAULT_INIT;
+    if (!batch_answer_is_of(kept, member->body_hash, &fault)) {
+        fail_member(core, member, &fault);
     } else {
         member->replayed = true;
         member->answer = *kept;
@@ -73,8 +85,7 @@ static bool read_answers(struct work *work, struct member *const *members, size_
                                                       members[i]->idempotency_key};
         }
     }
-    if (!store_find_answers(work->core->store, arena, keys, keyed, work->now_us - ANSWER_KEPT_US,
-                            kept, fault)) {
+    if (!batch_find_answers(work->core, arena, keys, keyed, kept, fault)) {
         return false;
     }
     for (size_t i = count; i > 0; i--) {
@@ -88,7 +99,7 @@ static void look_for_answer(const struct work *work, struct member *member) {
     const struct store_answer *in_batch = answer_in_batch(work, member);
     const struct store_answer *kept = in_batch != NULL ? in_batch : member->kept;
     if (kept != NULL) {
-        replay(member, kept);
+        replay(work->core, member, kept);
     }
 }
 

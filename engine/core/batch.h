@@ -35,7 +35,6 @@ struct outcome {
     bool by_effect;       /* refused because something that was to follow was */
     bool changed;
     struct text from, to;
-    struct text transition; /* the verb; TEXT_NONE: there is none */
     int64_t version; /* after; for a refusal: the current one, 0 if there is no entity */
     const struct entity *entity; /* after; NULL when there is none */
     const struct decision
@@ -117,5 +116,14 @@ struct policy_reads batch_reads(struct core *core);
 
 /* How long the first answer to an idempotency key counts. */
 #define ANSWER_KEPT_US (24 * 3600 * NOW_SECOND)
+
+/* The answers that are still kept for these keys, NULL where there is none: out[i] is of keys[i].
+ */
+bool batch_find_answers(struct core *core, struct arena *arena, const struct store_answer_key *keys,
+                        size_t count, const struct store_answer **out,
+                        struct fault *fault) MUST_CHECK;
+/* FAULT_IDEMPOTENCY_REUSED: the answer is to another body. */
+bool batch_answer_is_of(const struct store_answer *kept, const unsigned char *body_hash,
+                        struct fault *fault) MUST_CHECK;
 
 #endif

@@ -135,7 +135,7 @@ void rows_note(struct work *work, struct slot *slot) {
     slot->body_changed = true;
     slot->row_due = text_given(table->version) && slot->view.row.version != slot->current.version;
     slot->current.data_json = entity_data_json(arena, &slot->current);
-    audit_append(work, slot, &attempt, &outcome);
+    audit_append(work, slot, &attempt, slot->original.data, &outcome);
 }
 
 /* --- writing --- */

@@ -56,7 +56,7 @@ static void add_quoted(struct buffer *buffer, struct text text) {
         if (c == '"' || c == '\\') {
             buffer_add_char(buffer, '\\');
         }
-        buffer_add_char(buffer, (unsigned char)c < ' ' ? ' ' : c);
+        buffer_add_char(buffer, text_is_control(c) ? ' ' : c);
     }
     buffer_add_char(buffer, '"');
 }
@@ -162,7 +162,7 @@ static void add_mermaid_text(struct buffer *buffer, struct text text) {
         if (strchr(":;#\"<>", c) != NULL) {
             buffer_print(buffer, "#%d;", c);
         } else {
-            buffer_add_char(buffer, (unsigned char)c < ' ' ? ' ' : c);
+            buffer_add_char(buffer, text_is_control(c) ? ' ' : c);
         }
     }
 }

@@ -67,13 +67,7 @@ static bool check_times(const struct reading *reading, int64_t leeway_us, int64_
 
 /* As strict as with subjects, since the issuer is part of who the caller is (caller.c). */
 static bool is_issuer(struct text issuer) {
-    for (size_t i = 0; i < issuer.length; i++) {
-        unsigned char byte = (unsigned char)issuer.bytes[i];
-        if (byte < 0x20 || byte == 0x7F) {
-            return false;
-        }
-    }
-    return issuer.length > 0 && issuer.length <= ISSUER_MOST;
+    return issuer.length > 0 && issuer.length <= ISSUER_MOST && !text_has_control(issuer);
 }
 
 static bool check_issuer(const struct reading *reading, struct text wanted, struct text *out) {

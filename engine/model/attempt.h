@@ -48,9 +48,8 @@ struct attempt {
     bool cleaned;              /* metadata and attributes are without personal data already */
     int64_t created_us;        /* CREATE, imports: the entity's own times; 0: now */
     int64_t updated_us;
-    int64_t if_version;         /* 0: any */
-    const int64_t *if_versions; /* with if_version: others that will do */
-    size_t if_version_count;
+    const int64_t *if_versions; /* one of these, */
+    size_t if_version_count;    /* or any when there are none */
     bool dry_run;
     bool idempotent; /* already in `to` is a success without a change */
     bool skip_permissions;
@@ -64,6 +63,7 @@ struct attempt {
     int64_t max_retries;         /* -1: the machine's */
     enum isolation isolation;
     struct text request_id;
+    struct text batch;           /* id of the bulk whose member this is; TEXT_NONE: of none */
     const struct attempt *cause; /* whose effect this is; NULL: a request */
     struct text
         caused_by; /* audit uuid of the attempt whose effect this is; TEXT_NONE: a request */
@@ -73,6 +73,9 @@ struct attempt {
  * webhook, admin_override. */
 extern const struct text attempt_reasons[];
 extern const size_t attempt_reason_count;
+/* Whether the attempt may be made on an entity of this version. */
+bool attempt_wants_version(const struct attempt *attempt, int64_t version);
+
 bool attempt_is_reason(struct text reason);
 
 #endif

@@ -156,8 +156,8 @@ static void bind_act(lua_State *lua, struct arena *arena, const struct act_rule 
 }
 
 /* stack: [-0, +0]. The machine's table is at `table`. */
-static const struct permission_functions *
-bind_fields(lua_State *lua, struct arena *arena, const struct machine *machine, int table) {
+static const struct permission_functions *bind_fields(lua_State *lua, struct arena *arena,
+                                                      const struct machine *machine, int table) {
     if (!machine->has_field_permits) {
         return NULL;
     }
@@ -231,11 +231,11 @@ void bind_machine(lua_State *lua, struct arena *arena, const struct machine *mac
     out->prepare = bind_one(lua, table, "prepare", machine->has_prepare);
     out->validate = bind_one(lua, table, "validate", machine->has_validate);
     out->warn = bind_one(lua, table, "warn", machine->has_warn);
+    out->within = bind_one(lua, table, "within", machine->within.has_function);
     bind_act(lua, arena, &machine->create, table, "create", &out->create);
     bind_act(lua, arena, &machine->update, table, "update", &out->update);
     bind_act(lua, arena, &machine->read, table, "read", &out->read);
     out->fields = bind_fields(lua, arena, machine, table);
-    out->within = bind_one(lua, table, "within", machine->within.has_function);
     push(lua, table, TEXT("states")); // stack: states
     int any = push_any(lua);          // stack: states any
     for (size_t i = 0; i < machine->state_count; i++) {

@@ -40,10 +40,10 @@ struct state_functions {
 
 struct machine_functions {
     int prepare, validate, warn;
+    int within;
     struct act_functions create, update, read;
     const struct permission_functions *fields; /* as machine.fields; NULL: none has a permit */
-    int within;
-    const struct state_functions *states; /* as machine.states */
+    const struct state_functions *states;      /* as machine.states */
 };
 
 /* stack: [-0, +0]. The machine's table is at `table`. Raises when a function that the description

@@ -305,7 +305,8 @@ static int count(lua_State *lua) {
 /* --- may --- */
 
 static int role_count(const struct turn *turn) {
-    const struct js *roles = turn != NULL && turn->actor != NULL ? turn->actor->roles : NULL;
+    const struct actor *actor = turn != NULL ? turn_actor(turn) : NULL;
+    const struct js *roles = actor != NULL ? actor->roles : NULL;
     return js_is(roles, JS_ARRAY) ? (int)roles->array.count : 0;
 }
 
@@ -325,7 +326,7 @@ static int may(lua_State *lua) {
     }
     vm_charge(lua, MAY_STEPS * (1 + role_count(seat->turn)));
     bool holds = seat->turn != NULL &&
-                 permission_held(seat->turn, seat->turn->actor, permission) == ANSWER_YES;
+                 permission_held(seat->turn, turn_actor(seat->turn), permission) == ANSWER_YES;
     lua_pushboolean(lua, holds); // stack: holds
     return 1;
 }

@@ -4,8 +4,8 @@
  *     way_resolve       which transition? ── invalid_transition, or "already there"
  *     permission_check  names alone       ── permission_denied
  *     judge             in one vm_call when any function takes part, else directly:
- *       way_settle ─ permission_ask ─ prepare ─ validate ─ guard ─ warn ─ effects_run ─ effects_arm
- * ─ settle
+ *       way_settle ─ permission_ask ─ prepare ─ validate ─ guard ─ effects_run ─ effects_arm ─
+ * settle warn              what to say of it, when it is allowed
  *
  * Every step returns false once the decision is made. The budget is one for the whole attempt.
  *
@@ -19,7 +19,8 @@
  *     into the table it was given: each is given its own.
  *  4. When prepare or validate fails on data that the fields refuse anyway, the fields have the
  *     word: a client's wrong type is not the policy's error.
- *  5. warn sees what the guards saw, before the effects.
+ *  5. warn sees what the guards saw, before the effects. It is called last, with a budget of its
+ * own: if it fails, that is a warning, and stops nobody.
  *  6. A timer's target is a transition of its own, without guard or effect, open only to attempts
  *     that the engine makes for it (attempt.by_engine, which no request can say), with the timer's
  *     reason, and caused by no other attempt.
@@ -27,6 +28,9 @@
  *     data as prepared, not yet checked; when it fails on data that the fields refuse, see 4.
  *  8. An attempt that is idempotent and already there changes nothing: no permission is asked, its
  *     patch is not looked at. */
+#include <lauxlib.h>
+
+#include "lua/value.h"
 #include "policy/explain.h"
 #include "policy/permission.h"
 #include "policy/rules/fields.h"
@@ -192,6 +196,7 @@ bool guards_ask(struct turn *turn) {
 }
 
 static bool guard(struct turn *turn) {
+    turn->guarded = turn->data;
     bool is_guarded = turn->act != NULL && turn->act->has_guard;
     return (turn->attempt->kind != ATTEMPT_TRANSITION && !is_guarded) || guards_ask(turn);
 }
@@ -207,36 +212,56 @@ static bool is_list_of_strings(const struct js *value) {
     return true;
 }
 
-static bool keep_warnings(struct turn *turn, const struct js *said) {
-    if (said == NULL || said->type == JS_FALSE ||
-        (said->type == JS_OBJECT && said->object.count == 0)) {
-        return true;
-    }
-    if (said->type == JS_STRING) {
-        turn->out->warnings = strings(turn->arena, NULL, said->string);
-    } else if (said->type == JS_ARRAY && is_list_of_strings(said)) {
-        turn->out->warnings = said;
-    } else {
-        return turn_fail(turn, "warn must return a string or a list of strings, not %s",
-                         js_type_name(said));
-    }
-    return true;
+static bool says_nothing(const struct js *said) {
+    return said == NULL || said->type == JS_FALSE ||
+           (said->type == JS_OBJECT && said->object.count == 0);
 }
 
-static bool warn(struct turn *turn) {
-    const struct js *said;
-    turn->out->warnings = &js_empty_array;
-    if (!turn->machine->has_warn) {
-        return true;
+/* stack: [-1, +0]. Raises what cannot be a warning. */
+static void keep_warnings(struct turn *turn) {
+    const struct js *said = NULL;
+    struct fault fault = FAULT_INIT;
+    bool is_read =
+        lua_isnil(turn->lua, -1) || value_read(turn->lua, -1, turn->arena, &said, &fault);
+    lua_pop(turn->lua, 1); // stack:
+    if (!is_read) {
+        luaL_error(turn->lua, "%s", fault.message);
+    } else if (js_is(said, JS_STRING)) {
+        turn->out->warnings = strings(turn->arena, NULL, said->string);
+    } else if (js_is(said, JS_ARRAY) && is_list_of_strings(said)) {
+        turn->out->warnings = said;
+    } else if (!says_nothing(said)) {
+        luaL_error(turn->lua, "it must return a string or a list of strings, not %s",
+                   js_type_name(said));
     }
+}
+
+static int warn_protected(lua_State *lua) {
+    struct turn *turn = lua_touserdata(lua, TURN_SELF);
+    turn->lua = lua;
     turn_call(turn, turn->functions->warn, 1); // stack: warnings
-    return turn_read(turn, (struct speaker){"warn", TEXT_NONE}, &said) && keep_warnings(turn, said);
+    keep_warnings(turn);                       // stack:
+    turn->lua = NULL;
+    return 0;
+}
+
+/* Rule 5. */
+static void warn(struct turn *turn) {
+    struct fault fault = FAULT_INIT;
+    turn->data = turn->guarded;
+    if (!turn_run(turn, warn_protected, &fault)) {
+        turn->out->warnings = strings(
+            turn->arena, NULL,
+            text_print(turn->arena, "the policy's warn function failed: %s", fault.message));
+    }
+    turn->data = turn->out->data;
 }
 
 /* --- the whole --- */
 
 static bool settle(struct turn *turn) {
     turn->out->data = turn->data;
+    turn->out->warnings = &js_empty_array;
     turn->out->changed =
         turn->attempt->kind != ATTEMPT_UPDATE || !js_equal(turn->data, turn->stored);
     turn->out->timers_changed = turn->attempt->kind != ATTEMPT_UPDATE;
@@ -245,7 +270,7 @@ static bool settle(struct turn *turn) {
 
 static bool judge(struct turn *turn) {
     return way_settle(turn) && permission_ask(turn) && prepare_data(turn) && validate(turn) &&
-           guard(turn) && warn(turn) && effects_run(turn) && effects_arm(turn) && settle(turn);
+           guard(turn) && effects_run(turn) && effects_arm(turn) && settle(turn);
 }
 
 static int judge_protected(lua_State *lua) {
@@ -278,8 +303,7 @@ static bool has_way_function(const struct turn *turn) {
 
 static bool needs_lua(const struct turn *turn) {
     const struct machine *machine = turn->machine;
-    return machine->has_prepare || machine->has_validate || machine->has_warn ||
-           has_way_function(turn);
+    return machine->has_prepare || machine->has_validate || has_way_function(turn);
 }
 
 /* Lua failed. Rule 4: bad data has the word before the function that stumbled over it. */
@@ -320,6 +344,9 @@ static void decide(struct turn *turn) {
     } else if (!turn_run(turn, judge_protected, &fault)) {
         blame(turn, &fault);
     }
+    if (turn->out->code == FAULT_NONE && turn->machine->has_warn) {
+        warn(turn);
+    }
 }
 
 bool policy_decide(struct policy policy, struct arena *arena, const struct attempt *attempt,
@@ -335,7 +362,6 @@ bool policy_decide(struct policy policy, struct arena *arena, const struct attem
     }
     turn_init(&turn, policy, arena, machine, entity);
     turn.attempt = attempt;
-    turn.actor = attempt->actor;
     turn.now_us = now_us;
     turn.reads = reads;
     turn.out = out;

@@ -212,8 +212,8 @@ static bool take_first(struct turn *turn, struct text to, struct text verb) {
         return false;
     }
     take(turn, way);
-    turn->is_ambiguous = way->position > 0 && !text_given(verb) && !is_engines &&
-                         !turn->attempt->skip_permissions;
+    turn->is_ambiguous =
+        way->position > 0 && !text_given(verb) && !is_engines && !turn->attempt->skip_permissions;
     return true;
 }
 

@@ -172,8 +172,7 @@ static struct place place_of_permit(struct turn *turn) {
         return place_of_ways_permit(turn);
     }
     bool is_states_own = turn->from != NULL && turn->act == &turn->from->update;
-    struct text name =
-        turn->attempt->kind == ATTEMPT_CREATE ? TEXT("create") : TEXT("update");
+    struct text name = turn->attempt->kind == ATTEMPT_CREATE ? TEXT("create") : TEXT("update");
     struct key_path act = {is_states_own ? &from : NULL, name, 0};
     struct key_path permit = {is_field ? &field : &act, TEXT("permit"), 0};
     return place_of_key(turn, &permit);

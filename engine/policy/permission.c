@@ -320,7 +320,6 @@ void permission_push_arguments(struct turn *turn) {
 
 void permission_of_way(struct demand *demand, struct turn *turn, const struct way *way,
                        const struct way_functions *functions, const struct actor *actor) {
-    static const struct deed deed = {phrase_of_way, place_of_way,
-                                     permission_push_arguments};
+    static const struct deed deed = {phrase_of_way, place_of_way, permission_push_arguments};
     demand_init(demand, turn, &deed, &way->permission, &functions->permission, actor);
 }

@@ -52,11 +52,11 @@ bool permission_refuse(const struct demand *demand);
 bool permission_may(struct turn *turn, const struct permission_rule *rule,
                     const struct actor *actor);
 
-/* stack: [-0, +3]. The actor, the data as a permit of a machine sees them, ctx. */
-void permission_push_arguments(struct turn *turn);
 /* Whether the turn's actor holds the permission, in the turn's tenant. Inside vm_call, or it may
  * be open. */
 enum answer permission_held(struct turn *turn, const struct actor *actor, struct text permission);
+/* stack: [-0, +3]. The actor, the data as a permit of a machine sees them, ctx. */
+void permission_push_arguments(struct turn *turn);
 
 /* --- ways --- */
 /* The demand of a way. */

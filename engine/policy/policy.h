@@ -80,8 +80,8 @@ bool policy_decide(struct policy policy, struct arena *arena, const struct attem
                    struct decision *out, struct fault *fault) MUST_CHECK;
 
 /* The transitions out of the entity's state for this actor, as the API shows them:
- * [{to, name, permitted, allowed, messages, required_permissions, final, doc?}]. A policy that fails
- * on one is a message of that one; false only when a read failed. */
+ * [{to, name, permitted, allowed, messages, required_permissions, final, doc?}]. A policy that
+ * fails on one is a message of that one; false only when a read failed. */
 bool policy_ways(struct policy policy, struct arena *arena, const struct entity *entity,
                  const struct actor *actor, int64_t now_us, const struct policy_reads *reads,
                  const struct js **out, struct fault *fault) MUST_CHECK;

@@ -12,8 +12,7 @@ static int ask_protected(lua_State *lua) {
 
 static void ask(struct turn *turn) {
     struct fault fault = FAULT_INIT;
-    if (permission_check(turn) && turn->open_count > 0 &&
-        !turn_run(turn, ask_protected, &fault)) {
+    if (permission_check(turn) && turn->open_count > 0 && !turn_run(turn, ask_protected, &fault)) {
         turn_fail(turn, "%s", fault.message);
     }
 }

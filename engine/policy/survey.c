@@ -1,6 +1,6 @@
-/* survey.c: what is open to an actor now. Each transition is tried as if it were being taken with no
- * patch, up to its guards, in a call of its own: a policy that fails on one says nothing about the
- * others. Internal ones are open to nobody and are left out. */
+/* survey.c: what is open to an actor now. Each transition is tried as if it were being taken with
+ * no patch, up to its guards, in a call of its own: a policy that fails on one says nothing about
+ * the others. Internal ones are open to nobody and are left out. */
 #include "policy/explain.h"
 #include "policy/turn.h"
 
@@ -118,12 +118,11 @@ static const struct js *item_of(const struct survey *survey, const struct trial 
     const struct decision *decision = &trial->decision;
     struct js_member *members = ARENA_ARRAY(arena, struct js_member, 8);
     size_t count = 0;
-    members[count++] = (struct js_member){
-        TEXT("to"), way != NULL ? js_string(arena, way->to) : &js_null};
+    members[count++] =
+        (struct js_member){TEXT("to"), way != NULL ? js_string(arena, way->to) : &js_null};
     members[count++] = (struct js_member){TEXT("name"), text_or_null(arena, verb)};
     members[count++] = (struct js_member){TEXT("permitted"), flag(trial->is_permitted)};
-    members[count++] =
-        (struct js_member){TEXT("allowed"), flag(decision->code == FAULT_NONE)};
+    members[count++] = (struct js_member){TEXT("allowed"), flag(decision->code == FAULT_NONE)};
     members[count++] = (struct js_member){TEXT("messages"), messages_of(arena, decision)};
     members[count++] = (struct js_member){
         TEXT("required_permissions"),
@@ -176,8 +175,7 @@ bool policy_ways(struct policy policy, struct arena *arena, const struct entity 
                          TEXT_ARGS(entity->machine));
     }
     const struct state *from = machine_state(machine, entity->state);
-    struct survey survey = {policy, arena,  machine, entity,
-                            actor,  now_us, reads,   0};
+    struct survey survey = {policy, arena, machine, entity, actor, now_us, reads, 0};
     survey.until_us = now_monotonic_us(&policy.generation->now) + SURVEY_US;
     *out = &js_empty_array;
     return from == NULL || list(&survey, from, out, fault);

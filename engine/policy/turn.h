@@ -33,7 +33,7 @@ struct turn {
     const struct machine *machine;
     const struct machine_functions *functions;
     const struct attempt *attempt;
-    const struct actor *actor; /* NULL: nobody */
+    const struct actor *actor; /* of an access, which has no attempt: see turn_actor */
     const struct entity *entity;
     int64_t now_us;
     const struct policy_reads *reads;
@@ -46,11 +46,13 @@ struct turn {
     size_t choice;     /* into from.choices */
     bool is_ambiguous; /* several verbs lead to `to`: the first that is permitted is meant */
     bool is_prepared;  /* `prepare` has been asked already */
-    const struct act_rule *act; /* of a creation, a change of data or a reading; NULL: there is none */
+    const struct act_rule
+        *act; /* of a creation, a change of data or a reading; NULL: there is none */
     const struct act_functions *act_functions;
     const struct field *field; /* whose permission is being asked */
-    const struct js *stored; /* the entity's data before the attempt, an object */
-    const struct js *data;   /* as computed so far, an object */
+    const struct js *stored;   /* the entity's data before the attempt, an object */
+    const struct js *data;     /* as computed so far, an object */
+    const struct js *guarded;  /* as the guards saw it */
     enum stage stage;
     const struct js *errors;         /* of fields, while validate runs */
     struct explanation *explanation; /* NULL: nobody asked for one */
@@ -63,6 +65,11 @@ struct turn {
 };
 
 #define TURN_SELF 1
+
+/* NULL: nobody. */
+static inline const struct actor *turn_actor(const struct turn *turn) {
+    return turn->attempt != NULL ? turn->attempt->actor : turn->actor;
+}
 
 /* A function, for messages: "on_enter of 'APPROVED'", "prepare". Printed only when something is
  * wrong. */
@@ -102,8 +109,8 @@ bool way_settle(struct turn *turn);
 bool turn_is_engines(const struct turn *turn);
 bool effects_run(struct turn *turn);
 bool effects_arm(struct turn *turn); /* timers */
-/* The permissions that the attempt needs (decide_permission.c): what names alone decide; then, inside
- * vm_call, what functions have to say. */
+/* The permissions that the attempt needs (decide_permission.c): what names alone decide; then,
+ * inside vm_call, what functions have to say. */
 bool permission_check(struct turn *turn);
 bool permission_ask(struct turn *turn);
 /* Whether the transition's own permission allows the attempt's actor, inside vm_call. */

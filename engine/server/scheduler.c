@@ -119,8 +119,9 @@ static size_t run_due(struct worker *worker, struct store_deadline *due, size_t 
 static bool read_due(struct worker *worker, int64_t until_us, struct store_deadline **items,
                      size_t *count, struct fault *fault) {
     struct store *store = worker->core.store;
-    bool read = store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault) &&
-                store_due(store, &worker->core.arena, until_us, FIRE_MOST, items, count, fault);
+    bool read =
+        store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault) &&
+        store_due(store, &worker->core.arena, NULL, 0, until_us, FIRE_MOST, items, count, fault);
     store_rollback(store);
     return read;
 }

@@ -3,6 +3,7 @@
 #include "lua/value.h"
 #include "policy/declare/declare.h"
 #include "policy/declare/permission.h"
+#include "policy/rules/filter.h"
 
 #define FIELD_EXPECTED "field = 'type' or field = { type = 'type' }"
 
@@ -133,9 +134,10 @@ static void read_index(struct check *check, int table, const struct key_path *at
                        struct field *out) {
     struct key_path path = {at, TEXT("index"), 0};
     out->index = check_flag(check, table, "index");
-    if (out->index && (out->type == FIELD_OBJECT || out->type == FIELD_ARRAY)) {
-        check_problem(check, &path, "only a field with one value can be indexed, not %s",
-                      field_type_names[out->type].bytes);
+    if (out->index && !filter_is_scalar(out->type)) {
+        check_problem(check, &path,
+                      "only fields with one value have an index: string, integer, number, boolean, "
+                      "datetime, date, duration");
     }
 }
 
@@ -155,6 +157,7 @@ static void read_field(struct check *check, const struct key_path *at, struct fi
     read_type(check, &type, check_text(check, table, "type"), out);
     out->doc = check_text(check, table, "doc");
     out->required = check_flag(check, table, "required");
+    read_index(check, table, at, out);
     read_bounds(check, table, at, out);
     read_choices(check, table, at, out);
     read_default(check, table, at, out);

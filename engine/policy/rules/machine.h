@@ -30,6 +30,7 @@ struct field {
     bool required;
     const struct js *choices;       /* enum: array, or NULL */
     const struct js *default_value; /* or NULL */
+    bool index;                     /* lists and counts may be filtered by it */
     const struct js *min, *max;     /* numbers (for strings: length), or NULL */
     /* These bind what requests send (policy/decide_patch.c): */
     bool immutable;       /* set at creation only */
@@ -37,7 +38,6 @@ struct field {
     const struct text *editable_in;
     size_t editable_count;
     struct permission_rule permission; /* who may change it */
-    bool index;                        /* lists and counts may be filtered by it */
 };
 
 /* What `create`, `update` or `read` says: who may, and (but for `read`) when. */
@@ -103,12 +103,12 @@ struct machine {
     const struct state *states; /* in name order */
     size_t state_count;
     bool has_prepare, has_validate, has_warn;
+    struct within_rule within;
     struct act_rule create, update, read;
     const struct text *permit_reads; /* fields that its permissions read, as far as is known */
     size_t permit_read_count;
     bool has_field_rules;   /* some field is immutable, or editable_in some states only */
     bool has_field_permits; /* some field says who may change it */
-    struct within_rule within;
     enum isolation isolation;
     int64_t lock_timeout_ms;       /* 10 s */
     int64_t lock_wait_ms;          /* 5 s */

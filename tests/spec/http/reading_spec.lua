@@ -12,6 +12,7 @@ return {
                   if data.broken then error("broken") end
                   return data.sealed == true and actor.id ~= data.owner, "It is sealed"
                 end },
+    fields  = { owner = { type = "string", index = true } },
     states  = { OPEN = { to = { SHUT = true } }, SHUT = { final = true } },
   },
   machine "plain" { initial = "A", states = { A = {} } },
@@ -79,6 +80,16 @@ describe("reading", function()
     assert.same({}, (list "actor=eve"))
     assert.equal(28, #list "actor=eve&permissions=file.read_all&limit=7")
     assert.same({}, (list "limit=10"))
+  end)
+
+  it("a count, too, is of what may be read, whatever it is filtered by", function()
+    local function count(query) return http.expect(get("file", query .. "&count=true&limit=1"), 200).count end
+    assert.equal(3, count "actor=ann")
+    assert.equal(0, count "actor=eve")
+    assert.equal(0, count "actor=eve&owner=ann")
+    assert.equal(28, count "actor=eve&permissions=file.read_all")
+    assert.equal(26, count "actor=eve&permissions=file.read_all&owner=bob")
+    assert.equal(2, #http.expect(get("file", "actor=eve&permissions=file.read_all&owner=ann"), 200).items)
   end)
 
   it("an entity whose rule fails is a policy error, and left out of lists", function()

@@ -639,8 +639,27 @@ static void warnings_are_a_string_or_a_list(void **state) {
     check_json(fixture,
                fixture_update(fixture, "A", "{\"name\":\"a\"}", "{\"kind\":\"two\"}").warnings,
                "[\"a\",\"b\"]");
-    check_refused(fixture_create(fixture, "{\"name\":\"a\",\"kind\":\"badwarn\"}"),
-                  FAULT_POLICY_ERROR);
+}
+
+static void a_warn_that_fails_is_a_warning_and_stops_nobody(void **state) {
+    struct fixture *fixture = *state;
+    fixture_load_source(fixture, prepares);
+    struct decision decision = fixture_create(fixture, "{\"name\":\"a\",\"kind\":\"badwarn\"}");
+    assert_int_equal(decision.code, FAULT_NONE);
+    assert_int_equal(decision.warnings->array.count, 1);
+    check_says(fixture, js_text(decision.warnings->array.items[0]), "must return a string");
+    fixture_load_source(fixture,
+                        "return machine 'm' { initial = 'A', warn = function(data) if data.loop "
+                        "then while true do end end error('no luck') end, "
+                        "states = { A = { to = { B = { effect = function() return { set = { done = "
+                        "true } } end } } }, B = {} } }");
+    decision = fixture_move(fixture, "A", "B", "{}", NULL);
+    assert_int_equal(decision.code, FAULT_NONE);
+    check_json(fixture, decision.data, "{\"done\":true}");
+    check_says(fixture, js_text(decision.warnings->array.items[0]), "no luck");
+    decision = fixture_move(fixture, "A", "B", "{\"loop\":true}", NULL);
+    assert_int_equal(decision.code, FAULT_NONE);
+    check_json(fixture, decision.data, "{\"done\":true,\"loop\":true}");
 }
 
 /* --- order of the checks --- */
@@ -875,6 +894,7 @@ int main(void) {
         fixture_test(validate_is_merged_with_the_fields_errors),
         fixture_test(validate_must_return_messages_by_field),
         fixture_test(warnings_are_a_string_or_a_list),
+        fixture_test(a_warn_that_fails_is_a_warning_and_stops_nobody),
         fixture_test(the_checks_come_in_the_order_of_the_contract),
         fixture_test(an_error_anywhere_is_a_policy_error),
         fixture_test(a_vm_serves_on_after_an_error),
