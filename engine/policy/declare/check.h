@@ -29,6 +29,7 @@ struct check {
     size_t file_count;
     struct text *reads; /* fields that permissions read: reads.h */
     size_t read_count;
+    size_t *scan_left; /* bytes of policy files that may be searched for them, in all */
 };
 
 /* States, ways, fields, functions, permissions: tables can be shared in Lua, but their descriptions

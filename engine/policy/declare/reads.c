@@ -105,7 +105,8 @@ void reads_note(struct check *check) {
     lua_pushvalue(check->lua, -1);         // stack: function function
     lua_getinfo(check->lua, ">S", &about); // stack: function
     const struct policy_file *file = file_of(check, &about);
-    if (name != NULL && file != NULL) {
+    if (name != NULL && file != NULL && file->text.length <= *check->scan_left) {
+        *check->scan_left -= file->text.length;
         struct search search = {.check = check, .name = text_of(name)};
         cut(&search, file->text, about.linedefined, about.lastlinedefined);
         search_all(&search);
