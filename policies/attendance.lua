@@ -97,7 +97,7 @@ return machine "attendance" {
   initial = "PUNCHED_IN",
 
   fields = {
-    people_id = { type = "any", doc = "who" },
+    people_id = { type = "any", immutable = true, doc = "who" },
     ctzoffset = { type = "integer", min = -720, max = 840,
                   doc = "minutes east of UTC of the clock that shows the local times; required without a zone" },
     zone      = { type = "string", doc = "where that clock hangs, in place of ctzoffset, such as Europe/Berlin" },

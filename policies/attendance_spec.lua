@@ -275,4 +275,10 @@ describe("attendance", function()
                               patch = { punch_out = "2025-10-01T08:00:00" } }
     assert.equal("must be after punch_in", error_of(decision, "punch_out"))
   end)
+
+  it("stays the attendance of the same person", function()
+    local decision = decide { machine = "attendance", id = "a-1", action = "update", state = "PUNCHED_IN", version = 1,
+                              data = PUNCHED, patch = { people_id = 8 }, now = NOW }
+    assert.equal("is set at creation and cannot be changed", error_of(decision, "people_id"))
+  end)
 end)

@@ -32,24 +32,28 @@ end
 
 local has_assignee = checks.assignee("start task")
 
+-- Who plans says what is to be done, by whom and until when; who does the task brings the evidence.
+local PLAN   = "activity.plan_task"
+local assign = any { PLAN, checks.unassigned }
+
 return machine "task" {
   doc     = "A maintenance task in the field, from assignment to automatic closure.",
   initial = "ASSIGNED",
 
   fields = {
-    title                  = "string",
-    assigned_to            = { type = "any", doc = "people id of who does it" },
-    assigned_group         = { type = "any", doc = "id of the group that does it" },
-    requires_observations  = { type = "boolean", default = false, doc = "no completion without `observations`" },
+    title                  = { type = "string", permit = PLAN },
+    assigned_to            = { type = "any", permit = assign, doc = "people id of who does it" },
+    assigned_group         = { type = "any", permit = assign, doc = "id of the group that does it" },
+    requires_observations  = { type = "boolean", default = false, permit = PLAN, doc = "no completion without `observations`" },
     observations           = { type = "any", doc = "text, or a list of findings" },
-    requires_meter_reading = { type = "boolean", default = false, doc = "no completion without `meter_reading`" },
+    requires_meter_reading = { type = "boolean", default = false, permit = PLAN, doc = "no completion without `meter_reading`" },
     meter_reading          = { type = "any", doc = "a number, or an object of numbers by meter" },
-    requires_photos        = { type = "boolean", default = false, doc = "no completion without `photos`" },
+    requires_photos        = { type = "boolean", default = false, permit = PLAN, doc = "no completion without `photos`" },
     photos                 = { type = "array", doc = "links to the pictures taken" },
-    due_at                 = { type = "datetime", doc = "when it must be done; else created_at + sla_hours" },
-    sla_hours              = { type = "number", min = 0, doc = "hours from creation to completion; 24 if absent" },
-    created_at             = { type = "datetime", doc = "set at creation if absent" },
-    completed_at           = { type = "datetime", doc = "set by completion, taken away by reopening" },
+    due_at                 = { type = "datetime", permit = PLAN, doc = "when it must be done; else created_at + sla_hours" },
+    sla_hours              = { type = "number", min = 0, permit = PLAN, doc = "hours from creation to completion; 24 if absent" },
+    created_at             = { type = "datetime", immutable = true, doc = "set at creation if absent" },
+    completed_at           = { type = "datetime", editable_in = {}, doc = "set by completion, taken away by reopening" },
   },
 
   -- Without a `from` state the task is just being created.
@@ -59,6 +63,8 @@ return machine "task" {
   end,
 
   warn = overdue,
+
+  update = { permit = any { PLAN, "activity.complete_task" } },
 
   states = {
     ASSIGNED = {
@@ -119,11 +125,12 @@ return machine "task" {
       doc      = "Done, with all the evidence that was asked for.",
       require  = { evidence(EVIDENCE[1]), evidence(EVIDENCE[2]), evidence(EVIDENCE[3]) },
       on_enter = instants.stamp("completed_at"),
+      update   = { permit = PLAN },
       to       = {
         AUTOCLOSED = { name = "close", permit = "activity.close_task" },
         INPROGRESS = { name = "reopen", effect = instants.forget("completed_at") },
       },
     },
-    AUTOCLOSED = { doc = "Closed for good.", final = true },
+    AUTOCLOSED = { doc = "Closed for good.", final = true, update = { guard = checks.closed("The task") } },
   },
 }

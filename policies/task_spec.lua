@@ -246,4 +246,55 @@ describe("task", function()
     assert.is_not_nil(decision.errors.photos)
     assert.is_not_nil(decision.errors.sla_hours)
   end)
+
+  describe("data", function()
+    local TECHNICIAN, SUPERVISOR = { id = "t", roles = { "technician" } }, { id = "s", roles = { "supervisor" } }
+    local FULL = ways.with(DATA, { title = "Valve", requires_photos = true, due_at = "2025-10-02T00:00:00Z" })
+
+    local function change(state, patch, actor, data)
+      return decide { machine = "task", id = "t-1", action = "update", state = state, version = 3, data = data or FULL,
+                      patch = patch, actor = actor or nil, now = NOW }
+    end
+
+    it("are evidence that technicians bring, and a plan that supervisors make", function()
+      for _, field in ipairs { "observations", "meter_reading", "note" } do
+        assert.is_true(change("WORKING", { [field] = "x" }, TECHNICIAN).allowed, field)
+      end
+      for field, value in pairs { title = "x", requires_photos = false, due_at = "2026-01-01T00:00:00Z", sla_hours = 900, assigned_to = 8 } do
+        local refused = change("WORKING", { [field] = value }, TECHNICIAN)
+        assert.equal("permission_denied", refused.code, field)
+        assert.is_not_nil(refused.errors[field])
+        assert.is_true(change("WORKING", { [field] = value }, SUPERVISOR).allowed, field)
+      end
+    end)
+
+    it("do not lower what completion asks for on the way to it", function()
+      local refused = attempt("WORKING", "COMPLETED", { actor = TECHNICIAN, data = FULL, patch = { requires_photos = false } })
+      assert.equal("permission_denied", refused.code)
+      assert.is_true(attempt("WORKING", "COMPLETED", { actor = TECHNICIAN, data = FULL, patch = { photos = { "a.jpg" } } }).allowed)
+    end)
+
+    it("say who does a task that is nobody's when it is taken", function()
+      assert.is_true(attempt("ASSIGNED", "INPROGRESS", { actor = TECHNICIAN, data = {}, patch = { assigned_to = "t" } }).allowed)
+      assert.equal("permission_denied",
+        attempt("ASSIGNED", "INPROGRESS", { actor = TECHNICIAN, data = DATA, patch = { assigned_to = "t" } }).code)
+    end)
+
+    it("are changed by nobody without a permission, and not at all once it is closed", function()
+      assert.equal("permission_denied", change("WORKING", { note = "x" }, false).code)
+      assert.equal("permission_denied", change("WORKING", { note = "x" }, { id = "w", permissions = { "activity.start_task" } }).code)
+      assert.equal("permission_denied", change("COMPLETED", { observations = "x" }, TECHNICIAN).code)
+      assert.is_true(change("COMPLETED", { observations = "x" }, SUPERVISOR).allowed)
+      assert.same({ "The task is closed: its data are not changed any more" }, change("AUTOCLOSED", { note = "x" }, ADMIN).messages)
+    end)
+
+    it("have times that nobody sets by hand", function()
+      for _, field in ipairs { "created_at", "completed_at" } do
+        local refused = change("WORKING", { [field] = "2020-01-01T00:00:00Z" }, ADMIN)
+        assert.equal("validation_failed", refused.code)
+        assert.is_not_nil(refused.errors[field])
+      end
+      assert.is_true(change("WORKING", FULL, ADMIN).allowed)
+    end)
+  end)
 end)

@@ -7,10 +7,16 @@ local function reopened(ticket)
   return { set = { reopen_count = (ticket.reopen_count or 0) + 1 }, unset = { "resolved_at", "closed_at" } }
 end
 
-local assign  = { name = "assign", permit = "y_helpdesk.assign_ticket" }
-local start   = { name = "start", permit = "y_helpdesk.work_ticket" }
-local release = { name = "release", permit = "y_helpdesk.assign_ticket" }
-local hold    = { name = "hold", permit = "y_helpdesk.work_ticket" }
+-- Agents keep the ticket up to date; who may give tickets to others, or takes one that is nobody's, says whose it is.
+local ASSIGN  = "y_helpdesk.assign_ticket"
+local WORK    = "y_helpdesk.work_ticket"
+local whose   = any { ASSIGN, checks.unassigned }
+local closed  = { guard = checks.closed("The ticket") }
+
+local assign  = { name = "assign", permit = ASSIGN }
+local start   = { name = "start", permit = WORK }
+local release = { name = "release", permit = ASSIGN }
+local hold    = { name = "hold", permit = WORK }
 local resolve = { name = "resolve", permit = "y_helpdesk.resolve_ticket" }
 local cancel  = { name = "cancel", permit = "y_helpdesk.cancel_ticket" }
 local reopen  = { name = "reopen", permit = "y_helpdesk.reopen_ticket", guard = checks.comments, effect = reopened }
@@ -22,17 +28,19 @@ return machine "ticket" {
   fields = {
     title          = "string",
     priority       = { type = "string", enum = { "LOW", "MEDIUM", "HIGH", "CRITICAL" }, default = "MEDIUM" },
-    assigned_to    = { type = "any", doc = "people id of the agent" },
-    assigned_group = { type = "any", doc = "id of the team" },
-    reopen_count   = { type = "integer", min = 0, default = 0 },
-    resolved_at    = { type = "datetime", doc = "set by resolving, taken away by reopening" },
-    closed_at      = { type = "datetime", doc = "set by closing, taken away by reopening" },
+    assigned_to    = { type = "any", permit = whose, doc = "people id of the agent" },
+    assigned_group = { type = "any", permit = whose, doc = "id of the team" },
+    reopen_count   = { type = "integer", min = 0, default = 0, editable_in = {}, doc = "counted by reopening" },
+    resolved_at    = { type = "datetime", editable_in = {}, doc = "set by resolving, taken away by reopening" },
+    closed_at      = { type = "datetime", editable_in = {}, doc = "set by closing, taken away by reopening" },
   },
+
+  update = { permit = any { WORK, ASSIGN } },
 
   states = {
     NEW = {
       doc = "Nobody has looked at it.",
-      to  = { OPEN = { name = "open", permit = "y_helpdesk.work_ticket" }, ASSIGNED = assign, CANCELLED = cancel },
+      to  = { OPEN = { name = "open", permit = WORK }, ASSIGNED = assign, CANCELLED = cancel },
     },
     OPEN = {
       doc = "Seen, not yet given to anybody; also where a reopened ticket goes.",
@@ -62,8 +70,10 @@ return machine "ticket" {
     CLOSED = {
       doc      = "Solved, in the caller's view.",
       on_enter = instants.stamp("closed_at"),
+      update   = closed,
       to       = { OPEN = reopen },
     },
-    CANCELLED = { doc = "Will not be worked on; the comments say why.", final = true, require = checks.comments },
+    CANCELLED = { doc = "Will not be worked on; the comments say why.", final = true, require = checks.comments,
+                  update = closed },
   },
 }

@@ -122,4 +122,38 @@ describe("ticket", function()
       if way.declared then assert.is_true(attempt(way.from, way.to, { actor = manager }).allowed) end
     end
   end)
+
+  describe("data", function()
+    local AGENT, CALLER = { id = "a", roles = { "helpdesk_agent" } }, { id = "c", permissions = { "y_helpdesk.view_ticket" } }
+    local WORKER = { id = "w", permissions = { "y_helpdesk.work_ticket" } }
+
+    local function change(state, patch, actor, data)
+      return decide { machine = "ticket", id = "k-1", action = "update", state = state, version = 3, data = data or DATA,
+                      patch = patch, actor = actor or nil, now = NOW }
+    end
+
+    it("are kept up to date by agents, until it is closed", function()
+      assert.is_true(change("OPEN", { title = "No mail at all", priority = "HIGH" }, AGENT).allowed)
+      assert.equal("permission_denied", change("OPEN", { title = "x" }, CALLER).code)
+      assert.equal("permission_denied", change("OPEN", { title = "x" }, false).code)
+      for _, state in ipairs { "CLOSED", "CANCELLED" } do
+        assert.same({ "The ticket is closed: its data are not changed any more" }, change(state, { title = "x" }, ADMIN).messages)
+      end
+    end)
+
+    it("say whose it is: who assigns tickets decides, or who takes one that is nobody's", function()
+      assert.is_true(change("OPEN", { assigned_to = 9 }, AGENT).allowed)
+      assert.equal("permission_denied", change("OPEN", { assigned_to = 9 }, WORKER).code)
+      assert.is_true(change("OPEN", { assigned_to = 9 }, WORKER, {}).allowed)
+      assert.is_true(attempt("OPEN", "INPROGRESS", { actor = WORKER, data = {}, patch = { assigned_to = "w" } }).allowed)
+      assert.equal("permission_denied", attempt("OPEN", "INPROGRESS", { actor = WORKER, patch = { assigned_to = "w" } }).code)
+    end)
+
+    it("have counts and times that nobody sets by hand", function()
+      for field, value in pairs { reopen_count = 0, resolved_at = NOW, closed_at = NOW } do
+        local data = { reopen_count = 3 }
+        assert.is_not_nil(change("OPEN", { [field] = value }, ADMIN, data).errors[field], field)
+      end
+    end)
+  end)
 end)

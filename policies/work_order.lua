@@ -25,6 +25,14 @@ local function notify(event_type)
   end
 end
 
+-- Four eyes: who asked for the work does not approve it, whatever else that actor may do.
+local function is_own(actor, order)
+  return order.requested_by ~= nil and actor.id == order.requested_by, "Nobody approves a work order of their own"
+end
+
+local EDIT   = "work_order_management.edit_workorder"
+local OPEN   = { "DRAFT", "SUBMITTED" } -- until it is approved, what is ordered may be changed
+local closed = { guard = checks.closed("The work order") }
 local cancel = { name = "cancel", permit = "work_order_management.cancel_workorder" }
 
 return {
@@ -33,11 +41,14 @@ return {
     initial = "DRAFT",
 
     fields = {
-      title     = "string",
-      vendor_id = { type = "string", doc = "who is to do the work; no approval without" },
-      priority  = { type = "string", enum = { "LOW", "NORMAL", "HIGH" }, default = "NORMAL" },
-      ctzoffset = { type = "integer", min = -720, max = 840, doc = "minutes east of UTC, of the client's clock" },
+      title        = { type = "string", editable_in = OPEN },
+      requested_by = { type = "string", immutable = true, doc = "actor who asks for it, and so may not approve it" },
+      vendor_id    = { type = "string", editable_in = OPEN, doc = "who is to do the work; no approval without" },
+      priority     = { type = "string", enum = { "LOW", "NORMAL", "HIGH" }, default = "NORMAL" },
+      ctzoffset    = { type = "integer", min = -720, max = 840, doc = "minutes east of UTC, of the client's clock" },
     },
+
+    update = { permit = EDIT },
 
     states = {
       DRAFT = {
@@ -47,7 +58,7 @@ return {
       SUBMITTED = {
         doc = "Waits for approval.",
         to  = {
-          APPROVED  = { name = "approve", permit = "work_order_management.approve_workorder" },
+          APPROVED  = { name = "approve", permit = "work_order_management.approve_workorder", deny = is_own },
           DRAFT     = { name = "return_to_draft" },
           CANCELLED = cancel,
         },
@@ -63,8 +74,9 @@ return {
         },
       },
       IN_PROGRESS = {
-        doc = "The vendor is at work.",
-        to  = {
+        doc    = "The vendor is at work, and says how it goes.",
+        update = { permit = any { EDIT, "work_order_management.complete_workorder" } },
+        to     = {
           COMPLETED = { name = "complete", permit = "work_order_management.complete_workorder" },
           CANCELLED = cancel,
         },
@@ -78,8 +90,8 @@ return {
           IN_PROGRESS = { name = "rework", permit = "work_order_management.start_workorder" },
         },
       },
-      CLOSED    = { doc = "Accepted.", final = true, require = checks.comments },
-      CANCELLED = { doc = "Will not be done.", final = true, require = checks.comments },
+      CLOSED    = { doc = "Accepted.", final = true, require = checks.comments, update = closed },
+      CANCELLED = { doc = "Will not be done.", final = true, require = checks.comments, update = closed },
     },
   },
 
@@ -88,16 +100,15 @@ return {
     initial = "PENDING",
 
     fields = {
-      work_order_id = { type = "string", required = true, doc = "id of the work order it belongs to" },
+      work_order_id = { type = "string", required = true, immutable = true, doc = "id of the work order it belongs to" },
       description   = "string",
-      quantity      = { type = "number", min = 0 },
+      quantity      = { type = "number", min = 0, editable_in = OPEN_ITEMS },
     },
 
     states = {
-      PENDING     = { to = { IN_PROGRESS = { name = "start" }, CANCELLED = { name = "cancel" } } },
-      IN_PROGRESS = {
-        to = { COMPLETED = { name = "complete" }, PENDING = { name = "put_back" }, CANCELLED = { name = "cancel" } },
-      },
+      ["*"]       = { to = { CANCELLED = { name = "cancel" } } },
+      PENDING     = { to = { IN_PROGRESS = { name = "start" } } },
+      IN_PROGRESS = { to = { COMPLETED = { name = "complete" }, PENDING = { name = "put_back" } } },
       COMPLETED   = { final = true },
       CANCELLED   = { final = true },
     },

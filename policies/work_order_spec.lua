@@ -186,6 +186,63 @@ describe("work_order", function()
       end
     end
   end)
+
+  describe("data", function()
+    local EDITOR, VENDOR = { id = "r", roles = { "work_order_requester" } }, { id = "v", roles = { "work_order_vendor" } }
+
+    local function change(state, patch, actor)
+      return decide { machine = "work_order", id = "wo-1", action = "update", state = state, version = 3,
+                      data = { title = "Paint", vendor_id = "v-1", requested_by = "r" }, patch = patch, actor = actor or nil, now = NOW }
+    end
+
+    it("are changed by those who may edit, the title and the vendor until it is approved", function()
+      for _, state in ipairs { "DRAFT", "SUBMITTED" } do
+        assert.is_true(change(state, { title = "x", vendor_id = "v-2" }, EDITOR).allowed)
+        assert.equal("permission_denied", change(state, { title = "x" }, VENDOR).code)
+        assert.equal("permission_denied", change(state, { title = "x" }, false).code)
+      end
+      for _, state in ipairs { "APPROVED", "IN_PROGRESS", "COMPLETED" } do
+        local refused = change(state, { title = "x", vendor_id = "v-2" }, ADMIN)
+        assert.equal("validation_failed", refused.code)
+        assert.is_not_nil(refused.errors.title)
+        assert.is_not_nil(refused.errors.vendor_id)
+        assert.is_true(change(state, { note = "x" }, ADMIN).allowed)
+      end
+    end)
+
+    it("are the vendor's to report while at work", function()
+      assert.is_true(change("IN_PROGRESS", { report = "half done" }, VENDOR).allowed)
+      assert.equal("permission_denied", change("COMPLETED", { report = "x" }, VENDOR).code)
+    end)
+
+    it("are not changed once it is closed or cancelled", function()
+      for _, state in ipairs { "CLOSED", "CANCELLED" } do
+        assert.same({ "The work order is closed: its data are not changed any more" }, change(state, { note = "x" }, ADMIN).messages)
+      end
+    end)
+  end)
+
+  describe("four eyes", function()
+    local DATA_OF_CHIEF = { vendor_id = "v-1", requested_by = "chief" }
+
+    it("keep who asked for it from approving it, whatever that actor may do", function()
+      local refused = attempt("SUBMITTED", "APPROVED", { data = DATA_OF_CHIEF })
+      assert.equal("permission_denied", refused.code)
+      assert.equal("Nobody approves a work order of their own", refused.message)
+      refused = attempt("SUBMITTED", "APPROVED", { data = DATA_OF_CHIEF, options = { skip_permissions = true } })
+      assert.equal("permission_denied", refused.code)
+      assert.is_true(attempt("SUBMITTED", "APPROVED", { data = { vendor_id = "v-1", requested_by = "other" } }).allowed)
+    end)
+
+    it("are not fooled by another name in the patch, with the approval or before it", function()
+      local refused = attempt("SUBMITTED", "APPROVED", { data = { vendor_id = "v-1", requested_by = "other" }, patch = { requested_by = "x" } })
+      assert.equal("validation_failed", refused.code)
+      refused = decide { machine = "work_order", id = "wo-1", action = "update", state = "SUBMITTED", version = 3, data = DATA_OF_CHIEF,
+                         patch = { requested_by = "other" }, actor = ADMIN, now = NOW }
+      assert.equal("validation_failed", refused.code)
+      assert.is_not_nil(refused.errors.requested_by)
+    end)
+  end)
 end)
 
 describe("line_item", function()
@@ -213,5 +270,15 @@ describe("line_item", function()
     decision = decide { machine = "line_item", id = "a", action = "create", data = { work_order_id = "wo-1" }, now = NOW }
     assert.is_true(decision.allowed)
     assert.equal("PENDING", decision.to)
+  end)
+
+  it("stays with its work order, and its quantity stands when it is done", function()
+    local function change(state, patch)
+      return decide { machine = "line_item", id = "a", action = "update", state = state, version = 1,
+                      data = { work_order_id = "wo-1", quantity = 2 }, patch = patch, actor = ADMIN, now = NOW }
+    end
+    assert.is_not_nil(change("PENDING", { work_order_id = "wo-2" }).errors.work_order_id)
+    assert.is_true(change("PENDING", { quantity = 3 }).allowed)
+    assert.is_not_nil(change("COMPLETED", { quantity = 3 }).errors.quantity)
   end)
 end)

@@ -137,6 +137,15 @@ static void put_details(struct js_writer *writer, const struct decision *decisio
     put_given(writer, TEXT("explanation"), decision->explanation);
 }
 
+struct text answer_details(struct arena *arena, const struct decision *decision) {
+    struct buffer buffer;
+    struct js_writer writer;
+    buffer_init(&buffer, arena);
+    js_writer_init(&writer, &buffer);
+    put_details(&writer, decision);
+    return buffer_view(&buffer);
+}
+
 struct text answer_extra(struct arena *arena, const struct outcome *outcome) {
     struct buffer buffer;
     struct js_writer writer;

@@ -26,6 +26,8 @@ struct text answer_etag(struct arena *arena, int64_t version);
 
 /* The inside of the problem's object for a refused outcome ("current_state", "allowed",
  * "messages"...). */
+/* Of these, what a policy said. */
+struct text answer_details(struct arena *arena, const struct decision *decision);
 struct text answer_extra(struct arena *arena, const struct outcome *outcome);
 
 #endif

@@ -2,6 +2,7 @@
 #include "api/attempts.h"
 #include "api/listing.h"
 #include "api/reach.h"
+#include "api/reading.h"
 #include "model/chain.h"
 
 static bool search(struct worker *worker, struct call *call, const struct store_search *search,
@@ -60,29 +61,48 @@ static bool read_page(struct call *call, int64_t fallback, struct store_page *pa
 
 /* --- history --- */
 
-/* An entity that never was, and was never asked for, has no history: 404. */
-static bool was_ever(struct worker *worker, struct call *call, struct fault *fault) {
+/* An entity that never was, and was never asked for, has no history: 404. One that is gone is what
+ * was known of it last. */
+static bool may_read(struct worker *worker, struct call *call, struct text *extra,
+                     struct fault *fault) {
+    struct arena *arena = &call->exchange->arena;
     struct entity entity;
     struct store_key key = {call->parameters[0], call->parameters[1]};
+    const struct actor *actor;
+    if (!reading_actor(call, &actor, fault) ||
+        !store_read(worker->core.store, arena, &key, 1, &entity, fault)) {
+        return false;
+    }
+    if (!entity.exists && entity.audit_sequence == 0) {
+        return fault_set(fault, FAULT_ENTITY_NOT_FOUND, "%.*s '%.*s' does not exist",
+                         TEXT_ARGS(key.machine), TEXT_ARGS(key.id));
+    }
+    struct entity now = entity;
+    return core_refresh(&worker->core, arena, &now, 1, fault) &&
+           reading_allowed(worker, call, actor, now.exists ? &now : &entity, extra, fault);
+}
+
+static bool may_read_in_transaction(struct worker *worker, struct call *call, struct text *extra,
+                                    struct fault *fault) {
     struct store *store = worker->core.store;
     if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    bool read = store_read(store, &call->exchange->arena, &key, 1, &entity, fault);
+    bool may = may_read(worker, call, extra, fault);
     store_rollback(store);
-    return read && (entity.exists || entity.audit_sequence > 0 ||
-                    fault_set(fault, FAULT_ENTITY_NOT_FOUND, "%.*s '%.*s' does not exist",
-                              TEXT_ARGS(key.machine), TEXT_ARGS(key.id)));
+    return may;
 }
 
 static void run_history(struct job *job, struct worker *worker) {
-    static const char *const names[] = {"order", "limit", "cursor", NULL};
+    static const char *const names[] = {"order", "limit",       "cursor", "actor",
+                                        "roles", "permissions", NULL};
     struct call *call = job->context;
     struct store_page page = {0};
+    struct text extra = TEXT_NONE;
     struct fault fault = FAULT_INIT;
     if (!call_query_known(call, names, &fault) || !read_page(call, 25, &page, &fault) ||
-        !was_ever(worker, call, &fault)) {
-        call_fail(call->exchange, &fault, TEXT_NONE);
+        !may_read_in_transaction(worker, call, &extra, &fault)) {
+        call_fail(call->exchange, &fault, extra);
         return;
     }
     struct store_search wanted = {

@@ -1,7 +1,7 @@
 /* entities.c: create, read, list and change entities. */
 #include "api/attempts.h"
 #include "api/generation.h"
-#include "api/listing.h"
+#include "api/reading.h"
 
 #include "timezone/instant.h"
 
@@ -90,21 +90,33 @@ struct shown {
     size_t timer_count;
 };
 
+static bool find_one(struct worker *worker, struct call *call, struct entity *entity,
+                     struct text *extra, struct fault *fault) {
+    struct store_key key = {call->parameters[0], call->parameters[1]};
+    const struct actor *actor;
+    if (!call_query_known(call, reading_queries, fault) || !reading_actor(call, &actor, fault) ||
+        !core_read(&worker->core, &call->exchange->arena, &key, 1, entity, fault)) {
+        return false;
+    }
+    if (!entity->exists) {
+        return fault_set(fault, FAULT_ENTITY_NOT_FOUND, "%.*s '%.*s' does not exist",
+                         TEXT_ARGS(key.machine), TEXT_ARGS(key.id));
+    }
+    return reading_allowed(worker, call, actor, entity, extra, fault);
+}
+
 static bool read_one(struct worker *worker, struct call *call, struct shown *shown,
-                     struct fault *fault) {
+                     struct text *extra, struct fault *fault) {
     struct store *store = worker->core.store;
-    struct entity *entity = &shown->entity;
     struct store_key key = {call->parameters[0], call->parameters[1]};
     if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    bool read = core_read(&worker->core, &call->exchange->arena, &key, 1, entity, fault) &&
+    bool read = find_one(worker, call, &shown->entity, extra, fault) &&
                 store_timers(store, &call->exchange->arena, &key, 1, &shown->timers,
                              &shown->timer_count, fault);
     store_rollback(store);
-    return read &&
-           (entity->exists || fault_set(fault, FAULT_ENTITY_NOT_FOUND, "%.*s '%.*s' does not exist",
-                                        TEXT_ARGS(key.machine), TEXT_ARGS(key.id)));
+    return read;
 }
 
 static void put_timer(struct js_writer *writer, const struct store_deadline *timer) {
@@ -142,9 +154,10 @@ static void run_read(struct job *job, struct worker *worker) {
     struct call *call = job->context;
     struct arena *arena = &call->exchange->arena;
     struct shown shown;
+    struct text extra = TEXT_NONE;
     struct fault fault = FAULT_INIT;
-    if (!read_one(worker, call, &shown, &fault)) {
-        call_fail(call->exchange, &fault, TEXT_NONE);
+    if (!read_one(worker, call, &shown, &extra, &fault)) {
+        call_fail(call->exchange, &fault, extra);
         return;
     }
     struct text tag = answer_etag(arena, shown.entity.version);
@@ -163,75 +176,4 @@ void api_entity_read(struct call *call) {
         return;
     }
     call_decide(call, run_read);
-}
-
-/* --- list --- */
-
-/* A page of the list. */
-struct listed {
-    struct entity *items;
-    size_t count;
-    struct text next;
-    int64_t total; /* when it is asked for */
-};
-
-static bool list(struct worker *worker, struct call *call, const struct listing *listing,
-                 struct listed *out, struct fault *fault) {
-    struct store *store = worker->core.store;
-    struct arena *arena = &call->exchange->arena;
-    struct text machine = call->parameters[0];
-    if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
-        return false;
-    }
-    bool listed =
-        store_list(store, arena, machine, &listing->where, &listing->page, &out->items, &out->count,
-                   &out->next, fault) &&
-        (!listing->count || store_count(store, machine, &listing->where, &out->total, fault)) &&
-        core_refresh(&worker->core, arena, out->items, out->count, fault);
-    store_rollback(store);
-    return listed;
-}
-
-/* Somebody else may have changed or deleted the row since the store last saw it. */
-static bool is_listed(const struct listing *listing, const struct entity *entity) {
-    return entity->exists &&
-           (!text_given(listing->state) || text_equal(entity->state, listing->state)) &&
-           js_holds(entity->data, listing->where.data);
-}
-
-static void run_list(struct job *job, struct worker *worker) {
-    struct call *call = job->context;
-    struct listing listing = {0};
-    struct listed listed = {0};
-    struct fault fault = FAULT_INIT;
-    if (!listing_read(call, worker->core.policy.generation, &listing, &fault) ||
-        !list(worker, call, &listing, &listed, &fault)) {
-        call_fail(call->exchange, &fault, TEXT_NONE);
-        return;
-    }
-    struct buffer buffer;
-    struct js_writer writer;
-    buffer_init(&buffer, &call->exchange->arena);
-    js_writer_init(&writer, &buffer);
-    js_open(&writer, '{');
-    js_key(&writer, TEXT("items"));
-    js_open(&writer, '[');
-    for (size_t i = 0; i < listed.count; i++) {
-        if (is_listed(&listing, &listed.items[i])) {
-            answer_entity(&writer, &listed.items[i]);
-        }
-    }
-    js_close(&writer, ']');
-    js_key(&writer, TEXT("next_cursor"));
-    js_put_text(&writer, listed.next);
-    if (listing.count) {
-        js_key(&writer, TEXT("count"));
-        js_put_integer(&writer, listed.total);
-    }
-    js_close(&writer, '}');
-    call_ok(call->exchange, 200, buffer_view(&buffer));
-}
-
-void api_entity_list(struct call *call) {
-    call_decide(call, run_list);
 }

@@ -3,6 +3,7 @@
 #include "api/listing.h"
 
 #include "api/attempts.h"
+#include "api/reading.h"
 #include "policy/rules/filter.h"
 #include "timezone/instant.h"
 
@@ -42,13 +43,18 @@ bool listing_bool(struct call *call, const char *name, bool *out, struct fault *
            fault_set(fault, FAULT_BAD_REQUEST, "%s: expected true or false", name);
 }
 
-static bool is_own(struct text name) {
-    for (size_t i = 0; own_names[i] != NULL; i++) {
-        if (text_equal(name, text_of(own_names[i]))) {
+static bool is_among(const char *const *names, struct text name) {
+    for (size_t i = 0; names[i] != NULL; i++) {
+        if (text_equal(name, text_of(names[i]))) {
             return true;
         }
     }
     return false;
+}
+
+/* Where there is no `read`, nobody asks who reads: then these are names of fields. */
+static bool is_own(const struct listing *listing, struct text name) {
+    return is_among(own_names, name) || (listing->is_restricted && is_among(reading_queries, name));
 }
 
 static bool read_field(struct call *call, const struct machine *machine, struct text name,
@@ -65,7 +71,7 @@ static bool read_fields(struct call *call, const struct machine *machine, struct
                         struct fault *fault) {
     struct text query = call->exchange->query, name;
     while (call_query_name(call, &query, &name, fault)) {
-        if (!is_own(name) && !read_field(call, machine, name, &out->where.data, fault)) {
+        if (!is_own(out, name) && !read_field(call, machine, name, &out->where.data, fault)) {
             return false;
         }
     }
@@ -92,8 +98,10 @@ bool listing_read(struct call *call, const struct generation *generation, struct
         return false;
     }
     machine = generation_machine(generation, call->parameters[0]);
+    out->is_restricted = machine != NULL && machine->read.is_there;
     return (machine != NULL ||
             fault_set(fault, FAULT_UNKNOWN_MACHINE, "'%.*s' was loaded only just now; ask again",
                       TEXT_ARGS(call->parameters[0]))) &&
+           (!out->is_restricted || reading_actor(call, &out->actor, fault)) &&
            read_own(call, out, fault) && read_fields(call, machine, out, fault);
 }

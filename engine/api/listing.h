@@ -8,7 +8,9 @@ struct listing {
     struct store_where where;
     struct store_page page;
     struct text state;
-    bool count; /* how many there are in all is asked for too */
+    bool count;                /* how many there are in all is asked for too */
+    bool is_restricted;        /* the machine has `read` */
+    const struct actor *actor; /* who reads, then; NULL: nobody */
 };
 
 /* Reads the query of a list of the machine that the path names; `out` stays where it is. A

@@ -1,6 +1,6 @@
 /* transitions.c: attempt a transition, and ask which are open to whom. */
 #include "api/attempts.h"
-#include "model/grant.h"
+#include "api/reading.h"
 
 static bool read_isolation(const struct form *form, struct attempt *attempt) {
     struct text name = TEXT_NONE;
@@ -83,87 +83,32 @@ void api_transition(struct call *call) {
 
 /* --- which are open --- */
 
-/* "a,b" as an array of strings. */
-static const struct js *split(struct arena *arena, struct text list) {
-    const struct js **items = ARENA_ARRAY(arena, const struct js *, list.length);
-    size_t count = 0;
-    while (text_given(list) && list.length > 0) {
-        const char *comma = memchr(list.bytes, ',', list.length);
-        size_t length = comma != NULL ? (size_t)(comma - list.bytes) : list.length;
-        items[count++] = js_string(arena, (struct text){list.bytes, length});
-        size_t used = comma != NULL ? length + 1 : length;
-        list = (struct text){list.bytes + used, list.length - used};
-    }
-    return js_array(arena, items, count);
-}
-
-static bool actor_of_json(struct call *call, struct text json, const struct actor **out,
-                          struct fault *fault) {
-    struct arena *arena = &call->exchange->arena;
-    const struct js *value = NULL;
-    if (!js_parse(arena, json, &value, fault)) {
-        return fault_within(fault, "actor");
-    }
-    struct form form = {arena, js_with(arena, NULL, TEXT("actor"), value), "", fault};
-    return form_actor(&form, "actor", out);
-}
-
-static const struct actor *actor_of_names(struct call *call, struct text id, struct text roles,
-                                          struct text permissions) {
-    struct arena *arena = &call->exchange->arena;
-    struct actor *actor = ARENA_NEW(arena, struct actor);
-    actor->id = text_given(id) ? id : call->caller.name;
-    actor->roles = held_roles_of_names(arena, split(arena, roles));
-    actor->permissions = split(arena, permissions);
-    return actor;
-}
-
-/* The actor of a GET: the caller's own; or, for who may act as others, `actor` (a name or a JSON
- * object), `roles` and `permissions` (comma-separated) in the query. */
-static bool read_actor(struct call *call, const struct actor **out, struct fault *fault) {
-    static const char *const names[] = {"actor", "roles", "permissions", NULL};
-    struct text actor = TEXT_NONE, roles = TEXT_NONE, permissions = TEXT_NONE;
-    *out = call->caller.self;
-    if (!call_query_known(call, names, fault) || !call_query(call, "actor", &actor, fault) ||
-        !call_query(call, "roles", &roles, fault) ||
-        !call_query(call, "permissions", &permissions, fault)) {
-        return false;
-    }
-    if (!text_given(actor) && !text_given(roles) && !text_given(permissions)) {
-        return true;
-    }
-    if (text_starts(actor, TEXT("{"))) {
-        return actor_of_json(call, actor, out, fault) &&
-               auth_need(&call->caller, SCOPE_ACT_AS, fault);
-    }
-    *out = actor_of_names(call, actor, roles, permissions);
-    return auth_need(&call->caller, SCOPE_ACT_AS, fault);
-}
-
 static bool read_ways(struct worker *worker, struct call *call, struct entity *entity,
-                      const struct js **ways, struct fault *fault) {
+                      const struct js **ways, struct text *extra, struct fault *fault) {
     struct core *core = &worker->core;
     struct arena *arena = &call->exchange->arena;
     struct store_key key = {call->parameters[0], call->parameters[1]};
     struct policy_reads reads = batch_reads(core);
     const struct actor *actor;
-    if (!read_actor(call, &actor, fault) || !core_read(core, arena, &key, 1, entity, fault)) {
+    if (!call_query_known(call, reading_queries, fault) || !reading_actor(call, &actor, fault) ||
+        !core_read(core, arena, &key, 1, entity, fault)) {
         return false;
     }
     if (!entity->exists) {
         return fault_set(fault, FAULT_ENTITY_NOT_FOUND, "%.*s '%.*s' does not exist",
                          TEXT_ARGS(key.machine), TEXT_ARGS(key.id));
     }
-    return policy_ways(core->policy, arena, entity, actor, now_wall_us(&core->now), &reads, ways,
+    return reading_allowed(worker, call, actor, entity, extra, fault) &&
+           policy_ways(core->policy, arena, entity, actor, now_wall_us(&core->now), &reads, ways,
                        fault);
 }
 
 static bool ways_in_transaction(struct worker *worker, struct call *call, struct entity *entity,
-                                const struct js **ways, struct fault *fault) {
+                                const struct js **ways, struct text *extra, struct fault *fault) {
     if (!store_begin(worker->core.store, STORE_READ, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    bool read = read_ways(worker, call, entity, ways, fault);
+    bool read = read_ways(worker, call, entity, ways, extra, fault);
     store_rollback(worker->core.store);
     return read;
 }
@@ -172,9 +117,10 @@ static void run_ways(struct job *job, struct worker *worker) {
     struct call *call = job->context;
     struct entity entity;
     const struct js *ways;
+    struct text extra = TEXT_NONE;
     struct fault fault = FAULT_INIT;
-    if (!ways_in_transaction(worker, call, &entity, &ways, &fault)) {
-        call_fail(call->exchange, &fault, TEXT_NONE);
+    if (!ways_in_transaction(worker, call, &entity, &ways, &extra, &fault)) {
+        call_fail(call->exchange, &fault, extra);
         return;
     }
     struct buffer buffer;

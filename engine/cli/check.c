@@ -1,6 +1,7 @@
 /* check.c: `statute check`: what is wrong with a policy directory, or what is in it. */
 #include <stdio.h>
 
+#include "cli/check_warnings.h"
 #include "cli/cli.h"
 #include "cli/policies.h"
 #include "cli/table.h"
@@ -12,6 +13,7 @@ enum format { FORMAT_TEXT, FORMAT_JSON };
 struct check_values {
     struct text policies;
     unsigned format;
+    bool strict;
 };
 
 static const struct option rows[] = {
@@ -19,6 +21,8 @@ static const struct option rows[] = {
      "the policy files"},
     {"format", OPTION_CHOICE, offsetof(struct check_values, format), "text|json", 0, 0,
      "for people, or for programs"},
+    {"strict", OPTION_FLAG, offsetof(struct check_values, strict), "", 0, 0,
+     "warnings are failures"},
 };
 
 static void defaults(void *values) {
@@ -92,6 +96,52 @@ static void add_state(struct table *table, const struct machine *machine, size_t
     add_choices(table, state);
 }
 
+static void print_rule(const char *what, struct text name, struct arena *arena,
+                       const struct permission_rule *rule, const char *more) {
+    struct text permit = permission_phrase(arena, rule->permit);
+    printf("  %s%s%.*s: %.*s%s%s%s\n", what, text_given(name) ? " " : "", TEXT_ARGS(name),
+           TEXT_ARGS(permit), permit.length > 0 && more[0] != '\0' ? ", " : "", more,
+           rule->deny_count > 0 ? " (a function may deny)" : "");
+}
+
+static void print_act(const char *what, struct text state, struct arena *arena,
+                      const struct act_rule *act) {
+    if (act->is_there) {
+        print_rule(what, state, arena, &act->permission, act->has_guard ? "guarded" : "");
+    }
+}
+
+static void print_field(const struct field *field, struct arena *arena) {
+    struct buffer buffer;
+    buffer_init(&buffer, arena);
+    add_note(&buffer, field->immutable, "set at creation only");
+    add_note(&buffer, field->has_editable_in && field->editable_count == 0, "set by effects only");
+    for (size_t i = 0; i < field->editable_count; i++) {
+        buffer_print(&buffer, "%s%.*s",
+                     i > 0               ? ", "
+                     : buffer.length > 0 ? "; in "
+                                         : "in ",
+                     TEXT_ARGS(field->editable_in[i]));
+    }
+    if (buffer.length > 0 || permission_rule_asks(&field->permission)) {
+        print_rule("field", field->name, arena, &field->permission,
+                   text_cstring(arena, buffer_view(&buffer)));
+    }
+}
+
+/* Who may do what is no transition. */
+static void print_acts(const struct machine *machine, struct arena *arena) {
+    print_act("create", TEXT_NONE, arena, &machine->create);
+    print_act("update", TEXT_NONE, arena, &machine->update);
+    for (size_t i = 0; i < machine->state_count; i++) {
+        print_act("update in", machine->states[i].name, arena, &machine->states[i].update);
+    }
+    print_act("read", TEXT_NONE, arena, &machine->read);
+    for (size_t i = 0; i < machine->field_count; i++) {
+        print_field(&machine->fields[i], arena);
+    }
+}
+
 static void print_machine(const struct machine *machine, struct arena *arena) {
     static const char *const headings[] = {"STATE", "TO", "VERB", "PERMISSIONS", "", NULL};
     struct table table;
@@ -103,6 +153,7 @@ static void print_machine(const struct machine *machine, struct arena *arena) {
         add_state(&table, machine, i);
     }
     table_write(&table, stdout);
+    print_acts(machine, arena);
     putchar('\n');
 }
 
@@ -167,17 +218,28 @@ static void print_summary(const struct generation *generation) {
            machines == 1 ? "" : "s", states, ways, name.length >= 12 ? name.bytes : "");
 }
 
-static void print_text(const struct generation *generation, struct arena *arena) {
+static void print_warnings(const struct problem_list *warnings) {
+    for (size_t i = 0; i < warnings->count; i++) {
+        const struct problem *warning = &warnings->items[i];
+        printf("%.*s:%d: warning: %.*s\n", TEXT_ARGS(warning->file), warning->line,
+               TEXT_ARGS(warning->message));
+    }
+}
+
+static void print_text(const struct generation *generation, struct arena *arena,
+                       const struct problem_list *warnings) {
     for (size_t i = 0; i < generation_machine_count(generation); i++) {
         print_machine(generation_machine_at(generation, i), arena);
     }
     print_permissions(generation, arena);
+    print_warnings(warnings);
     print_summary(generation);
 }
 
 /* --- json --- */
 
-static void print_json(const struct generation *generation, struct arena *arena) {
+static void print_json(const struct generation *generation, struct arena *arena,
+                       const struct problem_list *warnings) {
     struct buffer buffer;
     struct js_writer writer;
     buffer_init(&buffer, arena);
@@ -187,6 +249,8 @@ static void print_json(const struct generation *generation, struct arena *arena)
     js_put_text(&writer, generation_name(generation));
     js_key(&writer, TEXT("problems"));
     js_put(&writer, &js_empty_array);
+    js_key(&writer, TEXT("warnings"));
+    policies_put(warnings, &writer);
     js_key(&writer, TEXT("machines"));
     js_open(&writer, '[');
     for (size_t i = 0; i < generation_machine_count(generation); i++) {
@@ -228,7 +292,11 @@ static bool run(struct invocation *invocation, struct fault *fault) {
         tell_problems(invocation, &problems, fault);
         return true;
     }
-    (check->format == FORMAT_JSON ? print_json : print_text)(generation, invocation->arena);
+    struct problem_list warnings = {.arena = invocation->arena};
+    check_warnings(generation, &warnings);
+    (check->format == FORMAT_JSON ? print_json : print_text)(generation, invocation->arena,
+                                                             &warnings);
+    invocation->answer_is_no = check->strict && warnings.count > 0;
     generation_unref(generation);
     return true;
 }
@@ -238,7 +306,7 @@ const struct command command_check = {
     .arguments = "",
     .summary = "check policy files, and show what they say",
     .details = "Prints every problem as file:line: message and exits with 1, or a table of what is "
-               "in the files.",
+               "in the files. Warnings are what loads and is likely to be meant otherwise.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct check_values),
     .defaults = defaults,

@@ -105,6 +105,8 @@ static struct text answer_json(struct arena *arena, const struct decision *decis
     put_verdict(&writer, decision->code, decision->message);
     put_text(&writer, TEXT("from"), decision->from);
     put_text(&writer, TEXT("to"), decision->to);
+    put_text(&writer, TEXT("transition"), decision->transition);
+    put_text(&writer, TEXT("denied_by"), decision->denied_by);
     js_key(&writer, TEXT("changed"));
     js_put_bool(&writer, decision->changed);
     put_details(&writer, decision);
@@ -273,7 +275,8 @@ const struct command command_eval = {
         "  now                      RFC 3339; the present if absent\n"
         "  entities                 [{machine, id, state, version?, data}]: what ctx:find and\n"
         "                           ctx:count see besides\n"
-        "  options                  {dry_run, idempotent, skip_permissions, if_version}\n"
+        "  options                  {dry_run, idempotent, skip_permissions, if_version, effect};\n"
+        "                           effect: true asks as an effect of another entity would\n"
         "Exit 0: allowed; 1: refused; 2: that was no request.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct eval_values),

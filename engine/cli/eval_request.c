@@ -89,14 +89,20 @@ static bool read_target(const struct form *form, struct text timer, struct attem
 }
 
 static bool read_options(const struct form *form, struct attempt *attempt) {
-    static const char *const keys[] = {"dry_run", "idempotent", "skip_permissions", "if_version",
-                                       NULL};
+    static const char *const keys[] = {"dry_run",    "idempotent", "skip_permissions",
+                                       "if_version", "effect",     NULL};
     struct form options = {form->arena, NULL, "options", form->fault};
-    return form_object(form, "options", &options.object) && form_known(&options, keys) &&
-           form_bool(&options, "dry_run", &attempt->dry_run) &&
-           form_bool(&options, "idempotent", &attempt->idempotent) &&
-           form_bool(&options, "skip_permissions", &attempt->skip_permissions) &&
-           form_version(&options, "if_version", attempt);
+    bool is_read = form_object(form, "options", &options.object) && form_known(&options, keys) &&
+                   form_bool(&options, "dry_run", &attempt->dry_run) &&
+                   form_bool(&options, "idempotent", &attempt->idempotent) &&
+                   form_bool(&options, "skip_permissions", &attempt->skip_permissions) &&
+                   form_bool(&options, "effect", &attempt->by_engine) &&
+                   form_version(&options, "if_version", attempt);
+    if (attempt->by_engine) {
+        attempt->skip_permissions = true;
+        attempt->caused_by = TEXT("effect");
+    }
+    return is_read;
 }
 
 static bool read_reason(const struct form *form, struct attempt *attempt) {

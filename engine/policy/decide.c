@@ -327,8 +327,7 @@ static void decide(struct turn *turn) {
         return;
     }
     bool is_late = turn->is_ambiguous || turn->is_choice; /* way_settle checks */
-    if (turn->attempt->kind == ATTEMPT_CREATE &&
-        (turn->act != NULL || turn->machine->has_field_permits)) {
+    if (turn->attempt->kind == ATTEMPT_CREATE && turn->act != NULL) {
         merge(turn); /* for permits: rule 1 */
     }
     if (!is_late && !permission_check(turn)) {

@@ -3,8 +3,8 @@
  * timers write, nor an import.
  *  1. A field that is sent with the value it has is not changed, so an app may send all it has.
  *     What a transition accepts is a matter of what is sent, changed or not.
- *  2. A creation counts as a change in the state that it begins in: what is not editable there no
- *     request brings along, but for the default. It is what `immutable` allows. */
+ *  2. A creation changes nothing: it sets. Who may create, and with what, `create` says. A field
+ * that is editable in no state at all is the exception: no request sets it, but to its default. */
 #include "policy/rules/fields.h"
 #include "policy/turn.h"
 
@@ -92,10 +92,11 @@ static struct text not_here(struct turn *turn, const struct field *field, struct
 
 static void check_field(struct turn *turn, const struct field *field) {
     bool is_creation = turn->attempt->kind == ATTEMPT_CREATE;
-    struct text state = is_creation ? turn->to->name : turn->entity->state;
+    struct text state = turn->entity->state;
     bool is_fixed = field->immutable && !is_creation;
-    bool is_closed =
-        field->has_editable_in && !is_among(field->editable_in, field->editable_count, state);
+    bool is_closed = field->has_editable_in &&
+                     (is_creation ? field->editable_count == 0
+                                  : !is_among(field->editable_in, field->editable_count, state));
     if ((!is_fixed && !is_closed) || !patch_changes(turn, field)) {
         return;
     }

@@ -1,7 +1,7 @@
 /* decide_permission.c: the permissions that an attempt needs: of its transition, its creation or
- * its change of data, and of each field that its patch changes and that says who may. All have to
- * agree; the first that refuses is the answer. What names alone decide needs no Lua and comes
- * first. */
+ * its change of data, and of each field that its patch changes (a creation changes none) and that
+ * says who may. All have to agree; the first that refuses is the answer. What names alone decide
+ * needs no Lua and comes first. */
 #include "policy/permission.h"
 
 #include "policy/turn.h"
@@ -112,7 +112,8 @@ static bool check_field(struct turn *turn, size_t index) {
 }
 
 static bool check_fields(struct turn *turn) {
-    if (!turn->machine->has_field_permits || !patch_is_bound(turn)) {
+    bool is_creation = turn->attempt->kind == ATTEMPT_CREATE;
+    if (!turn->machine->has_field_permits || is_creation || !patch_is_bound(turn)) {
         return true;
     }
     for (size_t i = 0; i < turn->machine->field_count; i++) {

@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "policy/context.h"
 #include "policy/declare/permission.h"
+#include "policy/declare/reads.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct build {
     struct problem_list *problems;
     size_t problems_before; /* of other loads, in the same list */
     size_t parts_left;      /* see check.h */
+    size_t scan_left;       /* see reads.h */
     bool has_pii;
 };
 
@@ -110,6 +112,9 @@ static void check_one(struct checking *checking, const struct declaration *decla
         .name = declaration->name,
         .line = declaration->line,
         .parts_left = &build->parts_left,
+        .files = build->generation->files,
+        .file_count = build->generation->file_count,
+        .scan_left = &build->scan_left,
     };
     lua_pushcfunction(vm_lua(seat->vm), check_protected); // stack: function
     lua_pushlightuserdata(vm_lua(seat->vm), checking);    // stack: function checking
@@ -402,7 +407,8 @@ bool generation_load(const struct generation_options *options, struct generation
                           .options = options,
                           .problems = problems,
                           .problems_before = problems->count,
-                          .parts_left = CHECK_PARTS_ALL_MOST};
+                          .parts_left = CHECK_PARTS_ALL_MOST,
+                          .scan_left = READS_SCAN_MOST};
     struct policy_file *files;
     if (!folder_read(options->directory, &build.generation->arena, &files,
                      &build.generation->file_count, problems, fault)) {

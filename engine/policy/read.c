@@ -33,6 +33,7 @@ bool policy_read(struct policy policy, struct arena *arena, const struct entity 
     }
     turn_init(&turn, policy, arena, machine, entity);
     turn.attempt = &attempt;
+    turn.actor = actor;
     turn.now_us = now_us;
     turn.reads = reads;
     turn.act = &machine->read;

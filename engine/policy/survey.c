@@ -76,6 +76,7 @@ static bool try_one(const struct survey *survey, struct text to, struct text ver
     struct turn *turn = &trial->turn;
     turn_init(turn, survey->policy, survey->arena, survey->machine, survey->entity);
     turn->attempt = &trial->attempt;
+    turn->actor = survey->actor;
     turn->now_us = survey->now_us;
     turn->reads = survey->reads;
     turn->out = &trial->decision;

@@ -33,7 +33,8 @@
 ---@field comments? string
 ---@field metadata table<string, any>
 ---@field from? string
----@field to string
+---@field to? string
+---@field transition? string the verb
 ---@field id string
 ---@field version integer
 ---@field machine string
@@ -70,6 +71,11 @@ function ctx:count(query) end
 ---@field enum? any[]
 ---@field min? number
 ---@field max? number
+---@field immutable? boolean set at creation only
+---@field editable_in? string[] states; empty: no request sets it
+---@field permit? statute.permission who may change it
+---@field deny? statute.permit|statute.permit[]
+---@field index? boolean
 
 ---@class statute.way
 ---@field doc? string
@@ -78,6 +84,17 @@ function ctx:count(query) end
 ---@field deny? statute.permit|statute.permit[]
 ---@field guard? statute.guard|statute.guard[]
 ---@field effect? statute.effect|statute.effect[]
+---@field accepts? string[] the only fields that the request's data may have
+---@field internal? boolean effects and timers take it, no request does
+
+---@class statute.act
+---@field permit? statute.permission
+---@field deny? statute.permit|statute.permit[]
+---@field guard? statute.guard|statute.guard[]
+
+---@class statute.read
+---@field permit? statute.permission
+---@field deny? statute.permit|statute.permit[]
 
 ---@class statute.timer
 ---@field delay statute.duration|fun(data: statute.data, ctx: statute.ctx): statute.duration|statute.instant|nil
@@ -88,7 +105,9 @@ function ctx:count(query) end
 ---@class statute.state
 ---@field doc? string
 ---@field final? boolean
----@field to? table<string, true|statute.way>
+---@field to? table<string, true|statute.way|statute.way[]>
+---@field choose? table<string, fun(data: statute.data, ctx: statute.ctx): string>
+---@field update? statute.act
 ---@field require? statute.guard|statute.guard[]
 ---@field on_enter? statute.effect|statute.effect[]
 ---@field on_exit? statute.effect|statute.effect[]
@@ -100,6 +119,9 @@ function ctx:count(query) end
 ---@field fields? table<string, statute.type|statute.field>
 ---@field strict? boolean
 ---@field states table<string, statute.state>
+---@field create? statute.act
+---@field update? statute.act
+---@field read? statute.read
 ---@field prepare? fun(data: statute.data, ctx: statute.ctx): statute.data
 ---@field validate? fun(data: statute.data, ctx: statute.ctx): table<string, string>?
 ---@field warn? fun(data: statute.data, ctx: statute.ctx): string|string[]|nil

@@ -22,4 +22,15 @@ function checks.assignee(deed)
   end
 end
 
+-- A guard for `update`: nothing is changed any more. `what` is what is closed.
+function checks.closed(what)
+  return function() return false, what .. " is closed: its data are not changed any more" end
+end
+
+-- A part of a field's `permit`: as long as nobody is assigned, whoever takes it may say who does it.
+function checks.unassigned(_, data)
+  return not (checks.present(data.assigned_to) or checks.present(data.assigned_group)),
+    "Somebody is assigned already"
+end
+
 return checks

@@ -11,6 +11,8 @@
 
 #include <lua.h>
 
+struct policy_file;
+
 /* One declaration being checked. */
 struct check {
     lua_State *lua;
@@ -23,6 +25,11 @@ struct check {
     int line;
     size_t parts;       /* what this declaration has been read to hold, lists and all */
     size_t *parts_left; /* of the whole directory */
+    const struct policy_file *files; /* of the whole directory, by path */
+    size_t file_count;
+    struct text *reads; /* fields that permissions read: reads.h */
+    size_t read_count;
+    size_t *scan_left; /* bytes of policy files that may be searched for them, in all */
 };
 
 /* States, ways, fields, functions, permissions: tables can be shared in Lua, but their descriptions

@@ -18,8 +18,10 @@ static const struct key_rule machine_keys[] = {
     {"prepare", KIND_FUNCTION, "a function (data, ctx) -> data"},
     {"validate", KIND_FUNCTION, "a function (data, ctx) -> { field = message }"},
     {"warn", KIND_FUNCTION, "a function (data, ctx) -> string or list of strings"},
-    {"create", KIND_TABLE, "a table such as { permit = '...', guard = function (data, ctx) -> ok }"},
-    {"update", KIND_TABLE, "a table such as { permit = '...', guard = function (data, ctx) -> ok }"},
+    {"create", KIND_TABLE,
+     "a table such as { permit = '...', guard = function (data, ctx) -> ok }"},
+    {"update", KIND_TABLE,
+     "a table such as { permit = '...', guard = function (data, ctx) -> ok }"},
     {"read", KIND_TABLE, "a table such as { permit = '...' }"},
     {"isolation", KIND_TEXT, "'read committed', 'repeatable read' or 'serializable'"},
     {"lock", KIND_TABLE, "a table such as { timeout = '10s', wait = '5s' }"},
@@ -146,4 +148,6 @@ void declare_check_machine(struct check *check, struct machine *out) {
     declare_check_states(check, table, out);
     declare_check_field_states(check, out);
     read_initial(check, table, out);
+    out->permit_reads = check->reads;
+    out->permit_read_count = check->read_count;
 }

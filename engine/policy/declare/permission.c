@@ -3,6 +3,8 @@
  * and even close circles with them: the depth is bounded, and every node is paid for. */
 #include "policy/declare/permission.h"
 
+#include "policy/declare/reads.h"
+
 #include <lauxlib.h>
 
 #define DEPTH_MOST 16
@@ -136,6 +138,7 @@ static void read_expression(struct check *check, const struct key_path *at, size
         return;
     case LUA_TFUNCTION:
         *out = (struct permission){.kind = PERMISSION_FUNCTION, .function = rule->function_count++};
+        reads_note(check);
         return;
     case LUA_TTABLE:
         *out = (struct permission){.kind = PERMISSION_ALL};
@@ -156,11 +159,25 @@ void declare_permit(struct check *check, const struct key_path *at, struct permi
     out->permit = permit;
 }
 
+/* stack: [-0, +0]. A function, or a list of them, is on top. */
+static void note_reads(struct check *check, int type, size_t count) {
+    if (type == LUA_TFUNCTION) {
+        reads_note(check);
+    }
+    for (size_t i = 1; type == LUA_TTABLE && i <= count && i <= CHECK_FUNCTIONS_MOST; i++) {
+        if (lua_rawgeti(check->lua, -1, (lua_Integer)i) == LUA_TFUNCTION) { // stack: list function
+            reads_note(check);
+        }
+        lua_pop(check->lua, 1); // stack: list
+    }
+}
+
 void declare_deny(struct check *check, int table, const struct key_path *at,
                   struct permission_rule *out) {
     struct key_path path = {at, TEXT("deny"), 0};
     int type = check_push(check, table, path.name); // stack: deny
     size_t count = type == LUA_TTABLE ? (size_t)lua_rawlen(check->lua, -1) : type == LUA_TFUNCTION;
+    note_reads(check, type, count);
     lua_pop(check->lua, 1); // stack:
     if (count > 0 && check_afford(check, &path, count)) {
         out->deny_count = count;

@@ -107,6 +107,8 @@ struct machine {
     bool has_prepare, has_validate, has_warn;
     struct within_rule within;
     struct act_rule create, update, read;
+    const struct text *permit_reads; /* fields that its permissions read, as far as is known */
+    size_t permit_read_count;
     bool has_field_rules;   /* some field is immutable, or editable_in some states only */
     bool has_field_permits; /* some field says who may change it */
     enum isolation isolation;

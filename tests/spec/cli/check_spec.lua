@@ -41,6 +41,47 @@ describe("statute check", function()
     assert.same({ "door.open" }, shown.permissions)
   end)
 
+  describe("of a machine that has permissions and no `update`", function()
+    local WARNED = [[
+local lib = require "lib.owners"
+local FIELD = "boss"
+return machine "door" {
+  initial = "SHUT",
+  states = {
+    SHUT = { to = { OPEN = { permit = function(actor, door) return actor.id == door.owner or actor.id == door["keeper"] end },
+                    LOCKED = { permit = any { "door.lock", lib.is_tenant } } } },
+    OPEN = { to = { SHUT = { deny = function(a, d) return d[FIELD] == a.id end } } },
+    LOCKED = { final = true, update = { permit = "door.edit" } },
+  },
+}
+]]
+    local OWNERS = [[ return { is_tenant = function(actor, data) return actor.id == data.tenant end } ]]
+
+    it("warns, and names the states and the fields that its permissions rely on", function()
+      local status, out = check { ["door.lua"] = WARNED, ["lib/owners.lua"] = OWNERS }
+      assert.equal(0, status)
+      assert.truthy(out:find("door.lua:3: warning: machine 'door': it has permissions but no `update`", 1, true), out)
+      assert.truthy(out:find("for everybody in 'OPEN', 'SHUT'; its permit functions rely on ", 1, true), out)
+      for _, field in ipairs { "owner", "keeper", "tenant", "boss" } do assert.truthy(out:find("'" .. field .. "'", 1, true), field) end
+    end)
+
+    it("is a failure with --strict, and in JSON too", function()
+      local status = check({ ["door.lua"] = WARNED, ["lib/owners.lua"] = OWNERS }, "--strict")
+      assert.equal(1, status)
+      local _, out = check({ ["door.lua"] = WARNED, ["lib/owners.lua"] = OWNERS }, "--format", "json")
+      local warnings = json.decode(out).warnings
+      assert.equal(1, #warnings)
+      assert.equal("door.lua", warnings[1].file)
+    end)
+
+    it("does not warn of one that has", function()
+      local status, out = check({ ["door.lua"] = GOOD:gsub("states =", 'update = { permit = "door.paint" }, states =', 1) }, "--strict")
+      assert.equal(0, status)
+      assert.is_nil(out:find("warning", 1, true))
+      assert.truthy(out:find("update: door.paint", 1, true))
+    end)
+  end)
+
   -- what is wrong, and words of the message that must name it
   local BAD = {
     ["a machine without states"]     = { 'return machine "a" { initial = "A" }', "states" },
@@ -52,6 +93,22 @@ describe("statute check", function()
     ["an unknown way key"]           = { 'return machine "a" { initial = "A", states = { A = { to = { A = { gard = 1 } } } } }', "gard" },
     ["a guard that is no function"]  = { 'return machine "a" { initial = "A", states = { A = { to = { A = { guard = "x" } } } } }', "guard" },
     ["a permit that is a number"]    = { 'return machine "a" { initial = "A", states = { A = { to = { A = { permit = 7 } } } } }', "permit" },
+    ["a listed way without a verb"]  = { 'return machine "a" { initial = "A", states = { A = { to = { A = { { name = "x" }, {} } } } } }', "to.A[2]" },
+    ["a verb twice in a list"]       = { 'return machine "a" { initial = "A", states = { A = { to = { A = { { name = "x" }, { name = "x" } } } } } }', "'x'" },
+    ["a verb of * that is there"]    =
+      { 'return machine "a" { initial = "A", states = { ["*"] = { to = { B = { name = "x" } } }, A = { to = { C = { name = "x" } } }, B = {}, C = {} } }', "'x'" },
+    ["a key of * that is not to"]    = { 'return machine "a" { initial = "A", states = { ["*"] = { final = true }, A = {} } }', "final" },
+    ["a * that leads to nowhere"]    = { 'return machine "a" { initial = "A", states = { ["*"] = { to = { Z = true } }, A = {} } }', "Z" },
+    ["an initial that is *"]         = { 'return machine "a" { initial = "*", states = { ["*"] = { to = { A = true } }, A = {} } }', "*" },
+    ["a choice without targets"]     = { 'return machine "a" { initial = "A", states = { A = { choose = { x = function() end } } } }', "choose" },
+    ["a choice that is no function"] = { 'return machine "a" { initial = "A", states = { A = { to = { A = true }, choose = { x = "A" } } } }', "choose.x" },
+    ["a choice that is a verb"]      = { 'return machine "a" { initial = "A", states = { A = { to = { A = { name = "x" } }, choose = { x = function() end } } } }', "'x'" },
+    ["editable in an unknown state"] = { 'return machine "a" { initial = "A", fields = { x = { editable_in = { "AA" } } }, states = { A = {} } }', "AA" },
+    ["an index of an object"]        = { 'return machine "a" { initial = "A", fields = { x = { type = "object", index = true } }, states = { A = {} } }', "index" },
+    ["an update that says nothing"]  = { 'return machine "a" { initial = "A", update = {}, states = { A = {} } }', "update" },
+    ["a read with a guard"]          = { 'return machine "a" { initial = "A", read = { guard = function() end }, states = { A = {} } }', "guard" },
+    ["a create that is a string"]    = { 'return machine "a" { initial = "A", create = "x.y", states = { A = {} } }', "create" },
+    ["accepts that is a string"]     = { 'return machine "a" { initial = "A", states = { A = { to = { A = { accepts = "x" } } } } }', "accepts" },
     ["an unknown type"]              = { 'return machine "a" { initial = "A", fields = { x = "text" }, states = { A = {} } }', "text" },
     ["a default that does not fit"]  = { 'return machine "a" { initial = "A", fields = { x = { type = "integer", default = "x" } }, states = { A = {} } }', "default" },
     ["a timer without a delay"]      = { 'return machine "a" { initial = "A", states = { A = { after = { to = "A" }, to = { A = true } } } }', "delay" },

@@ -13,6 +13,10 @@ return {
                to = { SHUT = { guard = empty } } },
     },
   },
+  machine "lift" { initial = "DOWN", states = {
+    DOWN = { to = { UP = { { name = "call" }, { name = "pull", deny = function() return true, "not by hand" end } },
+                    STUCK = { internal = true } } },
+    UP = {}, STUCK = {} } },
   machine "guest" { initial = "IN", states = { IN = {} } },
 }
 ]]
@@ -114,6 +118,18 @@ describe("statute eval", function()
     assert.same({ "OPEN" }, answers[2].allowed_states)
     assert.same(answers[1], answers[3])
     assert.is_true(status == 0 or status == 1)
+  end)
+
+  it("names the verb taken and what denied, and asks as an effect would", function()
+    local function lift(request)
+      request.machine, request.id, request.state = "lift", "l", "DOWN"
+      local _, out = server.statute({ "eval", "--policies", folder }, json.encode(request))
+      return json.decode(out)
+    end
+    assert.equal("call", lift({ to = "UP" }).transition)
+    assert.equal("states.DOWN.to.UP[2].deny", lift({ transition = "pull" }).denied_by)
+    assert.equal("invalid_transition", lift({ to = "STUCK", options = { skip_permissions = true } }).code)
+    assert.is_true(lift({ to = "STUCK", options = { effect = true } }).allowed)
   end)
 
   it("answers the same every time", function()

@@ -7,12 +7,13 @@ static const char order[] =
     "    amount = { type = 'integer', editable_in = { 'DRAFT' }, default = 1 },\n"
     "    due = { type = 'datetime', editable_in = { 'DRAFT' } },\n"
     "    approved_by = { type = 'string', editable_in = {} },\n"
-    "    note = 'string' },\n"
+    "    only_open = { editable_in = { 'OPEN' } }, note = 'string' },\n"
     "  prepare = function(d, c) d.prepared = true; return d end,\n"
     "  states = {\n"
     "  DRAFT = { to = { OPEN = { accepts = { 'note', 'amount' } }, SHUT = { accepts = {} } } },\n"
     "  OPEN = { to = { DONE = { effect = function(d, c)\n"
-    "             return { set = { approved_by = 'ann', requester = 'x', amount = 7 } } end } } },\n"
+    "             return { set = { approved_by = 'ann', requester = 'x', amount = 7 } } end } } "
+    "},\n"
     "  DONE = {}, SHUT = {} } }\n";
 
 static void an_immutable_field_is_set_at_creation_only(void **state) {
@@ -24,8 +25,9 @@ static void an_immutable_field_is_set_at_creation_only(void **state) {
     check_refused(decision, FAULT_VALIDATION_FAILED);
     check_json(fixture, decision.errors,
                "{\"requester\":\"is set at creation and cannot be changed\"}");
-    check_refused(fixture_update(fixture, "DRAFT", "{\"requester\":\"ann\"}", "{\"requester\":null}"),
-                  FAULT_VALIDATION_FAILED);
+    check_refused(
+        fixture_update(fixture, "DRAFT", "{\"requester\":\"ann\"}", "{\"requester\":null}"),
+        FAULT_VALIDATION_FAILED);
     check_refused(fixture_update(fixture, "DRAFT", "{}", "{\"requester\":\"bob\"}"),
                   FAULT_VALIDATION_FAILED);
     check_refused(fixture_move(fixture, "OPEN", "DONE", "{}", "{\"requester\":\"bob\"}"),
@@ -35,18 +37,18 @@ static void an_immutable_field_is_set_at_creation_only(void **state) {
 static void a_field_that_is_sent_as_it_is_is_not_changed(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, order);
-    check_allowed(fixture_update(fixture, "OPEN",
-                                 "{\"amount\":5,\"due\":\"2025-10-01T03:30:00Z\",\"requester\":\"a\"}",
-                                 "{\"amount\":5,\"due\":\"2025-10-01T09:00:00+05:30\","
-                                 "\"requester\":\"a\",\"note\":\"x\",\"approved_by\":null}"));
+    check_allowed(fixture_update(
+        fixture, "OPEN", "{\"amount\":5,\"due\":\"2025-10-01T03:30:00Z\",\"requester\":\"a\"}",
+        "{\"amount\":5,\"due\":\"2025-10-01T09:00:00+05:30\","
+        "\"requester\":\"a\",\"note\":\"x\",\"approved_by\":null}"));
 }
 
 static void a_field_is_editable_in_its_states_only(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, order);
     check_allowed(fixture_update(fixture, "DRAFT", "{\"amount\":5}", "{\"amount\":6}"));
-    struct decision decision = fixture_update(fixture, "OPEN", "{\"amount\":5}",
-                                              "{\"amount\":\"x\",\"due\":null,\"approved_by\":\"b\"}");
+    struct decision decision = fixture_update(
+        fixture, "OPEN", "{\"amount\":5}", "{\"amount\":\"x\",\"due\":null,\"approved_by\":\"b\"}");
     check_refused(decision, FAULT_VALIDATION_FAILED);
     check_json(fixture, decision.errors,
                "{\"amount\":\"must be an integer, not a string\","
@@ -57,10 +59,14 @@ static void a_field_is_editable_in_its_states_only(void **state) {
                "{\"amount\":\"cannot be changed in 'OPEN', only in 'DRAFT'\"}");
 }
 
-static void a_creation_is_a_change_in_the_state_it_begins_in(void **state) {
+static void a_creation_sets_all_but_what_no_request_may_set(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, order);
-    check_allowed(fixture_create(fixture, "{\"amount\":5}"));
+    check_allowed(fixture_create(fixture, "{\"amount\":5,\"approved_by\":null}"));
+    struct attempt attempt = {.kind = ATTEMPT_CREATE, .machine = TEXT("m"), .id = TEXT("e1")};
+    struct entity entity = {.machine = TEXT("m"), .id = TEXT("e1")};
+    attempt.patch = fixture_json(fixture, "{\"only_open\":5}");
+    check_allowed(fixture_decide(fixture, &attempt, &entity));
     struct decision decision = fixture_create(fixture, "{\"approved_by\":\"me\"}");
     check_refused(decision, FAULT_VALIDATION_FAILED);
     check_json(fixture, decision.errors,
@@ -112,7 +118,7 @@ int main(void) {
         fixture_test(an_immutable_field_is_set_at_creation_only),
         fixture_test(a_field_that_is_sent_as_it_is_is_not_changed),
         fixture_test(a_field_is_editable_in_its_states_only),
-        fixture_test(a_creation_is_a_change_in_the_state_it_begins_in),
+        fixture_test(a_creation_sets_all_but_what_no_request_may_set),
         fixture_test(effects_prepare_and_imports_are_not_bound),
         fixture_test(a_transition_takes_only_what_it_accepts),
     };
