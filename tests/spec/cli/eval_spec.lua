@@ -147,4 +147,21 @@ describe("statute eval", function()
       assert.not_equal("", err)
     end
   end)
+
+  it("knows permission expressions, roles within a tenant, and what denies", function()
+    policies.write_file(folder .. "/gate.lua", [[
+return { roles { porter = { "gate.open" } },
+  machine "gate" { initial = "SHUT", within = "tenant", states = {
+    SHUT = { to = { OPEN = { permit = any { "gate.open", function() return false, "no" end }, deny = function(_, gate) return gate.sealed end } } },
+    OPEN = {} } } }
+]])
+    local function ask(data)
+      local _, answer = eval { machine = "gate", id = "g", state = "SHUT", data = data, to = "OPEN",
+                               actor = { id = "ann", roles = { { role = "porter", within = "acme" } } } }
+      return answer
+    end
+    assert.is_true(ask({ tenant = "acme" }).allowed)
+    assert.same({ "gate.open" }, ask({ tenant = "b" }).missing_permissions)
+    assert.equal("states.SHUT.to.OPEN.deny", ask({ tenant = "acme", sealed = true }).denied_by)
+  end)
 end)

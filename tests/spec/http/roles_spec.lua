@@ -135,6 +135,17 @@ describe("a role", function()
       assert.same({ ["function"] = true }, http.expect(statute.client:get "/v1/machines/visit", 200).within)
     end)
 
+    it("counts for each member of a batch, and stands in the records", function()
+      local mine, other = make("job", { tenant = "acme" }), make("job", { tenant = "b" })
+      local batch = http.expect(statute.client:post("/v1/batches", { machine = "job", ids = { mine, other }, to = "STARTED",
+                                                                     actor = ann(held("technician", "acme")) }), 200)
+      assert.equal(1, batch.succeeded)
+      assert.equal(other, batch.errors[1].id)
+      assert.equal("permission_denied", batch.errors[1].code)
+      local records = http.expect(statute.client:get("/v1/entities/job/" .. mine .. "/history"), 200).items
+      assert.same({ held("technician", "acme") }, records[#records].actor.roles)
+    end)
+
     it("has a role and a tenant, and nothing else", function()
       for _, role in ipairs { { role = "technician" }, held("technician", ""), held("technician", "*"), held("technician", "a*"),
                               held("technician", "*/a"), { role = "technician", within = "a", zone = 1 }, { within = "a" }, 7 } do
