@@ -78,7 +78,7 @@ static const struct deed field_deed = {phrase_of_field, place_of_field, permissi
 
 static bool check_way(struct turn *turn) {
     const struct way *way = turn->way;
-    if (way == NULL || !permission_rule_asks(&way->permission)) {
+    if (way == NULL || permission_granted(turn, &way->permission, turn->attempt->actor)) {
         return true;
     }
     struct demand *demand = ARENA_NEW(turn->arena, struct demand);
@@ -88,7 +88,7 @@ static bool check_way(struct turn *turn) {
 
 static bool check_act(struct turn *turn) {
     const struct act_rule *act = turn->act;
-    if (act == NULL || !permission_rule_asks(&act->permission)) {
+    if (act == NULL || permission_granted(turn, &act->permission, turn->attempt->actor)) {
         return true;
     }
     struct demand *demand = ARENA_NEW(turn->arena, struct demand);

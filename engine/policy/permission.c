@@ -87,11 +87,49 @@ static bool read_tenant(struct turn *turn, struct text *out) {
 enum answer permission_held(struct turn *turn, const struct actor *actor, struct text permission) {
     const struct roles *roles = &turn->generation->roles;
     struct text tenant = TEXT_NONE;
-    bool is_known = !has_scoped_role(actor) || read_tenant(turn, &tenant);
-    if (roles_permit(roles, actor, tenant, permission)) {
+    if (roles_permit(roles, actor, TEXT_NONE, permission)) {
         return ANSWER_YES;
     }
-    return is_known ? ANSWER_NO : ANSWER_OPEN;
+    if (!has_scoped_role(actor)) {
+        return ANSWER_NO;
+    }
+    if (!read_tenant(turn, &tenant)) {
+        return ANSWER_OPEN;
+    }
+    return roles_permit(roles, actor, tenant, permission) ? ANSWER_YES : ANSWER_NO;
+}
+
+static bool is_held(struct turn *turn, const struct actor *actor,
+                    const struct permission *permission) {
+    switch (permission->kind) {
+    case PERMISSION_NAME:
+        return permission_held(turn, actor, permission->name) == ANSWER_YES;
+    case PERMISSION_ALL:
+        for (size_t i = 0; i < permission->count; i++) {
+            if (!is_held(turn, actor, &permission->items[i])) {
+                return false;
+            }
+        }
+        return true;
+    case PERMISSION_ANY:
+        for (size_t i = 0; i < permission->count; i++) {
+            if (is_held(turn, actor, &permission->items[i])) {
+                return true;
+            }
+        }
+        return false;
+    case PERMISSION_FUNCTION:
+        return false;
+    }
+    return false;
+}
+
+bool permission_granted(struct turn *turn, const struct permission_rule *rule,
+                        const struct actor *actor) {
+    if (rule->deny_count > 0 || rule->permit == NULL || turn->attempt->skip_permissions) {
+        return rule->deny_count == 0;
+    }
+    return actor != NULL && is_held(turn, actor, rule->permit);
 }
 
 static enum answer name_answer(const void *context, struct text name) {

@@ -48,6 +48,11 @@ const struct js *permission_lacking(const struct demand *demand);
 /* Makes the refused demand the decision of its turn. Returns false. */
 bool permission_refuse(const struct demand *demand);
 
+/* Whether names alone permit it and nothing could deny it: most rules are met so, and need no
+ * demand. False: nothing is known. */
+bool permission_granted(struct turn *turn, const struct permission_rule *rule,
+                        const struct actor *actor);
+
 /* Whether names alone do not refuse the actor: functions are not asked. */
 bool permission_may(struct turn *turn, const struct permission_rule *rule,
                     const struct actor *actor);

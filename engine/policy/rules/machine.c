@@ -67,7 +67,7 @@ struct text machine_state_hint(struct arena *arena, const struct machine *machin
 /* --- as JSON: objects are built member by member; a member whose value is NULL is left out --- */
 
 struct members {
-    struct js_member items[16];
+    struct js_member items[24];
     size_t count;
 };
 
@@ -212,6 +212,7 @@ const struct js *machine_json(struct arena *arena, const struct machine *machine
     add(&members, TEXT("create"), act_json(arena, &machine->create));
     add(&members, TEXT("update"), act_json(arena, &machine->update));
     add(&members, TEXT("read"), act_json(arena, &machine->read));
+    add(&members, TEXT("within"), within_json(arena, &machine->within));
     add(&members, TEXT("isolation"), js_string(arena, isolation_name(machine->isolation)));
     add(&members, TEXT("lock"), lock_json(arena, machine));
     add(&members, TEXT("retries"), js_integer(arena, machine->retries));

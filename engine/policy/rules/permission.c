@@ -154,3 +154,10 @@ const struct js *permission_json(struct arena *arena, const struct permission *p
     }
     return NULL;
 }
+
+const struct js *within_json(struct arena *arena, const struct within_rule *within) {
+    if (within->has_function) {
+        return pair(arena, TEXT("function"), &js_true);
+    }
+    return text_given(within->field) ? js_string(arena, within->field) : NULL;
+}

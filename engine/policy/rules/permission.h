@@ -64,6 +64,9 @@ struct text permission_phrase(struct arena *arena, const struct permission *perm
 /* As JSON: "name", {"all": [...]}, {"any": [...]}, {"function": true}; NULL for NULL. */
 const struct js *permission_json(struct arena *arena, const struct permission *permission);
 
+/* "field", {"function": true}, or NULL: there is none. */
+const struct js *within_json(struct arena *arena, const struct within_rule *within);
+
 /* Whether the rule asks for anything at all. */
 static inline bool permission_rule_asks(const struct permission_rule *rule) {
     return rule->permit != NULL || rule->deny_count > 0;

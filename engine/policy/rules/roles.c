@@ -287,10 +287,11 @@ bool roles_permit(const struct roles *roles, const struct actor *actor, struct t
         return true;
     }
     for (size_t i = 0; js_is(actor->roles, JS_ARRAY) && i < actor->roles->array.count; i++) {
-        struct held_role held;
-        if (held_role_read(actor->roles->array.items[i], &held) &&
-            grant_reaches(held.within, within) &&
-            role_named_permits(roles, held.name, permission)) {
+        const struct js *item = actor->roles->array.items[i];
+        struct held_role held = {js_text(item), TEXT_NONE};
+        bool is_held = text_given(held.name) ||
+                       (held_role_read(item, &held) && grant_reaches(held.within, within));
+        if (is_held && role_named_permits(roles, held.name, permission)) {
             return true;
         }
     }

@@ -34,6 +34,8 @@ return {
     states = { OPEN = { to = { STARTED = { permit = "job.start" }, DELETED = { permit = { "job.start", function() return true end } } } },
                STARTED = {}, DELETED = {} } },
   machine "note" { initial = "OPEN", states = { OPEN = { to = { STARTED = { permit = "job.start" } } }, STARTED = {} } },
+  machine "ticket" { initial = "OPEN", within = "tenant", create = { permit = "job.start" }, update = { permit = "job.start" },
+    read = { permit = "job.start" }, fields = { tenant = "string", price = { type = "integer", permit = "job.price" } }, states = { OPEN = {} } },
   access "record" { within = "tenant", actions = { read = "job.start", write = { "job.start", function() return true end },
                     may = function(_, _, ctx) return ctx:may "job.start" end } },
   access "paper" { actions = { read = "job.start" } },
@@ -113,6 +115,24 @@ describe("a role", function()
       assert.is_true(may("MIXED", ann(held("supervisor", "acme")), { tenant = "acme", amount = 500 }))
       assert.is_false(may("MIXED", ann(held("supervisor", "acme")), { tenant = "b", amount = 500 }))
       assert.is_false(may("MIXED", nil, { tenant = "b", amount = 500 }))
+    end)
+
+    it("counts for who may create, change, read, and change a field", function()
+      local acme, admin = ann(held("technician", "acme")), ann(held("admin", "acme"))
+      local function create(id, actor, data) return statute.client:post("/v1/entities/ticket", { id = id, data = data, actor = actor }) end
+      local function patch(id, actor, data) return statute.client:patch("/v1/entities/ticket/" .. id, { data = data, actor = actor }) end
+      http.expect(create("t1", acme, { tenant = "acme" }), 201)
+      http.expect(create("t2", acme, { tenant = "other" }), 403, "permission_denied")
+      http.expect(create("t2", acme, {}), 403, "permission_denied")
+      http.expect(create("t2", ann "technician", { tenant = "other" }), 201)
+      http.expect(patch("t1", acme, { note = 1 }), 200)
+      http.expect(patch("t2", acme, { note = 1 }), 403, "permission_denied")
+      http.expect(patch("t2", acme, { tenant = "acme" }), 403, "permission_denied")
+      http.expect(patch("t1", acme, { price = 1 }), 403, "permission_denied")
+      http.expect(patch("t1", admin, { price = 1 }), 200)
+      local found = http.expect(statute.client:get "/v1/machines/ticket", 200)
+      assert.equal("tenant", found.within)
+      assert.same({ ["function"] = true }, http.expect(statute.client:get "/v1/machines/visit", 200).within)
     end)
 
     it("has a role and a tenant, and nothing else", function()
