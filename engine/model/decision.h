@@ -17,7 +17,8 @@ struct decision {
     struct text message;  /* one sentence, when refused */
     struct text from;
     struct text to; /* the state after, verbs resolved; TEXT_NONE if it could not be resolved */
-    struct text transition; /* the verb, sent or of the transition taken; TEXT_NONE: it has none */
+    struct text transition; /* the verb of the transition taken; TEXT_NONE: none was found, or it
+                               has none */
     bool changed; /* false: already there and idempotent, or a patch that changes nothing */
     const struct js
         *data; /* after patch, prepare, defaults, set and unset; canonical JSON object */

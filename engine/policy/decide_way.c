@@ -228,9 +228,12 @@ static bool refuse(struct turn *turn) {
 
 static bool take_way(struct turn *turn) {
     const struct attempt *attempt = turn->attempt;
-    turn->out->transition = attempt->verb;
     turn->is_choice = state_chooses(turn->from, attempt->verb, &turn->choice);
-    if (turn->is_choice || take_first(turn, attempt->to, attempt->verb)) {
+    if (turn->is_choice) {
+        turn->out->transition = attempt->verb;
+        return true;
+    }
+    if (take_first(turn, attempt->to, attempt->verb)) {
         return true;
     }
     const struct timer_rule *timer = timer_way(turn);
