@@ -9,6 +9,7 @@
 
 #include "api/form.h"
 #include "core/batch.h"
+#include "core/follow.h"
 #include "server/service.h"
 
 #include <stdio.h>
@@ -287,10 +288,12 @@ static bool try_ids(struct search *search, const struct text *ids, size_t count,
 static bool walk_entities(struct search *search, struct text after, bool *going_on,
                           struct fault *fault) {
     struct text type = searched_party(search)->type;
+    struct store_where where = {0};
     size_t count = IDS_AT_ONCE;
+    follow_where(&search->worker->core, search->arena, type, &where);
     while (*going_on && count == IDS_AT_ONCE) {
         struct text *ids;
-        if (!store_list_ids(search->worker->core.store, search->arena, type, NULL, after,
+        if (!store_list_ids(search->worker->core.store, search->arena, type, &where, after,
                             IDS_AT_ONCE, &ids, &count, fault) ||
             !try_ids(search, ids, count, going_on, fault)) {
             return false;
@@ -365,8 +368,7 @@ static bool walk_ways(struct search *search, const struct state *state, size_t p
     for (size_t i = 0; i < state->way_count && *going_on; i++) {
         const struct way *way = &state->ways[i];
         struct text name = text_given(way->name) ? way->name : way->to;
-        if (!way->internal &&
-            !access_declares(generation, search->question.resource.type, name) &&
+        if (!way->internal && !access_declares(generation, search->question.resource.type, name) &&
             !try_action(search, name, way->to, position++, going_on, fault)) {
             return false;
         }

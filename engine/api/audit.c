@@ -1,6 +1,7 @@
 /* audit.c: the history of one entity, and search over all records. */
 #include "api/attempts.h"
 #include "api/listing.h"
+#include "core/follow.h"
 #include "model/chain.h"
 
 static bool search(struct worker *worker, struct call *call, const struct store_search *search,
@@ -59,16 +60,21 @@ static bool read_page(struct call *call, int64_t fallback, struct store_page *pa
 
 /* --- history --- */
 
-/* An entity that never was, and was never asked for, has no history: 404. */
-static bool was_ever(struct worker *worker, struct call *call, struct fault *fault) {
+/* An entity that never was, and was never asked for, has no history: 404. *machine is the name that
+ * it is kept under: a former one, until it is renamed. */
+static bool was_ever(struct worker *worker, struct call *call, struct text *machine,
+                     struct fault *fault) {
     struct entity entity;
+    struct text kept;
     struct store_key key = {call->parameters[0], call->parameters[1]};
     struct store *store = worker->core.store;
     if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    bool read = store_read(store, &call->exchange->arena, &key, 1, &entity, fault);
+    bool read = store_read(store, &call->exchange->arena, &key, 1, &entity, fault) &&
+                follow_find(&worker->core, &call->exchange->arena, &entity, 1, &kept, fault);
     store_rollback(store);
+    *machine = read && text_given(kept) ? kept : key.machine;
     return read && (entity.exists || entity.audit_sequence > 0 ||
                     fault_set(fault, FAULT_ENTITY_NOT_FOUND, "%.*s '%.*s' does not exist",
                               TEXT_ARGS(key.machine), TEXT_ARGS(key.id)));
@@ -78,14 +84,15 @@ static void run_history(struct job *job, struct worker *worker) {
     static const char *const names[] = {"order", "limit", "cursor", NULL};
     struct call *call = job->context;
     struct store_page page = {0};
+    struct text machine;
     struct fault fault = FAULT_INIT;
     if (!call_query_known(call, names, &fault) || !read_page(call, 25, &page, &fault) ||
-        !was_ever(worker, call, &fault)) {
+        !was_ever(worker, call, &machine, &fault)) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }
     struct store_search wanted = {
-        .machine = call->parameters[0], .entity_id = call->parameters[1], .success = -1};
+        .machine = machine, .entity_id = call->parameters[1], .success = -1};
     answer_page(worker, call, &wanted, &page);
 }
 

@@ -2,6 +2,7 @@
 #include "api/attempts.h"
 #include "api/generation.h"
 #include "api/listing.h"
+#include "core/follow.h"
 
 /* --- create --- */
 
@@ -145,11 +146,12 @@ static bool list(struct worker *worker, struct call *call, const struct listing 
     if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    bool listed =
-        store_list(store, arena, machine, &listing->where, &listing->page, &out->items, &out->count,
-                   &out->next, fault) &&
-        (!listing->count || store_count(store, machine, &listing->where, &out->total, fault)) &&
-        core_refresh(&worker->core, arena, out->items, out->count, fault);
+    struct store_where where = listing->where;
+    follow_where(&worker->core, arena, machine, &where);
+    bool listed = store_list(store, arena, machine, &where, &listing->page, &out->items,
+                             &out->count, &out->next, fault) &&
+                  (!listing->count || store_count(store, machine, &where, &out->total, fault)) &&
+                  core_refresh(&worker->core, arena, out->items, out->count, fault);
     store_rollback(store);
     return listed;
 }

@@ -97,18 +97,7 @@ struct text policies_json(const struct problem_list *problems, struct arena *are
     js_writer_init(&writer, &buffer);
     js_open(&writer, '{');
     js_key(&writer, TEXT("problems"));
-    js_open(&writer, '[');
-    for (size_t i = 0; i < problems->count; i++) {
-        js_open(&writer, '{');
-        js_key(&writer, TEXT("file"));
-        js_put_text(&writer, problems->items[i].file);
-        js_key(&writer, TEXT("line"));
-        js_put_integer(&writer, problems->items[i].line);
-        js_key(&writer, TEXT("message"));
-        js_put_text(&writer, problems->items[i].message);
-        js_close(&writer, '}');
-    }
-    js_close(&writer, ']');
+    problem_put(&writer, problems);
     js_close(&writer, '}');
     return buffer_view(&buffer);
 }

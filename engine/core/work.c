@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "core/renaming.h"
 #include "core/rows.h"
 
 const struct machine *core_machine(const struct core *core, const struct attempt *attempt) {
@@ -53,12 +54,22 @@ static struct text key_of(struct arena *arena, struct text machine, struct text 
     return (struct text){bytes, machine.length + 1 + id.length};
 }
 
+void work_note(struct work *work) {
+    struct store_record *records = work->records.items;
+    struct store_record *note = work_add(work, &work->notes, sizeof *note);
+    *note = records[--work->records.count];
+}
+
 /* Makes slots of entities that have just been read; what their rows say is laid over them. */
 static bool slots_add(struct work *work, const struct text *keys, struct entity *entities,
                       size_t count, struct fault *fault) {
     struct arena *arena = &work->core->arena;
     struct slot *slots = ARENA_ARRAY(arena, struct slot, count);
     struct row_view *views = ARENA_ARRAY(arena, struct row_view, count);
+    struct former_name *names = ARENA_ARRAY(arena, struct former_name, count);
+    if (!renaming_find(work, entities, count, names, fault)) {
+        return false;
+    }
     for (size_t i = 0; i < count; i++) {
         slots[i] = (struct slot){.key = keys[i], .original = entities[i]};
     }
@@ -72,7 +83,9 @@ static bool slots_add(struct work *work, const struct text *keys, struct entity 
         map_set(&work->slots, keys[i], &slots[i]);
         if (views[i].noticed) {
             rows_note(work, &slots[i]);
+            work_note(work);
         }
+        renaming_note(work, &slots[i], &names[i]);
     }
     return true;
 }
@@ -92,22 +105,34 @@ const struct entity *work_present(struct work *work, const struct slot *slot) {
 struct wanted {
     struct text key;
     struct store_key entity;
+    size_t order; /* of the first attempt on it */
 };
 
 static int by_key(const void *a, const void *b) {
-    return text_compare(((const struct wanted *)a)->key, ((const struct wanted *)b)->key);
+    const struct wanted *left = a, *right = b;
+    int order = text_compare(left->key, right->key);
+    return order != 0 ? order : (left->order > right->order) - (left->order < right->order);
 }
 
-/* The distinct entities that the members name, in key order. */
+static int by_order(const void *a, const void *b) {
+    const struct wanted *left = a, *right = b;
+    return (left->order > right->order) - (left->order < right->order);
+}
+
+/* The distinct entities that the members name, in key order; in that of the attempts when they are
+ * restored, since so they are listed. */
 static size_t wanted_of(struct work *work, struct member *const *members, size_t count,
                         struct wanted *wanted) {
     size_t total = 0;
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < members[i]->attempt_count; j++) {
             const struct attempt *attempt = &members[i]->attempts[j];
-            wanted[total++] =
-                (struct wanted){key_of(&work->core->arena, attempt->machine, attempt->id),
-                                {attempt->machine, attempt->id}};
+            wanted[total] =
+                (struct wanted){.key = key_of(&work->core->arena, attempt->machine, attempt->id),
+                                .entity = {attempt->machine, attempt->id},
+                                .order = total};
+            work->in_order = work->in_order || attempt->kind == ATTEMPT_RESTORE;
+            total++;
         }
     }
     qsort(wanted, total, sizeof *wanted, by_key);
@@ -116,6 +141,9 @@ static size_t wanted_of(struct work *work, struct member *const *members, size_t
         if (distinct == 0 || !text_equal(wanted[distinct - 1].key, wanted[i].key)) {
             wanted[distinct++] = wanted[i];
         }
+    }
+    if (work->in_order) {
+        qsort(wanted, distinct, sizeof *wanted, by_order);
     }
     return distinct;
 }
@@ -203,10 +231,33 @@ static size_t disarmed_entities(struct work *work, struct store_key *keys) {
     return count;
 }
 
+/* A restored entity has the timers that it had, those that are done with too. */
+static void restored_deadlines(struct work *work, const struct slot *slot, struct list *deadlines) {
+    const struct restore *restore = slot->restore;
+    for (size_t i = 0; restore != NULL && i < restore->timer_count; i++) {
+        const struct restored_timer *timer = &restore->timers[i];
+        struct list *list = timer->done_us != 0 ? &work->fired : deadlines;
+        struct store_deadline *deadline = work_add(work, list, sizeof *deadline);
+        *deadline = (struct store_deadline){.machine = slot->current.machine,
+                                            .entity_id = slot->current.id,
+                                            .due_us = timer->due_us,
+                                            .to_state = timer->to,
+                                            .reason = timer->reason,
+                                            .comments = timer->comments,
+                                            .entity_version = slot->current.version,
+                                            .attempts = timer->attempts,
+                                            .next_us = timer->next_us,
+                                            .chain = timer->chain,
+                                            .rules = timer->rules,
+                                            .done_us = timer->done_us};
+    }
+}
+
 /* The timers that are armed when all is decided: those of the last state entered. */
 static void armed_deadlines(struct work *work, struct list *deadlines) {
     for (size_t i = 0; i < work->slots.count; i++) {
         const struct slot *slot = work->slots.entries[i].value;
+        restored_deadlines(work, slot, deadlines);
         for (size_t j = 0; j < slot->timer_count; j++) {
             struct store_deadline *deadline = work_add(work, deadlines, sizeof *deadline);
             deadline->machine = slot->current.machine;
@@ -229,12 +280,27 @@ static void note_earliest(struct core *core, const struct list *deadlines) {
     }
 }
 
+/* From now on `records` holds them all. */
+static void join_notes(struct work *work) {
+    const struct store_record *records = work->records.items;
+    size_t count = work->records.count;
+    if (work->notes.count == 0) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        *(struct store_record *)work_add(work, &work->notes, sizeof *records) = records[i];
+    }
+    work->records = work->notes;
+    work->notes.count = 0;
+}
+
 bool work_write(struct work *work, struct fault *fault) {
     struct arena *arena = &work->core->arena;
     struct store_entity_write *writes =
         ARENA_ARRAY(arena, struct store_entity_write, work->slots.count + 1);
     struct store_key *disarmed = ARENA_ARRAY(arena, struct store_key, work->slots.count + 1);
     struct list deadlines = {0};
+    join_notes(work);
     armed_deadlines(work, &deadlines);
     note_earliest(work->core, &deadlines);
     struct store_batch batch = {
@@ -252,6 +318,7 @@ bool work_write(struct work *work, struct fault *fault) {
         .deadline_count = deadlines.count,
         .answers = work->answers.items,
         .answer_count = work->answers.count,
+        .in_order = work->in_order,
     };
     return store_write(work->core->store, &batch, fault) && rows_write(work, fault);
 }

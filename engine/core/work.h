@@ -22,11 +22,13 @@ struct slot {
     struct entity original; /* as it is in the store */
     struct entity current;  /* after the attempts so far */
     bool body_changed;
-    struct row_view view;       /* as read */
-    bool gone;                  /* its row was deleted: `current` is what was known of it last */
-    bool row_due;               /* the row is to be written */
-    bool disarm;                /* its deadlines in the store go */
-    const struct timer *timers; /* armed by the state it entered in this batch */
+    struct row_view view;          /* as read */
+    bool renamed;                  /* when it was read, to what the rules call it */
+    bool gone;                     /* its row was deleted: `current` is what was known of it last */
+    bool row_due;                  /* the row is to be written */
+    bool disarm;                   /* its deadlines in the store go */
+    const struct restore *restore; /* its timers were restored in this batch */
+    const struct timer *timers;    /* armed by the state it entered in this batch */
     size_t timer_count;
 };
 
@@ -39,12 +41,14 @@ struct list {
 struct work {
     struct core *core;
     struct map slots;    /* key -> struct slot */
-    struct list records; /* struct store_record */
+    struct list notes;   /* struct store_record: what was so before the first attempt */
+    struct list records; /* struct store_record; after the notes */
     struct list outbox;  /* struct store_outbox */
     struct list fired;   /* struct store_deadline */
     struct list answers; /* struct store_answer */
     struct list undo;    /* struct undo: older states of slots, newest last */
     int64_t now_us;      /* wall clock of the whole batch: ctx.now */
+    bool in_order;       /* new entities are listed in the order of their attempts */
     size_t effects;      /* follow and create done for the current root attempt */
     bool careful;        /* ask an application's table about each row before it is written */
     int64_t retries;     /* how often the batch was run again */
@@ -76,6 +80,10 @@ void *work_add(struct work *work, struct list *list, size_t size);
 /* Reads all the entities that the members name, in one call, in key order. */
 bool work_read(struct work *work, struct member *const *members, size_t count,
                struct fault *fault) MUST_CHECK;
+
+/* The latest record becomes a note: it is about what was found, and stays when attempts are undone.
+ */
+void work_note(struct work *work);
 
 /* The slot of an entity, read from the store if the batch has not touched it yet. */
 bool work_slot(struct work *work, struct text machine, struct text id, struct slot **out,

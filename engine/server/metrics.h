@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/fault.h"
 
+struct bulletin;
 struct metrics;
 struct generation;
 struct http;
@@ -37,6 +38,7 @@ struct metrics_sources {
     struct tls *tls;
     const struct limiter *limiter;
     const struct lock_registry *locks;
+    struct bulletin *bulletin;
     int64_t started_us; /* wall clock */
 };
 

@@ -82,6 +82,7 @@ function ctx:count(query) end
 
 ---@class statute.state
 ---@field doc? string
+---@field renamed_from? string
 ---@field final? boolean
 ---@field to? table<string, true|statute.way>
 ---@field require? statute.guard|statute.guard[]
@@ -91,6 +92,7 @@ function ctx:count(query) end
 
 ---@class statute.machine
 ---@field doc? string
+---@field renamed_from? string
 ---@field initial string
 ---@field fields? table<string, statute.type|statute.field>
 ---@field strict? boolean

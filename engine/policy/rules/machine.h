@@ -78,6 +78,8 @@ struct timer_rule {
 
 struct state {
     struct text name;
+    struct text
+        renamed_from; /* what it was called before; TEXT_NONE: it has always been called so */
     struct text doc;
     bool final;
     bool has_require, has_on_enter, has_on_exit;
@@ -93,6 +95,7 @@ struct state {
 
 struct machine {
     struct text name;
+    struct text renamed_from; /* as of a state */
     struct text doc;
     struct text file; /* relative to the policy directory */
     int line;
@@ -103,6 +106,8 @@ struct machine {
     const struct state *states; /* in name order */
     size_t state_count;
     bool has_prepare, has_validate, has_warn;
+    bool has_renamed_states;
+    bool has_defaults; /* a field has one */
     struct act_rule create, update, read;
     bool has_field_rules;   /* some field is immutable, or editable_in some states only */
     bool has_field_permits; /* some field says who may change it */
@@ -114,6 +119,8 @@ struct machine {
 };
 
 const struct state *machine_state(const struct machine *machine, struct text name); /* NULL: none */
+/* The state that was called so before; NULL: none. */
+const struct state *machine_state_once(const struct machine *machine, struct text name);
 /* Whether a transition leads there, by this verb; either may be TEXT_NONE: any. */
 bool way_fits(const struct way *way, struct text to, struct text verb);
 /* The first transition from `state` to a state, or by verb; NULL: none. */
