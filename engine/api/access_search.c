@@ -9,6 +9,7 @@
 
 #include "api/form.h"
 #include "core/batch.h"
+#include "core/follow.h"
 #include "server/service.h"
 
 #include <stdio.h>
@@ -287,10 +288,12 @@ static bool try_ids(struct search *search, const struct text *ids, size_t count,
 static bool walk_entities(struct search *search, struct text after, bool *going_on,
                           struct fault *fault) {
     struct text type = searched_party(search)->type;
+    struct store_where where = {0};
     size_t count = IDS_AT_ONCE;
+    follow_where(&search->worker->core, search->arena, type, &where);
     while (*going_on && count == IDS_AT_ONCE) {
         struct text *ids;
-        if (!store_list_ids(search->worker->core.store, search->arena, type, NULL, after,
+        if (!store_list_ids(search->worker->core.store, search->arena, type, &where, after,
                             IDS_AT_ONCE, &ids, &count, fault) ||
             !try_ids(search, ids, count, going_on, fault)) {
             return false;

@@ -3,6 +3,7 @@
 #include "api/listing.h"
 #include "api/reach.h"
 #include "api/reading.h"
+#include "core/follow.h"
 #include "model/chain.h"
 
 static bool search(struct worker *worker, struct call *call, const struct store_search *search,
@@ -62,17 +63,21 @@ static bool read_page(struct call *call, int64_t fallback, struct store_page *pa
 /* --- history --- */
 
 /* An entity that never was, and was never asked for, has no history: 404. One that is gone is what
- * was known of it last. */
-static bool may_read(struct worker *worker, struct call *call, struct text *extra,
-                     struct fault *fault) {
+ * was known of it last. *machine is the name that it is kept under: a former one, until it is
+ * renamed. */
+static bool may_read(struct worker *worker, struct call *call, struct text *machine,
+                     struct text *extra, struct fault *fault) {
     struct arena *arena = &call->exchange->arena;
     struct entity entity;
+    struct text kept;
     struct store_key key = {call->parameters[0], call->parameters[1]};
     const struct actor *actor;
     if (!reading_actor(call, &actor, fault) ||
-        !store_read(worker->core.store, arena, &key, 1, &entity, fault)) {
+        !store_read(worker->core.store, arena, &key, 1, &entity, fault) ||
+        !follow_find(&worker->core, arena, &entity, 1, &kept, fault)) {
         return false;
     }
+    *machine = text_given(kept) ? kept : key.machine;
     if (!entity.exists && entity.audit_sequence == 0) {
         return fault_set(fault, FAULT_ENTITY_NOT_FOUND, "%.*s '%.*s' does not exist",
                          TEXT_ARGS(key.machine), TEXT_ARGS(key.id));
@@ -82,13 +87,13 @@ static bool may_read(struct worker *worker, struct call *call, struct text *extr
            reading_allowed(worker, call, actor, now.exists ? &now : &entity, extra, fault);
 }
 
-static bool may_read_in_transaction(struct worker *worker, struct call *call, struct text *extra,
-                                    struct fault *fault) {
+static bool may_read_in_transaction(struct worker *worker, struct call *call, struct text *machine,
+                                    struct text *extra, struct fault *fault) {
     struct store *store = worker->core.store;
     if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    bool may = may_read(worker, call, extra, fault);
+    bool may = may_read(worker, call, machine, extra, fault);
     store_rollback(store);
     return may;
 }
@@ -98,15 +103,16 @@ static void run_history(struct job *job, struct worker *worker) {
                                         "roles", "permissions", NULL};
     struct call *call = job->context;
     struct store_page page = {0};
+    struct text machine;
     struct text extra = TEXT_NONE;
     struct fault fault = FAULT_INIT;
     if (!call_query_known(call, names, &fault) || !read_page(call, 25, &page, &fault) ||
-        !may_read_in_transaction(worker, call, &extra, &fault)) {
+        !may_read_in_transaction(worker, call, &machine, &extra, &fault)) {
         call_fail(call->exchange, &fault, extra);
         return;
     }
     struct store_search wanted = {
-        .machine = call->parameters[0], .entity_id = call->parameters[1], .success = -1};
+        .machine = machine, .entity_id = call->parameters[1], .success = -1};
     answer_page(worker, call, &wanted, &page);
 }
 

@@ -5,7 +5,7 @@
 #include "api/answer.h"
 #include "api/listing.h"
 #include "api/reading.h"
-#include "core/batch.h"
+#include "core/follow.h"
 
 #define PAGES_MOST 20
 #define GATHER_US  (50 * NOW_MILLISECOND)
@@ -58,8 +58,11 @@ static bool keep_shown(const struct walk *walk, struct entity *items, size_t *co
 static bool list_page(const struct walk *walk, const struct store_page *page, struct listed *out,
                       struct fault *fault) {
     struct core *core = &walk->worker->core;
-    return store_list(core->store, walk->arena, walk->call->parameters[0], &walk->listing->where,
-                      page, &out->items, &out->count, &out->next, fault) &&
+    struct text machine = walk->call->parameters[0];
+    struct store_where where = walk->listing->where;
+    follow_where(core, walk->arena, machine, &where);
+    return store_list(core->store, walk->arena, machine, &where, page, &out->items, &out->count,
+                      &out->next, fault) &&
            core_refresh(core, walk->arena, out->items, out->count, fault) &&
            keep_shown(walk, out->items, &out->count, fault);
 }
@@ -133,9 +136,12 @@ static bool count_all(const struct walk *walk, struct listed *out, struct fault 
     if (walk->listing->is_restricted) {
         return count_shown(walk, out, fault);
     }
+    struct core *core = &walk->worker->core;
+    struct text machine = walk->call->parameters[0];
+    struct store_where where = walk->listing->where;
+    follow_where(core, walk->arena, machine, &where);
     out->has_total = true;
-    return store_count(walk->worker->core.store, walk->call->parameters[0], &walk->listing->where,
-                       &out->total, fault);
+    return store_count(core->store, machine, &where, &out->total, fault);
 }
 
 static bool list(const struct walk *walk, struct listed *out, struct fault *fault) {

@@ -1,4 +1,5 @@
 /* policies.c: the generations of this process, and the reload. */
+#include "api/form.h"
 #include "api/generation.h"
 
 #include "timezone/instant.h"
@@ -17,8 +18,7 @@ static struct text list_json(struct call *call, const struct generation *generat
     js_put_text(&writer, instant_print(generation_loaded_us(generation), instant));
     js_key(&writer, TEXT("machines"));
     js_put_integer(&writer, (int64_t)generation_machine_count(generation));
-    js_key(&writer, TEXT("generations"));
-    js_put(&writer, reload_history(call->service->reload, arena));
+    bulletin_put(call->service->bulletin, &writer);
     js_close(&writer, '}');
     return buffer_view(&buffer);
 }
@@ -31,6 +31,19 @@ void api_policy_list(struct call *call) {
     }
 }
 
+static bool read_reload(struct call *call, bool *force, struct fault *fault) {
+    static const char *const keys[] = {"force", NULL};
+    const struct form form = {&call->exchange->arena, call->body, "", fault};
+    *force = false;
+    return form_known(&form, keys) && form_bool(&form, "force", force);
+}
+
 void api_policy_reload(struct call *call) {
-    reload_answer(call->service->reload, call->exchange);
+    bool force;
+    struct fault fault = FAULT_INIT;
+    if (!read_reload(call, &force, &fault)) {
+        call_fail(call->exchange, &fault, TEXT_NONE);
+        return;
+    }
+    reload_answer(call->service->reload, call->exchange, force, call->caller.name);
 }

@@ -16,6 +16,7 @@ void api_livez(struct call *call) {
 
 struct readiness {
     const char *store, *lock, *policies; /* "ok", "slow" or "down" */
+    struct text detail;                  /* what is not as it should be, ready or not */
     struct fault fault;                  /* FAULT_NONE: ready */
 };
 
@@ -43,12 +44,16 @@ static void answer_ready(struct http_exchange *exchange, const struct readiness 
     js_key(&writer, TEXT("status"));
     js_put_text(&writer, TEXT("ok"));
     put_parts(&writer, readiness);
+    if (text_given(readiness->detail)) {
+        js_key(&writer, TEXT("detail"));
+        js_put_text(&writer, readiness->detail);
+    }
     js_close(&writer, '}');
     call_ok(exchange, 200, buffer_view(&buffer));
 }
 
 static struct readiness readiness_of(struct call *call) {
-    struct readiness readiness = {"ok", "ok", "ok", FAULT_INIT};
+    struct readiness readiness = {"ok", "ok", "ok", TEXT_NONE, FAULT_INIT};
     struct generation *generation = published_take(call->service->published);
     if (generation == NULL) {
         readiness.policies = "down";
@@ -56,6 +61,7 @@ static struct readiness readiness_of(struct call *call) {
     } else {
         generation_unref(generation);
     }
+    readiness.detail = bulletin_trouble(call->service->bulletin, &call->exchange->arena);
     if (call->service->stopping) {
         fault_set(&readiness.fault, FAULT_OVERLOADED, "the server is stopping");
     }

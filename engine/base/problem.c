@@ -75,3 +75,18 @@ struct text problem_hint(struct arena *arena, struct text word, const struct tex
     return text_given(nearest) ? text_print(arena, "; did you mean '%.*s'?", TEXT_ARGS(nearest))
                                : TEXT("");
 }
+
+void problem_put(struct js_writer *writer, const struct problem_list *list) {
+    js_open(writer, '[');
+    for (size_t i = 0; i < list->count; i++) {
+        js_open(writer, '{');
+        js_key(writer, TEXT("file"));
+        js_put_text(writer, list->items[i].file);
+        js_key(writer, TEXT("line"));
+        js_put_integer(writer, list->items[i].line);
+        js_key(writer, TEXT("message"));
+        js_put_text(writer, list->items[i].message);
+        js_close(writer, '}');
+    }
+    js_close(writer, ']');
+}

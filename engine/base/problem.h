@@ -2,8 +2,7 @@
 #ifndef STATUTE_PROBLEM_H
 #define STATUTE_PROBLEM_H
 
-#include "base/arena.h"
-#include "base/text.h"
+#include "base/js.h"
 
 /* One thing wrong in a file that people write. */
 struct problem {
@@ -28,6 +27,9 @@ bool problem_is_full(const struct problem_list *list);
 
 /* By file, line, message. */
 void problem_sort(struct problem_list *list);
+
+/* [{file, line, message}] */
+void problem_put(struct js_writer *writer, const struct problem_list *list);
 
 /* Problems read "; did you mean 'task'?": the hint, or "" when nothing is near. */
 struct text problem_hint(struct arena *arena, struct text word, const struct text *candidates,

@@ -1,5 +1,6 @@
 /* export.c: `statute export`: entities as lines of JSON, as `statute import` reads them. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cli/cli.h"
 #include "cli/output.h"
@@ -33,46 +34,165 @@ struct outlet {
     struct store *store;
     FILE *stream;
     struct progress progress;
-    struct arena arena; /* of one line */
+    struct arena arena; /* of one page */
+    bool timed;         /* the store can say what timers are pending */
     int64_t written;
     int64_t expected; /* 0: not known */
 };
 
-static struct text line_of(struct arena *arena, const struct entity *entity) {
+/* Of a page of entities. */
+struct timers {
+    int64_t *entered_us; /* as the entities */
+    struct store_deadline *items;
+    size_t count;
+};
+
+static void put_given(struct js_writer *writer, struct text key, struct text value) {
+    if (text_given(value)) {
+        js_key(writer, key);
+        js_put_text(writer, value);
+    }
+}
+
+static void put_count(struct js_writer *writer, struct text key, int64_t value) {
+    if (value != 0) {
+        js_key(writer, key);
+        js_put_integer(writer, value);
+    }
+}
+
+static void put_time(struct js_writer *writer, struct text key, int64_t instant_us) {
     char instant[INSTANT_TEXT];
+    if (instant_us != 0) {
+        js_key(writer, key);
+        js_put_text(writer, instant_print(instant_us, instant));
+    }
+}
+
+static void put_timer(struct js_writer *writer, const struct store_deadline *deadline) {
+    char instant[INSTANT_TEXT];
+    js_open(writer, '{');
+    js_key(writer, TEXT("to"));
+    js_put_text(writer, deadline->to_state);
+    js_key(writer, TEXT("due_at"));
+    js_put_text(writer, instant_print(deadline->due_us, instant));
+    put_given(writer, TEXT("reason"), deadline->reason);
+    put_given(writer, TEXT("comments"), deadline->comments);
+    put_count(writer, TEXT("attempts"), deadline->attempts);
+    put_time(writer, TEXT("next_at"), deadline->next_us);
+    put_count(writer, TEXT("chain"), deadline->chain);
+    put_count(writer, TEXT("rules"), deadline->rules);
+    put_time(writer, TEXT("done_at"), deadline->done_us);
+    js_close(writer, '}');
+}
+
+static void put_entity(struct js_writer *writer, const struct entity *entity) {
+    char instant[INSTANT_TEXT];
+    js_key(writer, TEXT("machine"));
+    js_put_text(writer, entity->machine);
+    js_key(writer, TEXT("id"));
+    js_put_text(writer, entity->id);
+    js_key(writer, TEXT("state"));
+    js_put_text(writer, entity->state);
+    js_key(writer, TEXT("version"));
+    js_put_integer(writer, entity->version);
+    js_key(writer, TEXT("data"));
+    js_put_raw(writer, entity_data_json(writer->buffer->arena, entity));
+    js_key(writer, TEXT("created_at"));
+    js_put_text(writer, instant_print(entity->created_us, instant));
+    js_key(writer, TEXT("updated_at"));
+    js_put_text(writer, instant_print(entity->updated_us, instant));
+}
+
+/* By entity, and so that an export of the same is the same. */
+static int by_place(const void *a, const void *b) {
+    const struct store_deadline *left = a, *right = b;
+    int order = text_compare(left->entity_id, right->entity_id);
+    order = order != 0 ? order : (left->due_us > right->due_us) - (left->due_us < right->due_us);
+    return order != 0 ? order : text_compare(left->to_state, right->to_state);
+}
+
+/* The first that is not of an entity before this one. */
+static size_t first_of(const struct timers *timers, struct text id) {
+    size_t low = 0, high = timers->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        bool before = text_compare(timers->items[middle].entity_id, id) < 0;
+        low = before ? middle + 1 : low;
+        high = before ? high : middle;
+    }
+    return low;
+}
+
+static void put_timers(struct js_writer *writer, const struct entity *entity,
+                       const struct timers *timers) {
+    js_key(writer, TEXT("timers"));
+    js_open(writer, '[');
+    for (size_t i = first_of(timers, entity->id);
+         i < timers->count && text_equal(timers->items[i].entity_id, entity->id); i++) {
+        put_timer(writer, &timers->items[i]);
+    }
+    js_close(writer, ']');
+}
+
+/* `timers` NULL: the store is too old to say. */
+static struct text line_of(struct arena *arena, const struct entity *entity,
+                           const struct timers *timers, int64_t entered_us) {
     struct buffer buffer;
     struct js_writer writer;
     buffer_init(&buffer, arena);
     js_writer_init(&writer, &buffer);
     js_open(&writer, '{');
-    js_key(&writer, TEXT("machine"));
-    js_put_text(&writer, entity->machine);
-    js_key(&writer, TEXT("id"));
-    js_put_text(&writer, entity->id);
-    js_key(&writer, TEXT("state"));
-    js_put_text(&writer, entity->state);
-    js_key(&writer, TEXT("version"));
-    js_put_integer(&writer, entity->version);
-    js_key(&writer, TEXT("data"));
-    js_put_raw(&writer, entity_data_json(writer.buffer->arena, entity));
-    js_key(&writer, TEXT("created_at"));
-    js_put_text(&writer, instant_print(entity->created_us, instant));
-    js_key(&writer, TEXT("updated_at"));
-    js_put_text(&writer, instant_print(entity->updated_us, instant));
+    put_entity(&writer, entity);
+    if (timers != NULL) {
+        put_time(&writer, TEXT("entered_at"), entered_us);
+        put_timers(&writer, entity, timers);
+    }
     js_close(&writer, '}');
     buffer_add_char(&buffer, '\n');
     return buffer_view(&buffer);
 }
 
-static bool write_entity(void *context, const struct entity *entity, struct fault *fault) {
-    struct outlet *outlet = context;
-    struct text line = line_of(&outlet->arena, entity);
+static bool read_timers(struct outlet *outlet, const struct entity *entities, size_t count,
+                        struct timers *timers, struct fault *fault) {
+    struct store_key *keys = ARENA_ARRAY(&outlet->arena, struct store_key, count);
+    for (size_t i = 0; i < count; i++) {
+        keys[i] = (struct store_key){entities[i].machine, entities[i].id};
+    }
+    timers->entered_us = ARENA_ARRAY(&outlet->arena, int64_t, count);
+    if (!store_entered(outlet->store, keys, count, timers->entered_us, fault) ||
+        !store_timers(outlet->store, &outlet->arena, keys, count, &timers->items, &timers->count,
+                      fault)) {
+        return false;
+    }
+    if (timers->count > 1) {
+        qsort(timers->items, timers->count, sizeof *timers->items, by_place);
+    }
+    return true;
+}
+
+static bool write_line(struct outlet *outlet, struct text line, struct fault *fault) {
     bool written = fwrite(line.bytes, 1, line.length, outlet->stream) == line.length;
-    arena_reset(&outlet->arena);
     outlet->written++;
     progress_update(&outlet->progress, outlet->written,
                     outlet->expected > 0 ? (double)outlet->written / (double)outlet->expected : -1);
     return written || fault_set(fault, FAULT_ENVIRONMENT, "the output cannot be written");
+}
+
+static bool write_page(void *context, const struct entity *entities, size_t count,
+                       struct fault *fault) {
+    struct outlet *outlet = context;
+    struct timers timers;
+    bool timed = outlet->timed;
+    bool written = !timed || read_timers(outlet, entities, count, &timers, fault);
+    for (size_t i = 0; i < count && written; i++) {
+        written = write_line(outlet,
+                             line_of(&outlet->arena, &entities[i], timed ? &timers : NULL,
+                                     timed ? timers.entered_us[i] : 0),
+                             fault);
+    }
+    arena_reset(&outlet->arena);
+    return written;
 }
 
 static bool count_all(struct outlet *outlet, const struct text *machines, size_t count,
@@ -95,7 +215,7 @@ static bool write_all(struct outlet *outlet, const struct text *machines, size_t
                       struct fault *fault) {
     bool written = count_all(outlet, machines, count, fault);
     for (size_t i = 0; i < count && written; i++) {
-        written = pages_entities(outlet->store, machines[i], write_entity, outlet, fault);
+        written = pages_entity_pages(outlet->store, machines[i], write_page, outlet, fault);
     }
     return written;
 }
@@ -109,6 +229,14 @@ static bool run_on_stream(struct invocation *invocation, struct outlet *outlet,
     if (!text_given(only) &&
         !inspect_machines(values->store, invocation->arena, &machines, &count, fault)) {
         return false;
+    }
+    if (!inspect_is_current(values->store, &outlet->timed, fault)) {
+        return false;
+    }
+    if (!outlet->timed) {
+        fputs("warning: the store is of an older schema, so the export has no timers; 'statute "
+              "migrate up' first, to have them\n",
+              stderr);
     }
     progress_init(&outlet->progress, "exporting", "entities");
     arena_init(&outlet->arena, 64 * 1024);
@@ -140,8 +268,12 @@ const struct command command_export = {
     .arguments = "",
     .summary = "write all entities as lines of JSON",
     .details =
-        "Works beside a running server. An entity that changes meanwhile is written once, as "
-        "it is when\nits turn comes.",
+        "Each line is {\"machine\", \"id\", \"state\", \"version\", \"data\", \"created_at\", "
+        "\"updated_at\", \"timers\"}:\nall that 'statute import' needs to put the entity back as "
+        "it "
+        "is. The audit is not in it.\nWorks beside a running server. An entity that changes "
+        "meanwhile "
+        "is written once, as it is when\nits turn comes.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct export_values),
     .defaults = defaults,

@@ -18,6 +18,7 @@ struct import_values {
     struct policies_keys keys;
     unsigned on_error;
     bool skip_existing;
+    bool as_new;
 };
 
 #define AT(field) offsetof(struct import_values, field)
@@ -25,7 +26,8 @@ struct import_values {
 static const struct option rows[] = {
     {"store", OPTION_TEXT, AT(store), "URL", 0, 0,
      "where the entities go: sqlite:PATH or postgresql://..."},
-    {"policies", OPTION_TEXT, AT(policies), "DIR", 0, 0, "what validates and prepares them"},
+    {"policies", OPTION_TEXT, AT(policies), "DIR", 0, 0,
+     "the rules; with --as-new they validate and prepare"},
     {"pii-key", OPTION_SECRET, AT(keys.key), "SECRET", 0, 0,
      "as of 'statute serve': keys the hashes of personal data in the audit"},
     {"pii-keys", OPTION_TEXT, AT(keys.file), "FILE", 0, 0,
@@ -34,6 +36,9 @@ static const struct option rows[] = {
      "what to do after a line that is refused"},
     {"skip-existing", OPTION_FLAG, AT(skip_existing), NULL, 0, 0,
      "pass over entities that are there already, so that an import can be run again"},
+    {"as-new", OPTION_FLAG, AT(as_new), NULL, 0, 0,
+     "create the entities, in place of restoring them: validated, prepared, with effects and "
+     "timers"},
     {"actor", OPTION_TEXT, AT(actor), "ID", 0, 0, "who the audit says imported them"},
 };
 
@@ -73,12 +78,28 @@ static bool read_all(struct intake *intake, struct fault *fault) {
     return read && (intake->import.stopped || import_flush(&intake->import, fault));
 }
 
+/* What was restored all the same, but needs a look. */
+static void warn(const struct import *import) {
+    for (size_t i = 0; i < import->strangers.count; i++) {
+        const struct map_entry *entry = &import->strangers.entries[i];
+        fprintf(stderr, "warning: %lld restored as %.*s, which no rule in --policies knows\n",
+                (long long)*(const int64_t *)entry->value, TEXT_ARGS(entry->key));
+    }
+    if (import->counts.untimed > 0) {
+        fprintf(stderr,
+                "warning: %lld restored without timers into states that have some: their lines say "
+                "nothing of timers, as those of older exports\n",
+                (long long)import->counts.untimed);
+    }
+}
+
 static bool sum_up(struct invocation *invocation, struct intake *intake, bool read) {
     const struct import_counts *counts = &intake->import.counts;
     progress_finish(&intake->progress, "imported", counts->imported);
     if (counts->skipped > 0) {
         fprintf(stderr, "%lld were there already\n", (long long)counts->skipped);
     }
+    warn(&intake->import);
     if (counts->refused > 0) {
         fprintf(stderr, "%lld refused%s\n", (long long)counts->refused,
                 intake->import.stopped
@@ -96,6 +117,7 @@ static bool run_import(struct invocation *invocation, struct core *core, struct 
     struct intake intake;
     struct import_options options = {
         .actor = &actor,
+        .as_new = values->as_new,
         .skip_existing = values->skip_existing,
         .stop = values->on_error == STOP,
         .refused = tell_refusal,
@@ -154,16 +176,20 @@ const struct command command_import = {
     .name = "import",
     .arguments = "[FILE|-]",
     .arguments_most = 1,
-    .summary = "create entities from lines of JSON",
-    .details = "Each line is {\"machine\", \"id\", \"state\"?, \"data\"?, \"created_at\"?, "
-               "\"updated_at\"?}, as\n"
-               "'statute export' writes it. The times become the entity's own; its version starts "
-               "at 1 again, and\n"
-               "all three are kept in the audit record. Each entity is validated, prepared and "
-               "audited with the\n"
-               "reason \"migration\". What is refused is printed as FILE:LINE: code: message. No "
-               "server may have\n"
-               "a SQLite store open; beside a server on PostgreSQL it works.",
+    .summary = "restore entities from lines of JSON",
+    .details =
+        "Each line is {\"machine\", \"id\", \"state\"?, \"data\"?, \"version\"?, \"created_at\"?, "
+        "\"updated_at\"?, \"timers\"?},\nas 'statute export' writes it. Each entity becomes "
+        "exactly "
+        "what its line says: state, data, version,\ntimes and due times. No rule is asked, no "
+        "effect "
+        "runs, no event is sent. A line without a version is no\nexport's: its machine, state and "
+        "fields are checked, and what it leaves out is as of a new entity.\n--as-new creates "
+        "instead: "
+        "each entity is validated and prepared, its effects run, its version is 1.\nEither is one "
+        "audit record an entity, with the reason \"migration\" and what the line said. What is\n"
+        "refused is printed as FILE:LINE: code: message. No server may have a SQLite store open; "
+        "beside a\nserver on PostgreSQL it works.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct import_values),
     .defaults = defaults,

@@ -112,7 +112,7 @@ struct text policies_json(const struct problem_list *problems, struct arena *are
     js_writer_init(&writer, &buffer);
     js_open(&writer, '{');
     js_key(&writer, TEXT("problems"));
-    policies_put(problems, &writer);
+    problem_put(&writer, problems);
     js_close(&writer, '}');
     return buffer_view(&buffer);
 }

@@ -28,6 +28,10 @@ struct serve_values {
 static const struct option rows[] = {
     {"listen", OPTION_TEXT, SERVICE(listen), "ADDRESS:PORT", 0, 0, "where to listen; port 0: any free one"},
     {"policies", OPTION_TEXT, SERVICE(policies), "DIR", 0, 0, "the policy files; a change is loaded by itself, and on SIGHUP"},
+    {"watch", OPTION_CHOICE, SERVICE(watch), "off|on", 0, 0, "off: changed policy files are loaded on SIGHUP and POST /v1/policies/reload only"},
+    {"reload-settle", OPTION_DURATION, SERVICE(settle_us), "TIME", 0, 5 * NOW_SECOND, "changed policy files are loaded when nothing has changed for so long, but 5 s after the first change at the latest"},
+    {"allow-empty", OPTION_FLAG, SERVICE(allow_empty), NULL, 0, 0, "policy files that declare no machine are taken, too; without it a directory that was emptied is refused"},
+    {"allow-missing", OPTION_FLAG, SERVICE(allow_missing), NULL, 0, 0, "start although entities are there whose machine no file declares; the store remembers, so it is needed once"},
     {"store", OPTION_TEXT, SERVICE(store), "URL", 0, 0, "where entities live: sqlite:PATH or postgresql://..."},
     {"lock", OPTION_TEXT, SERVICE(lock), "URL", 0, 0, "the distributed lock: local; store: in the PostgreSQL store, for several servers on it without Redis (of SQLite the same as local: one process has all writers); or redis://:PASSWORD@HOST:PORT/DATABASE; a password is better in STATUTE_LOCK"},
     {"lock-failure", OPTION_CHOICE, SERVICE(lock_failure), "refuse|row-lock", 0, 0, "while the lock's server is unavailable: refuse what wants the lock (503 lock_unavailable), or go on with the store's row lock alone"},

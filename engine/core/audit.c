@@ -92,6 +92,10 @@ static struct text action_of(enum attempt_kind kind) {
         return TEXT("update");
     case ATTEMPT_TRANSITION:
         return TEXT("transition");
+    case ATTEMPT_RESTORE:
+        return TEXT("restore");
+    case ATTEMPT_RENAME:
+        return TEXT("rename");
     case ATTEMPT_NOTICE:
         return TEXT("notice");
     }

@@ -109,7 +109,8 @@ struct member {
 
 void batch_run(struct core *core, struct member *const *members, size_t count);
 
-/* Makes entities that have just been read what the rows of an application's own table say. What the
+/* Makes entities that have just been read what the rows of an application's own table say, in the
+ * names of the rules in force, with the defaults of their fields. What the
  * store lists and counts by is what the engine saw last. */
 bool core_refresh(struct core *core, struct arena *arena, struct entity *entities, size_t count,
                   struct fault *fault) MUST_CHECK;

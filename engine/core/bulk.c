@@ -1,6 +1,8 @@
 /* bulk.c: requests to attempts, outcomes to progress. */
 #include "core/bulk.h"
 
+#include "core/follow.h"
+
 #define SELECT_PAGE 1000
 
 struct text bulk_status_name(enum bulk_status status) {
@@ -157,11 +159,13 @@ bool bulk_select(struct core *core, struct arena *arena, struct text machine,
                  const struct store_where *where, int64_t most, struct text **ids, size_t *count,
                  struct fault *fault) {
     struct selection selection = {0};
+    struct store_where today = *where;
+    follow_where(core, arena, machine, &today);
     struct text after = TEXT_NONE;
     size_t found;
     do {
         struct text *page;
-        if (!store_list_ids(core->store, arena, machine, where, after, SELECT_PAGE, &page, &found,
+        if (!store_list_ids(core->store, arena, machine, &today, after, SELECT_PAGE, &page, &found,
                             fault)) {
             return false;
         }

@@ -14,6 +14,7 @@
 
 #include "core/audit.h"
 #include "core/clean.h"
+#include "core/follow.h"
 #include "core/outbox.h"
 #include "core/rows.h"
 
@@ -109,6 +110,7 @@ static void describe(struct work *work, const struct slot *slot, struct outcome 
     if (slot->current.exists && !slot->gone) {
         struct entity *copy = ARENA_NEW(&work->core->arena, struct entity);
         *copy = slot->current;
+        follow_present(work->core, &work->core->arena, copy, 1);
         out->entity = copy;
     }
 }
@@ -236,6 +238,48 @@ static bool follow(struct work *work, const struct attempt *attempt, unsigned de
            run_effects(work, attempt, ATTEMPT_TRANSITION, decision->follow, depth, out, fault);
 }
 
+/* --- a restore --- */
+
+/* A row of an application's table that came back by itself is no entity yet. */
+static bool is_known(struct work *work, const struct slot *slot) {
+    return slot->view.table != NULL ? slot->original.exists && !slot->gone
+                                    : work_present(work, slot)->exists;
+}
+
+static void put_back(struct work *work, struct slot *slot, const struct attempt *attempt) {
+    const struct restore *restore = attempt->restore;
+    struct entity *entity = &slot->current;
+    work_touch(work, slot);
+    entity->exists = true;
+    entity->state = attempt->to;
+    entity->data = attempt->patch != NULL ? attempt->patch : &js_empty_object;
+    entity->data_json = TEXT_NONE;
+    entity->version = restore->version;
+    entity->created_us = attempt->created_us;
+    entity->updated_us = attempt->updated_us;
+    entity->entered_us = restore->entered_us;
+    slot->body_changed = true;
+    slot->row_due = true;
+    slot->gone = false;
+    slot->disarm = true;
+    slot->restore = restore;
+    slot->timers = NULL;
+    slot->timer_count = 0;
+}
+
+/* No rule is asked, nothing follows, nobody is told: only the record says that it happened. */
+static void restore(struct work *work, struct slot *slot, const struct attempt *attempt,
+                    struct outcome *out) {
+    if (is_known(work, slot)) {
+        refuse(out, FAULT_ALREADY_EXISTS, named(&work->core->arena, attempt, "exists already"));
+        return;
+    }
+    const struct js *before = slot->current.exists ? slot->current.data : NULL;
+    put_back(work, slot, attempt);
+    out->changed = true;
+    record(work, slot, attempt, before, out);
+}
+
 /* --- the whole --- */
 
 /* What followed may have moved the entity itself on. */
@@ -246,8 +290,23 @@ static void describe_again(struct work *work, const struct slot *slot, struct ou
     }
 }
 
-static bool carry_out(struct work *work, const struct attempt *attempt, unsigned depth,
+/* A timer, a batch, a caller may ask for a state by the name that it had before. */
+static const struct attempt *in_names_of_today(struct work *work, const struct attempt *attempt) {
+    const struct machine *machine = core_machine(work->core, attempt);
+    struct text today = follow_state(machine, attempt->to);
+    if (!text_given(attempt->to) || attempt->kind == ATTEMPT_RESTORE ||
+        text_equal(today, attempt->to)) {
+        return attempt;
+    }
+    struct attempt *copy = ARENA_NEW(&work->core->arena, struct attempt);
+    *copy = *attempt;
+    copy->to = today;
+    return copy;
+}
+
+static bool carry_out(struct work *work, const struct attempt *asked, unsigned depth,
                       struct outcome *out, struct fault *fault) {
+    const struct attempt *attempt = in_names_of_today(work, asked);
     int64_t started_us = now_monotonic_us(&work->core->now);
     struct slot *slot;
     if (!work_slot(work, attempt->machine, attempt->id, &slot, fault)) {
@@ -256,6 +315,14 @@ static bool carry_out(struct work *work, const struct attempt *attempt, unsigned
     out->from = slot->current.exists && !slot->gone ? slot->current.state : TEXT_NONE;
     out->to = attempt->kind == ATTEMPT_UPDATE ? out->from : attempt->to;
     out->version = slot->current.version;
+    if (attempt->kind == ATTEMPT_RENAME) {
+        out->changed = slot->renamed; /* done when it was read */
+        return true;
+    }
+    if (attempt->kind == ATTEMPT_RESTORE) {
+        restore(work, slot, attempt, out);
+        return true;
+    }
     if (!judge(work, attempt, slot, out, fault)) {
         return false;
     }

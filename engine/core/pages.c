@@ -88,27 +88,24 @@ bool pages_records(struct store *store, enum pages_transaction transaction,
     return went;
 }
 
-static bool entities_page(struct walk *walk, struct text machine, pages_entity *each, bool *more) {
+static bool entities_page(struct walk *walk, struct text machine, pages_entity_page *each,
+                          bool *more) {
     static const struct store_where everything = {0};
     struct entity *items;
     struct text next = TEXT_NONE;
     size_t count;
     struct store_page page = walk_page(walk);
     if (!store_list(walk->store, &walk->page, machine, &everything, &page, &items, &count, &next,
-                    walk->fault)) {
+                    walk->fault) ||
+        !each(walk->context, items, count, walk->fault)) {
         return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!each(walk->context, &items[i], walk->fault)) {
-            return false;
-        }
     }
     *more = walk_on(walk, next, count);
     return true;
 }
 
-bool pages_entities(struct store *store, struct text machine, pages_entity *each, void *context,
-                    struct fault *fault) {
+bool pages_entity_pages(struct store *store, struct text machine, pages_entity_page *each,
+                        void *context, struct fault *fault) {
     struct walk walk;
     bool more = true, went = true;
     walk_init(&walk, store, PAGES_OWN, 0, context, fault);
@@ -118,4 +115,26 @@ bool pages_entities(struct store *store, struct text machine, pages_entity *each
     }
     walk_deinit(&walk);
     return went;
+}
+
+struct single {
+    pages_entity *each;
+    void *context;
+};
+
+static bool each_single(void *context, const struct entity *entities, size_t count,
+                        struct fault *fault) {
+    const struct single *single = context;
+    for (size_t i = 0; i < count; i++) {
+        if (!single->each(single->context, &entities[i], fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool pages_entities(struct store *store, struct text machine, pages_entity *each, void *context,
+                    struct fault *fault) {
+    struct single single = {each, context};
+    return pages_entity_pages(store, machine, each_single, &single, fault);
 }

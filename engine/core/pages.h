@@ -14,6 +14,9 @@ enum pages_transaction {
 /* False with a fault ends the walk. What it is given lives until it returns. */
 typedef bool pages_record(void *context, const struct store_record *record, struct fault *fault);
 typedef bool pages_entity(void *context, const struct entity *entity, struct fault *fault);
+/* A page of them, in the transaction that read it. */
+typedef bool pages_entity_page(void *context, const struct entity *entities, size_t count,
+                               struct fault *fault);
 
 /* At most `most` of them; 0: all. Oldest first, or in chain order when the search names an entity.
  */
@@ -24,5 +27,7 @@ bool pages_records(struct store *store, enum pages_transaction transaction,
 /* In the order of their creation. */
 bool pages_entities(struct store *store, struct text machine, pages_entity *each, void *context,
                     struct fault *fault) MUST_CHECK;
+bool pages_entity_pages(struct store *store, struct text machine, pages_entity_page *each,
+                        void *context, struct fault *fault) MUST_CHECK;
 
 #endif

@@ -1,6 +1,7 @@
 /* reads.c: what a policy may read while it decides: ctx:find and ctx:count, inside the batch's own
  * transaction and with the batch's own changes. The store counts what is on disk; entities that
  * this batch changed are then taken out as they were and put in as they are. */
+#include "core/follow.h"
 #include "core/work.h"
 
 static bool find(void *context, struct arena *arena, struct text machine, struct text id,
@@ -23,8 +24,11 @@ static bool has_state(const struct store_where *where, struct text state) {
     return where->state_count == 0;
 }
 
-static bool matches(const struct entity *entity, const struct store_where *where) {
-    return entity->exists && has_state(where, entity->state) && js_holds(entity->data, where->data);
+static bool matches(struct arena *arena, const struct entity *entity,
+                    const struct store_where *where) {
+    const struct js *data =
+        where->defaults != NULL ? js_over(arena, where->defaults, entity->data) : entity->data;
+    return entity->exists && has_state(where, entity->state) && js_holds(data, where->data);
 }
 
 static int64_t changes_since(const struct work *work, struct text machine,
@@ -33,7 +37,9 @@ static int64_t changes_since(const struct work *work, struct text machine,
     for (size_t i = 0; i < work->slots.count; i++) {
         const struct slot *slot = work->slots.entries[i].value;
         if (slot->body_changed && text_equal(slot->current.machine, machine)) {
-            difference += matches(&slot->current, where) - matches(&slot->original, where);
+            struct arena *arena = &work->core->arena;
+            difference +=
+                matches(arena, &slot->current, where) - matches(arena, &slot->original, where);
         }
     }
     return difference;
@@ -43,6 +49,7 @@ static bool count(void *context, struct text machine, const struct text *states,
                   const struct js *data, int64_t *out, struct fault *fault) {
     struct work *work = context;
     struct store_where where = {.states = states, .state_count = state_count, .data = data};
+    follow_where(work->core, &work->core->arena, machine, &where);
     if (!store_count(work->core->store, machine, &where, out, fault)) {
         return false;
     }

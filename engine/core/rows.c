@@ -13,6 +13,7 @@
 #include "core/rows.h"
 
 #include "core/audit.h"
+#include "core/follow.h"
 
 /* --- reading --- */
 
@@ -109,12 +110,15 @@ bool core_refresh(struct core *core, struct arena *arena, struct entity *entitie
     for (size_t i = 0; i < count; i++) {
         entities[i].exists = entities[i].exists && !views[i].gone;
     }
+    follow_present(core, arena, entities, count);
     return true;
 }
 
 bool core_read(struct core *core, struct arena *arena, const struct store_key *keys, size_t count,
                struct entity *out, struct fault *fault) {
+    struct text *kept = ARENA_ARRAY(arena, struct text, count);
     return store_read(core->store, arena, keys, count, out, fault) &&
+           follow_find(core, arena, out, count, kept, fault) &&
            core_refresh(core, arena, out, count, fault);
 }
 

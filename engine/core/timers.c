@@ -328,7 +328,30 @@ static void rearm(struct work *work, struct slot *slot, const struct store_deadl
     work->rearmed += work->fired.count + out->armed.count > before;
 }
 
+/* A restored entity has the timers that it had, those that are done with too. */
+static void put_back(struct work *work, const struct slot *slot, struct timer_writes *out) {
+    const struct restore *restore = slot->restore;
+    for (size_t i = 0; restore != NULL && i < restore->timer_count; i++) {
+        const struct restored_timer *timer = &restore->timers[i];
+        struct list *list = timer->done_us != 0 ? &work->fired : &out->armed;
+        struct store_deadline *deadline = work_add(work, list, sizeof *deadline);
+        *deadline = (struct store_deadline){.machine = slot->current.machine,
+                                            .entity_id = slot->current.id,
+                                            .due_us = timer->due_us,
+                                            .to_state = timer->to,
+                                            .reason = timer->reason,
+                                            .comments = timer->comments,
+                                            .entity_version = slot->current.version,
+                                            .attempts = timer->attempts,
+                                            .next_us = timer->next_us,
+                                            .chain = timer->chain,
+                                            .rules = timer->rules,
+                                            .done_us = timer->done_us};
+    }
+}
+
 static void enter(struct work *work, struct slot *slot, struct timer_writes *out) {
+    put_back(work, slot, out);
     if (slot->original.exists) {
         out->disarmed[out->disarmed_count++] =
             (struct store_key){slot->current.machine, slot->current.id};
@@ -394,8 +417,8 @@ static void note_earliest(struct core *core, const struct list *deadlines) {
 bool timers_settle(struct work *work, struct timer_writes *out, struct fault *fault) {
     struct store_deadline *stored;
     size_t count, part;
-    *out = (struct timer_writes){.disarmed = ARENA_ARRAY(&work->core->arena, struct store_key,
-                                                         work->slots.count + 1)};
+    *out = (struct timer_writes){
+        .disarmed = ARENA_ARRAY(&work->core->arena, struct store_key, work->slots.count + 1)};
     if (!read_stored(work, &stored, &count, fault)) {
         return false;
     }

@@ -18,6 +18,7 @@ struct chain {
     unsigned char hash[DIGEST_BYTES]; /* of that record, as stored */
     int64_t version;                  /* of the entity, as that record says */
     struct arena arena;               /* of the texts below */
+    struct text machine;              /* of the entity, as that record says; it may be renamed */
     struct text state;                /* of the entity, as that record says; TEXT_NONE: no entity */
     struct text data_hash;            /* of its data, as that record says; TEXT_NONE: no entity */
 };
@@ -73,10 +74,25 @@ static void check_numbers(struct chain *chain, const struct store_record *record
     check_text(chain, record, json, "timestamp", instant_print(record->timestamp_us, instant));
 }
 
+/* History keeps its words: a record names the machine as it was called then, and what it is called
+ * later begins with a record that says so. */
+static void check_machine(struct chain *chain, const struct store_record *record,
+                          const struct js *json) {
+    struct text machine = js_text(js_find(json, TEXT("machine")));
+    struct text former = js_text(
+        js_find(js_find(js_find(json, TEXT("metadata")), TEXT("renamed_from")), TEXT("machine")));
+    bool is_renamed = text_equal(js_text(js_find(json, TEXT("action"))), TEXT("rename")) &&
+                      text_given(former) && text_equal(former, chain->machine);
+    if (text_given(chain->machine) && !text_equal(machine, chain->machine) && !is_renamed) {
+        REPORT(chain, record, "the record is of the machine '%.*s', those before it of '%.*s'",
+               TEXT_ARGS(machine), TEXT_ARGS(chain->machine));
+    }
+}
+
 static void check_columns(struct chain *chain, const struct store_record *record,
                           const struct js *json) {
     struct text actor_id = js_text(js_find(js_find(json, TEXT("actor")), TEXT("id")));
-    check_text(chain, record, json, "machine", record->machine);
+    check_machine(chain, record, json);
     check_text(chain, record, json, "entity_id", record->entity_id);
     check_text(chain, record, json, "from_state", record->from_state);
     check_text(chain, record, json, "to_state", record->to_state);
@@ -111,6 +127,7 @@ static void remember(struct chain *chain, const struct store_record *record,
     memcpy(chain->hash, record->hash, DIGEST_BYTES);
     arena_reset(&chain->arena);
     chain->state = text_copy(&chain->arena, state);
+    chain->machine = text_copy(&chain->arena, js_text(js_find(json, TEXT("machine"))));
     chain->data_hash = text_copy(&chain->arena, js_text(js_find(json, TEXT("data_hash"))));
 }
 
@@ -167,6 +184,12 @@ static void check_content(struct chain *chain, const struct entity *entity) {
 
 static void check_head(struct chain *chain, const struct entity *entity) {
     struct verify *verify = chain->verify;
+    if (chain->sequence != 0 && !text_equal(chain->machine, entity->machine)) {
+        verify_report(verify, chain->key, 0,
+                      "the entity is of the machine '%.*s', by its newest "
+                      "record of '%.*s'",
+                      TEXT_ARGS(entity->machine), TEXT_ARGS(chain->machine));
+    }
     if (chain->sequence == 0) {
         verify_report(verify, chain->key, 0, "the entity has no audit record at all");
     } else if (entity->audit_sequence != chain->sequence) {

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "core/renaming.h"
 #include "core/rows.h"
 #include "core/timers.h"
 
@@ -54,12 +55,22 @@ static struct text key_of(struct arena *arena, struct text machine, struct text 
     return (struct text){bytes, machine.length + 1 + id.length};
 }
 
+void work_note(struct work *work) {
+    struct store_record *records = work->records.items;
+    struct store_record *note = work_add(work, &work->notes, sizeof *note);
+    *note = records[--work->records.count];
+}
+
 /* Makes slots of entities that have just been read; what their rows say is laid over them. */
 static bool slots_add(struct work *work, const struct text *keys, struct entity *entities,
                       size_t count, struct fault *fault) {
     struct arena *arena = &work->core->arena;
     struct slot *slots = ARENA_ARRAY(arena, struct slot, count);
     struct row_view *views = ARENA_ARRAY(arena, struct row_view, count);
+    struct former_name *names = ARENA_ARRAY(arena, struct former_name, count);
+    if (!renaming_find(work, entities, count, names, fault)) {
+        return false;
+    }
     for (size_t i = 0; i < count; i++) {
         slots[i] = (struct slot){.key = keys[i], .original = entities[i]};
     }
@@ -73,7 +84,9 @@ static bool slots_add(struct work *work, const struct text *keys, struct entity 
         map_set(&work->slots, keys[i], &slots[i]);
         if (views[i].noticed) {
             rows_note(work, &slots[i]);
+            work_note(work);
         }
+        renaming_note(work, &slots[i], &names[i]);
     }
     return true;
 }
@@ -93,18 +106,27 @@ const struct entity *work_present(struct work *work, const struct slot *slot) {
 struct wanted {
     struct text key;
     struct store_key entity;
+    size_t order; /* of the first attempt on it */
 };
 
 static int by_key(const void *a, const void *b) {
-    return text_compare(((const struct wanted *)a)->key, ((const struct wanted *)b)->key);
+    const struct wanted *left = a, *right = b;
+    int order = text_compare(left->key, right->key);
+    return order != 0 ? order : (left->order > right->order) - (left->order < right->order);
 }
 
-/* The distinct ones, in key order. */
+static int by_order(const void *a, const void *b) {
+    const struct wanted *left = a, *right = b;
+    return (left->order > right->order) - (left->order < right->order);
+}
+
+/* The distinct ones, in key order; in that of the attempts when they are restored, since so they
+ * are listed. */
 static size_t wanted_of(struct work *work, const struct store_key *keys, size_t count,
                         struct wanted *wanted) {
     for (size_t i = 0; i < count; i++) {
         wanted[i] =
-            (struct wanted){key_of(&work->core->arena, keys[i].machine, keys[i].id), keys[i]};
+            (struct wanted){key_of(&work->core->arena, keys[i].machine, keys[i].id), keys[i], i};
     }
     qsort(wanted, count, sizeof *wanted, by_key);
     size_t distinct = 0;
@@ -112,6 +134,9 @@ static size_t wanted_of(struct work *work, const struct store_key *keys, size_t 
         if (distinct == 0 || !text_equal(wanted[distinct - 1].key, wanted[i].key)) {
             wanted[distinct++] = wanted[i];
         }
+    }
+    if (work->in_order) {
+        qsort(wanted, distinct, sizeof *wanted, by_order);
     }
     return distinct;
 }
@@ -139,6 +164,7 @@ bool work_read(struct work *work, struct member *const *members, size_t count,
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < members[i]->attempt_count; j++) {
             const struct attempt *attempt = &members[i]->attempts[j];
+            work->in_order = work->in_order || attempt->kind == ATTEMPT_RESTORE;
             keys[total++] = (struct store_key){attempt->machine, attempt->id};
         }
     }
@@ -200,11 +226,26 @@ static size_t changed_entities(struct work *work, struct store_entity_write *wri
     return count;
 }
 
+/* From now on `records` holds them all. */
+static void join_notes(struct work *work) {
+    const struct store_record *records = work->records.items;
+    size_t count = work->records.count;
+    if (work->notes.count == 0) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        *(struct store_record *)work_add(work, &work->notes, sizeof *records) = records[i];
+    }
+    work->records = work->notes;
+    work->notes.count = 0;
+}
+
 bool work_write(struct work *work, struct fault *fault) {
     struct arena *arena = &work->core->arena;
     struct store_entity_write *writes =
         ARENA_ARRAY(arena, struct store_entity_write, work->slots.count + 1);
     struct timer_writes timers;
+    join_notes(work);
     if (!timers_settle(work, &timers, fault)) {
         return false;
     }
@@ -223,6 +264,7 @@ bool work_write(struct work *work, struct fault *fault) {
         .deadline_count = timers.armed.count,
         .answers = work->answers.items,
         .answer_count = work->answers.count,
+        .in_order = work->in_order,
     };
     return store_write(work->core->store, &batch, fault) && rows_write(work, fault);
 }

@@ -22,12 +22,14 @@ struct slot {
     struct entity original; /* as it is in the store */
     struct entity current;  /* after the attempts so far */
     bool body_changed;
-    struct row_view view;       /* as read */
-    bool gone;                  /* its row was deleted: `current` is what was known of it last */
-    bool row_due;               /* the row is to be written */
-    bool disarm;                /* its deadlines in the store go */
-    bool rearm;                 /* they are to be as `timers` says; those that fit stay */
-    const struct timer *timers; /* of the state that it is in, with either of these */
+    struct row_view view;          /* as read */
+    bool renamed;                  /* when it was read, to what the rules call it */
+    bool gone;                     /* its row was deleted: `current` is what was known of it last */
+    bool row_due;                  /* the row is to be written */
+    bool disarm;                   /* its deadlines in the store go */
+    bool rearm;                    /* they are to be as `timers` says; those that fit stay */
+    const struct restore *restore; /* its timers were restored in this batch */
+    const struct timer *timers;    /* of the state that it is in, with `disarm` or `rearm` */
     size_t timer_count;
     int64_t chain; /* timers that fired one after the other until those were armed */
 };
@@ -41,7 +43,8 @@ struct list {
 struct work {
     struct core *core;
     struct map slots;    /* key -> struct slot */
-    struct list records; /* struct store_record */
+    struct list notes;   /* struct store_record: what was so before the first attempt */
+    struct list records; /* struct store_record; after the notes */
     struct list outbox;  /* struct store_outbox */
     struct list fired;   /* struct store_deadline: that go, with done_us for good */
     struct list retried; /* struct store_deadline: that are tried again */
@@ -49,6 +52,7 @@ struct work {
     struct list undo;    /* struct undo: older states of slots, newest last */
     int64_t now_us;      /* wall clock of the whole batch: ctx.now */
     int64_t chain;       /* of the timers that the present member arms */
+    bool in_order;       /* new entities are listed in the order of their attempts */
     size_t effects;      /* follow and create done for the current root attempt */
     size_t rearmed;      /* entities whose timers were others than they are to be */
     bool matching;       /* timers are matched with new rules; nothing else happens */
@@ -85,6 +89,10 @@ bool work_read_keys(struct work *work, const struct store_key *keys, size_t coun
 /* The same of all that the members name. */
 bool work_read(struct work *work, struct member *const *members, size_t count,
                struct fault *fault) MUST_CHECK;
+
+/* The latest record becomes a note: it is about what was found, and stays when attempts are undone.
+ */
+void work_note(struct work *work);
 
 /* The slot of an entity, read from the store if the batch has not touched it yet. */
 bool work_slot(struct work *work, struct text machine, struct text id, struct slot **out,

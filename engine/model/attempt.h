@@ -11,6 +11,8 @@ enum attempt_kind {
     ATTEMPT_CREATE,
     ATTEMPT_UPDATE,
     ATTEMPT_TRANSITION,
+    ATTEMPT_RESTORE, /* an entity of an export is put back as it was: no rule is asked */
+    ATTEMPT_RENAME,  /* only the name that the rules have for its machine or state is another */
     ATTEMPT_NOTICE, /* nobody asked: what somebody else did to an application's row (core/rows.c) */
 };
 
@@ -33,6 +35,20 @@ struct actor {
     const struct js *attributes;
 };
 
+/* A timer as it was; store/data.h says what its parts mean (struct store_deadline). */
+struct restored_timer {
+    struct text to, reason, comments;
+    int64_t due_us, attempts, next_us, chain, rules, done_us;
+};
+
+/* What a RESTORE brings besides the state (`to`), the data (`patch`) and the times. */
+struct restore {
+    int64_t version;
+    int64_t entered_us; /* when it entered its state */
+    const struct restored_timer *timers;
+    size_t timer_count;
+};
+
 struct attempt {
     enum attempt_kind kind;
     struct text machine;
@@ -46,10 +62,11 @@ struct attempt {
     const struct js *metadata; /* an object, or NULL */
     const struct js *patch;    /* merge patch; for CREATE the data; an object, or NULL */
     bool cleaned;              /* metadata and attributes are without personal data already */
-    int64_t created_us;        /* CREATE, imports: the entity's own times; 0: now */
+    int64_t created_us;        /* CREATE and RESTORE: the entity's own times; 0: now */
     int64_t updated_us;
-    const int64_t *if_versions; /* one of these, */
-    size_t if_version_count;    /* or any when there are none */
+    const struct restore *restore; /* of a RESTORE */
+    const int64_t *if_versions;    /* one of these, */
+    size_t if_version_count;       /* or any when there are none */
     bool dry_run;
     bool idempotent; /* already in `to` is a success without a change */
     bool skip_permissions;

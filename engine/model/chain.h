@@ -19,7 +19,7 @@ struct record {
     struct text from_state; /* TEXT_NONE: there was no entity */
     struct text to_state;   /* wanted, if refused */
     const struct actor *actor;
-    struct text action;     /* "create", "update", "transition", "notice" */
+    struct text action;     /* "create", "update", "transition", "restore", "rename", "notice" */
     struct text transition; /* the verb; TEXT_NONE: it has none, or this is no transition */
     struct text batch;      /* id of the bulk whose member this is; TEXT_NONE: of none */
     struct text reason;

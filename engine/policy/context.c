@@ -9,6 +9,8 @@
 
 #include "lua/value.h"
 #include "policy/permission.h"
+#include "policy/rules/fields.h"
+#include "policy/turn.h"
 
 #include <lauxlib.h>
 
@@ -142,12 +144,12 @@ static const struct machine *known_machine(lua_State *lua, const struct turn *tu
 }
 
 /* stack: [-0, +1] */
-static void push_entity(lua_State *lua, const struct entity *entity) {
+static void push_entity(lua_State *lua, const struct entity *entity, const struct js *data) {
     lua_createtable(lua, 0, 7); // stack: entity
     set_text(lua, "machine", entity->machine);
     set_text(lua, "id", entity->id);
     set_text(lua, "state", entity->state);
-    set_value(lua, "data", entity->data, &js_empty_object);
+    set_value(lua, "data", data, &js_empty_object);
     lua_pushinteger(lua, entity->version);    // stack: entity version
     set(lua, "version");                      // stack: entity
     lua_pushinteger(lua, entity->created_us); // stack: entity created_at
@@ -206,7 +208,8 @@ static int find(lua_State *lua) {
         push_listed(lua, turn, name, id); // stack: entry
         return 1;
     }
-    push_entity(lua, entity); // stack: entity
+    const struct js *data = entity->data != NULL ? entity->data : &js_empty_object;
+    push_entity(lua, entity, fields_with_defaults(turn->arena, machine, data)); // stack: entity
     return 1;
 }
 

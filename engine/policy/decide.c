@@ -261,7 +261,9 @@ static void warn(struct turn *turn) {
 /* --- the whole --- */
 
 static bool settle(struct turn *turn) {
-    turn->out->data = turn->data;
+    turn->out->data = turn->attempt->kind == ATTEMPT_CREATE
+                          ? turn->data
+                          : fields_without_defaults(turn->arena, turn->machine, turn->data);
     turn->out->warnings = &js_empty_array;
     turn->out->changed =
         turn->attempt->kind != ATTEMPT_UPDATE || !js_equal(turn->data, turn->stored);

@@ -164,7 +164,7 @@ static bool stay(struct turn *turn) {
     *turn->out = (struct decision){.from = turn->entity->state,
                                    .to = turn->entity->state,
                                    .transition = turn->attempt->verb,
-                                   .data = turn->stored,
+                                   .data = turn->entity->data,
                                    .warnings = &js_empty_array};
     return false;
 }
@@ -264,6 +264,8 @@ bool way_resolve(struct turn *turn) {
         return resolve_update(turn);
     case ATTEMPT_TRANSITION:
         return resolve_transition(turn);
+    case ATTEMPT_RESTORE:
+    case ATTEMPT_RENAME:
     case ATTEMPT_NOTICE:
         break; /* is not decided about */
     }

@@ -162,6 +162,29 @@ static void report_doubled(struct problem_list *problems, const struct machine *
                            TEXT_ARGS(second->name), TEXT_ARGS(first->file), first->line));
 }
 
+static void report_name(struct problem_list *problems, const struct machine *machine,
+                        const char *why) {
+    problem_add(problems, machine->file, machine->line,
+                text_print(problems->arena, "machine '%.*s': renamed_from: '%.*s' %s",
+                           TEXT_ARGS(machine->name), TEXT_ARGS(machine->renamed_from), why));
+}
+
+static void check_former_names(struct build *build) {
+    const struct generation *generation = build->generation;
+    for (size_t i = 0; i < generation->machine_count; i++) {
+        const struct machine *machine = &generation->machines[i];
+        if (!text_given(machine->renamed_from)) {
+            continue;
+        }
+        if (generation_machine(generation, machine->renamed_from) != NULL) {
+            report_name(build->problems, machine, "is still there; a name is renamed or kept");
+        } else if (generation_machine_once(generation, machine->renamed_from) != machine) {
+            report_name(build->problems, machine,
+                        "has also become another machine; it can be one of them only");
+        }
+    }
+}
+
 static void sort_machines(struct build *build) {
     struct generation *generation = build->generation;
     if (generation->machine_count > 1) {
@@ -362,6 +385,7 @@ static void prove(struct build *build) {
     run_files(&generation->seats[0]);
     check_all(build);
     sort_machines(build);
+    check_former_names(build);
     access_rules_sort(&generation->access, build->problems);
     access_rules_check_subjects(&generation->access, build->problems);
     roles_expand(&generation->roles, &generation->arena, build->problems);
@@ -389,12 +413,28 @@ static void number_timers(struct generation *generation) {
     }
 }
 
+/* What was emptied, or is half copied, is no new version of anything. */
+static void refuse_empty(struct build *build) {
+    const struct generation *generation = build->generation;
+    if (build->options->refuse_empty && generation->machine_count == 0 &&
+        generation->access.type_count == 0 && build->problems->count == build->problems_before) {
+        problem_add(
+            build->problems, TEXT("."), 0,
+            TEXT("no file here declares a machine: is the directory empty, or copied only in "
+                 "part? --allow-empty takes it all the same"));
+    }
+}
+
 static void build_it(struct build *build) {
     struct generation *generation = build->generation;
     name_it(generation);
+    if (build->options->found != NULL) {
+        memcpy(build->options->found, generation->name.bytes, DIGEST_HEX);
+    }
     generation->seat_count = build->options->vm_count > 0 ? build->options->vm_count : 1;
     generation->seats = ARENA_ARRAY(&generation->arena, struct seat, generation->seat_count);
     prove(build);
+    refuse_empty(build);
     if (build->problems->count == build->problems_before) {
         number_timers(generation);
         seat_everybody(build);
@@ -479,6 +519,17 @@ const struct machine *generation_machine(const struct generation *generation, st
         }
         low = order < 0 ? middle + 1 : low;
         high = order < 0 ? high : middle;
+    }
+    return NULL;
+}
+
+const struct machine *generation_machine_once(const struct generation *generation,
+                                              struct text name) {
+    for (size_t i = 0; i < generation->machine_count; i++) {
+        const struct machine *machine = &generation->machines[i];
+        if (text_given(machine->renamed_from) && text_equal(machine->renamed_from, name)) {
+            return machine;
+        }
     }
     return NULL;
 }

@@ -26,6 +26,9 @@ struct generation_options {
     struct now now;
     struct text hash_key; /* secret of pii `hash`; empty: a fixed development key, logged as such by
                              the server */
+    bool refuse_empty;    /* a directory that declares no machine and no access is a problem */
+    char *found;          /* DIGEST_HEX bytes: the name of what was read, also when it has problems;
+                             NULL: not wanted. Left as it is when the files cannot be read */
     struct text hash_keys; /* a file of them, see keyring.h; empty: `hash_key` alone */
 };
 
@@ -41,11 +44,17 @@ struct text generation_name(const struct generation *generation); /* SHA-256 of 
 int64_t generation_loaded_us(const struct generation *generation);
 struct text
 generation_files_json(const struct generation *generation); /* {"task.lua": "text..."} */
+/* The paths of files that differ from those of `before` (NULL: all), sorted; in the arena. */
+const struct js *generation_files_changed(const struct generation *generation,
+                                          const struct generation *before, struct arena *arena);
 size_t generation_machine_count(const struct generation *generation);
 const struct machine *generation_machine_at(const struct generation *generation,
                                             size_t index); /* in name order */
 const struct machine *generation_machine(const struct generation *generation,
                                          struct text name); /* NULL: none */
+/* The machine that was called so before; NULL: none. */
+const struct machine *generation_machine_once(const struct generation *generation,
+                                              struct text name);
 /* Every permission a machine names, sorted, without doubles: for `check`. */
 const struct js *generation_permissions(const struct generation *generation, struct arena *arena);
 const struct js *

@@ -4,6 +4,7 @@
 #include "lua/value.h"
 #include "policy/context.h"
 #include "policy/explain.h"
+#include "policy/rules/fields.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -160,6 +161,7 @@ void turn_init(struct turn *turn, struct policy policy, struct arena *arena,
     turn->functions = &turn->seat->machines[machine - generation->machines];
     turn->stored = js_is(entity->data, JS_OBJECT) ? entity->data : &js_empty_object;
     if (entity->exists) {
+        turn->stored = fields_with_defaults(arena, machine, turn->stored);
         turn->from = machine_state(machine, entity->state);
     } else {
         turn->stored = &js_empty_object;

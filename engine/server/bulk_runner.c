@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "core/bulk.h"
+#include "core/follow.h"
 #include "server/metrics.h"
 #include "server/published.h"
 
@@ -123,7 +124,21 @@ static void step_done(struct job *job, struct worker *worker) {
     }
 }
 
+/* A bulk may outlive the name that its machine had when it was accepted. */
+static void name_as_today(struct carried *carried) {
+    struct generation *rules = published_take(carried->runner->options.published);
+    struct text *name = &carried->request.attempt.machine;
+    struct text today = rules != NULL ? follow_machine(rules, *name) : *name;
+    if (!text_equal(today, *name)) {
+        *name = text_copy(&carried->arena, today);
+    }
+    if (rules != NULL) {
+        generation_unref(rules);
+    }
+}
+
 static void make_step(struct carried *carried, const struct text *ids, size_t count) {
+    name_as_today(carried);
     carried->job = (struct job){
         .done = step_done,
         .member = {.attempts = bulk_attempts(&carried->arena, &carried->request, ids, count),

@@ -18,7 +18,10 @@ struct keep {
 struct keep_job {
     struct job job;
     struct keep *keep;
-    struct generation *generation; /* a reference of its own */
+    struct generation *generation; /* a reference of its own; NULL: it is about what is gone */
+    struct arena arena;            /* of the names */
+    struct text *gone;
+    size_t gone_count;
 };
 
 static void *allocate(size_t size_bytes) {
@@ -38,7 +41,10 @@ struct keep *keep_new(struct worker *writer) {
 }
 
 static void job_free(struct keep_job *job) {
-    generation_unref(job->generation);
+    if (job->generation != NULL) {
+        generation_unref(job->generation);
+    }
+    arena_deinit(&job->arena);
     free(job);
 }
 
@@ -61,25 +67,37 @@ void keep_free(struct keep *keep) {
 
 /* --- on the writer's thread --- */
 
-static bool keep_in_store(struct store *store, const struct generation *generation, int64_t now_us,
+static bool keep_in_store(struct store *store, const struct keep_job *job, int64_t now_us,
                           struct fault *fault) {
+    const struct generation *generation = job->generation;
     return store_begin(store, STORE_WRITE, ISOLATION_DEFAULT, fault) &&
-           store_keep_policy(store, generation_name(generation), generation_files_json(generation),
-                             now_us, fault) &&
+           (generation != NULL
+                ? store_keep_policy(store, generation_name(generation),
+                                    generation_files_json(generation), now_us, fault)
+                : store_keep_gone(store, job->gone, job->gone_count, now_us, fault)) &&
            store_commit(store, fault);
+}
+
+static void tell(const struct keep_job *job, const struct fault *fault) {
+    if (job->generation != NULL) {
+        log_line(LOG_ERROR, "policy_not_kept", "generation %.12s is not yet in the store: %s",
+                 generation_name(job->generation).bytes, fault->message);
+    } else {
+        log_line(LOG_ERROR, "policy_not_kept",
+                 "which machines are gone is not yet in the store: %s", fault->message);
+    }
 }
 
 static void run(struct job *job, struct worker *worker) {
     struct keep_job *keep_job = job->context;
     struct fault fault = FAULT_INIT;
     int64_t now_us = now_wall_us(&worker->core.now);
-    if (keep_in_store(worker->core.store, keep_job->generation, now_us, &fault)) {
+    if (keep_in_store(worker->core.store, keep_job, now_us, &fault)) {
         job_free(keep_job);
         return;
     }
     store_rollback(worker->core.store);
-    log_line(LOG_ERROR, "policy_not_kept", "generation %.12s is not yet in the store: %s",
-             generation_name(keep_job->generation).bytes, fault.message);
+    tell(keep_job, &fault);
     if (!mailbox_post(keep_job->keep->refused, &job->letter)) {
         job_free(keep_job);
     }
@@ -99,12 +117,28 @@ static void offer(struct keep *keep, struct keep_job *job) {
     }
 }
 
-void keep_generation(struct keep *keep, struct generation *generation) {
+static struct keep_job *new_job(struct keep *keep) {
     struct keep_job *job = allocate(sizeof *job);
+    arena_init(&job->arena, 0);
     job->job.run = run;
     job->job.context = job;
     job->keep = keep;
+    return job;
+}
+
+void keep_generation(struct keep *keep, struct generation *generation) {
+    struct keep_job *job = new_job(keep);
     job->generation = generation;
+    offer(keep, job);
+}
+
+void keep_gone(struct keep *keep, const struct text *machines, size_t count) {
+    struct keep_job *job = new_job(keep);
+    job->gone = ARENA_ARRAY(&job->arena, struct text, count);
+    job->gone_count = count;
+    for (size_t i = 0; i < count; i++) {
+        job->gone[i] = text_copy(&job->arena, machines[i]);
+    }
     offer(keep, job);
 }
 

@@ -15,6 +15,9 @@ void keep_free(struct keep *keep); /* after the writers have stopped */
 /* Takes over the reference. */
 void keep_generation(struct keep *keep, struct generation *generation);
 
+/* The machines whose entities the rules in force strand, with the operator's consent. */
+void keep_gone(struct keep *keep, const struct text *machines, size_t count);
+
 /* Readable when a writer gave a job back: call keep_collect. */
 int keep_descriptor(struct keep *keep);
 void keep_collect(struct keep *keep);

@@ -9,6 +9,7 @@
 
 #include "http/http.h"
 #include "identity/limiter.h"
+#include "server/bulletin.h"
 #include "server/workers.h"
 
 #include <stdatomic.h>
@@ -408,6 +409,38 @@ static void put_machines(struct page *page, const char *name) {
                   : 0);
 }
 
+static void put_problems(struct page *page, const char *name) {
+    struct bulletin *bulletin = page->sources->bulletin;
+    put_count(page, name, bulletin != NULL ? bulletin_problems(bulletin) : 0);
+}
+
+/* A label's value, with what has to be escaped. */
+static struct text label_value(struct arena *arena, struct text value) {
+    struct buffer buffer;
+    buffer_init(&buffer, arena);
+    for (size_t i = 0; i < value.length; i++) {
+        if (value.bytes[i] == '"' || value.bytes[i] == '\\') {
+            buffer_add_char(&buffer, '\\');
+        }
+        buffer_add_char(&buffer, value.bytes[i]);
+    }
+    return buffer_view(&buffer);
+}
+
+static void put_stranded(struct page *page, const char *name) {
+    struct arena *arena = page->out->arena;
+    struct stranded_list list = {0};
+    if (page->sources->bulletin != NULL) {
+        list = bulletin_stranded(page->sources->bulletin, arena);
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        const struct stranded *item = &list.items[i];
+        buffer_print(page->out, "%s{machine=\"%.*s\",state=\"%.*s\"} %lld\n", name,
+                     TEXT_ARGS(item->machine), TEXT_ARGS(label_value(arena, item->state)),
+                     (long long)item->entities);
+    }
+}
+
 /* The second number of /proc/self/statm (proc(5)): resident pages. */
 static void put_resident_memory(struct page *page, const char *name) {
     unsigned long long pages = 0;
@@ -463,6 +496,8 @@ static const struct family families[] = {
     {"statute_policy_generation_info", "gauge", "The generation of policies in force.", put_generation},
     {"statute_policy_reloads_total", "counter", "Loads of the policy directory after the start, by result.", put_reloads},
     {"statute_policy_machines", "gauge", "Machines in force.", put_machines},
+    {"statute_policy_disk_problems", "gauge", "Problems of the policy files on disk, which are then not in force.", put_problems},
+    {"statute_policy_stranded_entities", "gauge", "Entities whose machine or state the rules in force do not declare, when they were published.", put_stranded},
     {"statute_build_info", "gauge", "The version of this program.", put_build},
     {"process_resident_memory_bytes", "gauge", "Resident memory size in bytes.", put_resident_memory},
     {"process_start_time_seconds", "gauge", "Start time of the process since the Unix epoch in seconds.", put_start_time},

@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "core/batch.h"
 
+struct bulletin;
 struct metrics;
 struct http;
 struct limiter;
@@ -50,6 +51,7 @@ struct metrics_sources {
     struct tls *tls;
     const struct limiter *limiter;
     const struct lock_registry *locks;
+    struct bulletin *bulletin;
     int64_t started_us; /* wall clock */
 };
 

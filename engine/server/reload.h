@@ -1,12 +1,14 @@
 /* reload.h: the thread that builds generations: on SIGHUP, on a change in the policy directory
- * (inotify, settled for 200 ms), and on request. A generation that has a problem is never
- * published. */
+ * (inotify, once it has settled), and on request. A generation that has a problem is never
+ * published; nor is one that has lost a machine with entities, unless the request says `force`. */
 #ifndef STATUTE_RELOAD_H
 #define STATUTE_RELOAD_H
 
 #include "http/http.h"
 #include "policy/policy.h"
+#include "server/renames.h"
 
+struct bulletin;
 struct metrics;
 struct published;
 struct reload;
@@ -15,8 +17,12 @@ struct worker;
 struct reload_options {
     struct generation_options generation; /* how to load; its directory is watched */
     struct text store;                    /* URL, asked for the tables that machines name */
-    struct published *published;          /* these two are lent */
+    bool watch;                           /* load by itself when a file changes */
+    int64_t settle_us;                    /* so long must nothing have changed */
+    renames_page *rename;
+    struct published *published; /* these three are lent */
     struct metrics *metrics;
+    struct bulletin *bulletin;
 };
 
 /* Watches from here on. */
@@ -30,13 +36,9 @@ void reload_close(struct reload *reload);
 /* Any thread; safe in a signal-waiting thread. Builds and publishes soon. */
 void reload_request(struct reload *reload);
 
-/* POST /v1/policies/reload: the exchange is answered by the reload thread: 200 {generation,
- * changed, machines, loaded_at} or 422 with every problem {file, line, message} under `problems`.
- */
-void reload_answer(struct reload *reload, struct http_exchange *exchange);
-
-/* Generations published by this process, newest last, at most 20: [{generation, loaded_at,
- * machines, current}]. */
-const struct js *reload_history(struct reload *reload, struct arena *arena);
+/* POST /v1/policies/reload: the exchange is answered by the reload thread (loaded.h). `by`: who
+ * asks; lives as long as the exchange. */
+void reload_answer(struct reload *reload, struct http_exchange *exchange, bool force,
+                   struct text by);
 
 #endif

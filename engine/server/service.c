@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "server/rename_page.h"
 #include "server/tables.h"
 
 struct service_options service_options_default(void) {
     return (struct service_options){
         .listen = TEXT("127.0.0.1:8080"),
         .policies = TEXT("policies"),
+        .watch = 1,
+        .settle_us = NOW_SECOND,
         .store = TEXT("sqlite:statute.db"),
         .lock = TEXT("local"),
         .lock_failure = LOCK_FAILURE_REFUSE,
@@ -42,6 +45,7 @@ static struct generation_options generation_options_of(const struct service *ser
         .now = service->now,
         .hash_key = service->options.pii_key,
         .hash_keys = service->options.pii_keys,
+        .refuse_empty = !service->options.allow_empty,
     };
 }
 
@@ -49,8 +53,12 @@ static bool open_reload(struct service *service, struct fault *fault) {
     struct reload_options options = {
         .generation = generation_options_of(service),
         .store = service->options.store,
+        .watch = service->options.watch != 0,
+        .settle_us = service->options.settle_us,
+        .rename = rename_page,
         .published = service->published,
         .metrics = service->metrics,
+        .bulletin = service->bulletin,
     };
     return reload_open(&options, &service->reload, fault);
 }
@@ -90,10 +98,15 @@ static bool open_workers(struct service *service, struct fault *fault) {
     return workers_init(&service->workers, &worker, writers_of(options), options->deciders, fault);
 }
 
-static bool check_tables(struct service *service, struct problem_list *problems,
-                         struct fault *fault) {
+/* Against the store. */
+static bool check_policies(struct service *service, struct problem_list *problems,
+                           struct fault *fault) {
     struct generation *generation = published_take(service->published);
-    bool fine = tables_check(generation, service->workers.writers[0].core.store, problems, fault);
+    struct store *store = service->workers.writers[0].core.store;
+    bool fine = tables_check(generation, store, problems, fault) &&
+                (service->options.allow_missing ||
+                 stranded_refuse(generation, NULL, store, "start once with --allow-missing",
+                                 problems, fault));
     generation_unref(generation);
     return fine;
 }
@@ -186,7 +199,7 @@ static bool open_parts(struct service *service, struct problem_list *problems,
     return check_public_url(service, fault) && open_tls(service, fault) &&
            open_gate(service, fault) && open_reload(service, fault) &&
            open_policies(service, problems, fault) && open_workers(service, fault) &&
-           check_tables(service, problems, fault) && open_auth(service, fault) &&
+           check_policies(service, problems, fault) && open_auth(service, fault) &&
            keep_policies(service, fault) && open_http(service, fault);
 }
 
@@ -213,6 +226,7 @@ bool service_open(const struct service_options *options, const struct service_ca
     service->published = published_new();
     service->locks = lock_registry_new(service->now, service->options.store);
     service->metrics = metrics_new(calls->label);
+    service->bulletin = bulletin_new();
     service->scheduler = scheduler_new(service->now, store_writers_most(options->store) > 1);
     service->bulk = bulk_runner_of(service);
     service->started_us = now_wall_us(&service->now);
@@ -272,6 +286,7 @@ void service_close(struct service *service) {
     scheduler_free(service->scheduler);
     workers_deinit(&service->workers);
     metrics_free(service->metrics);
+    bulletin_free(service->bulletin);
     lock_registry_free(service->locks);
     published_free(service->published);
     free(service);
@@ -288,6 +303,7 @@ void service_metrics(struct service *service, struct buffer *out) {
         .tls = service->tls,
         .limiter = service->limiter,
         .locks = service->locks,
+        .bulletin = service->bulletin,
         .started_us = service->started_us,
     };
     metrics_write(service->metrics, &sources, out);

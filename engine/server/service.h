@@ -11,6 +11,7 @@
 #include "identity/auth.h"
 #include "identity/limiter.h"
 #include "server/bulk_runner.h"
+#include "server/bulletin.h"
 #include "server/metrics.h"
 #include "server/published.h"
 #include "server/reload.h"
@@ -26,6 +27,10 @@ enum lock_failure {
 struct service_options {
     struct text listen;     /* "127.0.0.1:8080" */
     struct text policies;   /* directory */
+    unsigned watch;         /* 1: a change in it is loaded by itself */
+    int64_t settle_us;      /* once nothing has changed for so long */
+    bool allow_empty;       /* no machine at all is fine, too */
+    bool allow_missing;     /* start though machines with entities have no rules */
     struct text store;      /* "sqlite:statute.db" */
     struct text lock;       /* "local", "store", "redis://..." */
     unsigned lock_failure;  /* enum lock_failure */
@@ -81,6 +86,7 @@ struct service {
     struct auth *auth;
     struct metrics *metrics;
     struct reload *reload;
+    struct bulletin *bulletin;
     struct scheduler *scheduler;
     struct bulk_runner *bulk;
     int64_t started_us;    /* wall clock */

@@ -124,6 +124,7 @@ struct store_batch {
     size_t deadline_count;
     const struct store_answer *answers; /* an older one of the same scope and key is replaced */
     size_t answer_count;
+    bool in_order; /* new entities are listed in the order of `entities`, as a restore needs it */
 };
 
 /* --- what queries ask for --- */
@@ -140,8 +141,12 @@ struct store_where {
     size_t state_count;
     const struct js *data; /* {field: value}: all there and equal (js_equal); NULL: all. Fields are
                             * paths: every dot goes one object inward */
-    int64_t updated_before_us; /* exclusive; 0: any */
-    int64_t updated_since_us;  /* inclusive; 0: any */
+    int64_t updated_before_us;  /* exclusive; 0: any */
+    int64_t updated_since_us;   /* inclusive; 0: any */
+    struct text former_machine; /* entities that are still kept under this name count too, and are
+                                   given as the machine's; TEXT_NONE: none */
+    const struct js *defaults;  /* {field: value}: what a field is that `data` asks for and an
+                                   entity does not have; NULL: nothing */
 };
 
 struct store_search {

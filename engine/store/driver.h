@@ -105,6 +105,18 @@ struct store_driver {
     bool (*save_match)(struct store *store, const struct store_match *match,
                        struct fault *fault) MUST_CHECK;
 
+    /* --- who is there --- */
+    bool (*entered)(struct store *store, const struct store_key *keys, size_t count, int64_t *out,
+                    struct fault *fault) MUST_CHECK;
+    bool (*machines)(struct store *store, struct arena *arena, struct text **names, size_t *count,
+                     struct fault *fault) MUST_CHECK;
+    bool (*list_gone)(struct store *store, struct arena *arena, struct text **names, size_t *count,
+                      struct fault *fault) MUST_CHECK;
+    bool (*keep_gone)(struct store *store, const struct text *names, size_t count, int64_t now_us,
+                      struct fault *fault) MUST_CHECK;
+    bool (*rename)(struct store *store, struct text from, struct text to, const struct text *ids,
+                   size_t count, bool *moved, struct fault *fault) MUST_CHECK;
+
     /* --- API keys --- */
     bool (*add_api_key)(struct store *store, const struct store_api_key *key,
                         struct fault *fault) MUST_CHECK;

@@ -26,3 +26,16 @@ struct text inspect_libraries(struct arena *arena) {
     struct text sqlite = store_sqlite.library(arena), postgres = store_postgres.library(arena);
     return text_print(arena, "%.*s, %.*s", TEXT_ARGS(sqlite), TEXT_ARGS(postgres));
 }
+
+bool inspect_is_current(struct text url, bool *current, struct fault *fault) {
+    struct text place;
+    int64_t version;
+    size_t count;
+    const struct store_driver *driver = store_driver_of(url, &place, fault);
+    if (driver == NULL || !driver->inspect_schema(place, &version, fault)) {
+        return false;
+    }
+    const struct migration *migrations = driver->migrations(&count);
+    *current = version >= migrations[count - 1].version;
+    return true;
+}

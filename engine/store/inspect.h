@@ -25,4 +25,7 @@ bool inspect_machines(struct text url, struct arena *arena, struct text **names,
 
 struct text inspect_libraries(struct arena *arena); /* "SQLite 3.40.1, libpq 15.14" */
 
+/* Whether the store has the schema that this program writes. */
+bool inspect_is_current(struct text url, bool *current, struct fault *fault) MUST_CHECK;
+
 #endif

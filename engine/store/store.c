@@ -307,3 +307,30 @@ bool store_page_bulks(struct store *store, struct arena *arena,
     return check_limit(page->limit, fault) &&
            store->driver->page_bulks(store, arena, search, page, items, count, next, fault);
 }
+
+/* --- who is there --- */
+
+bool store_machines(struct store *store, struct arena *arena, struct text **names, size_t *count,
+                    struct fault *fault) {
+    return store->driver->machines(store, arena, names, count, fault);
+}
+
+bool store_list_gone(struct store *store, struct arena *arena, struct text **names, size_t *count,
+                     struct fault *fault) {
+    return store->driver->list_gone(store, arena, names, count, fault);
+}
+
+bool store_keep_gone(struct store *store, const struct text *names, size_t count, int64_t now_us,
+                     struct fault *fault) {
+    return store->driver->keep_gone(store, names, count, now_us, fault);
+}
+
+bool store_rename(struct store *store, struct text from, struct text to, const struct text *ids,
+                  size_t count, bool *moved, struct fault *fault) {
+    return store->driver->rename(store, from, to, ids, count, moved, fault);
+}
+
+bool store_entered(struct store *store, const struct store_key *keys, size_t count, int64_t *out,
+                   struct fault *fault) {
+    return store->driver->entered(store, keys, count, out, fault);
+}

@@ -58,6 +58,12 @@ bool store_read(struct store *store, struct arena *arena, const struct store_key
 bool store_write(struct store *store, const struct store_batch *batch,
                  struct fault *fault) MUST_CHECK;
 
+/* Entities of the machine `from` become entities of `to`, with their chains and timers; moved[i]
+ * is false for one that is not there, or whose id `to` has already. They were read in this
+ * transaction, which writes; so are they to be read again, under the new name. */
+bool store_rename(struct store *store, struct text from, struct text to, const struct text *ids,
+                  size_t count, bool *moved, struct fault *fault) MUST_CHECK;
+
 /* After FAULT_OUTCOME_UNKNOWN and store_rollback: whether the record with this uuid is there. */
 bool store_settle(struct store *store, struct text audit_uuid, bool *committed,
                   struct fault *fault) MUST_CHECK;
@@ -69,6 +75,12 @@ bool store_list(struct store *store, struct arena *arena, struct text machine,
                 const struct store_where *where, const struct store_page *page,
                 struct entity **items, size_t *count, struct text *next,
                 struct fault *fault) MUST_CHECK;
+/* Machines that have, or had, entities or records, in name order. */
+bool store_machines(struct store *store, struct arena *arena, struct text **names, size_t *count,
+                    struct fault *fault) MUST_CHECK;
+/* Machines that have entities and no rules, which the operator agreed to. */
+bool store_list_gone(struct store *store, struct arena *arena, struct text **names, size_t *count,
+                     struct fault *fault) MUST_CHECK;
 bool store_count(struct store *store, struct text machine, const struct store_where *where,
                  int64_t *count, struct fault *fault) MUST_CHECK;
 
@@ -103,6 +115,9 @@ bool store_next_due(struct store *store, int64_t *due_us, struct fault *fault) M
 bool store_timers(struct store *store, struct arena *arena, const struct store_key *keys,
                   size_t count, struct store_deadline **items, size_t *item_count,
                   struct fault *fault) MUST_CHECK;
+/* out[i] is when the entity entered its state; updated_us where that is not known; 0: not there. */
+bool store_entered(struct store *store, const struct store_key *keys, size_t count, int64_t *out,
+                   struct fault *fault) MUST_CHECK;
 /* Of each machine that has pending timers, in name order. Goes through all of them. */
 bool store_count_timers(struct store *store, struct arena *arena, int64_t now_us,
                         struct store_timer_count **items, size_t *count,
@@ -141,6 +156,10 @@ bool store_save_match(struct store *store, const struct store_match *match,
 /* Keeps the files of a generation for ever, so that old records can be explained. Idempotent. */
 bool store_keep_policy(struct store *store, struct text generation, struct text files_json,
                        int64_t now_us, struct fault *fault) MUST_CHECK;
+
+/* These are all machines of store_list_gone from now on. */
+bool store_keep_gone(struct store *store, const struct text *names, size_t count, int64_t now_us,
+                     struct fault *fault) MUST_CHECK;
 
 bool store_add_api_key(struct store *store, const struct store_api_key *key,
                        struct fault *fault) MUST_CHECK; /* FAULT_ALREADY_EXISTS: that name or id */

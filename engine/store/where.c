@@ -35,12 +35,21 @@ static struct text trace_of(struct arena *arena, const struct js_member *member)
     return (struct text){trace.bytes + cut, trace.length - cut};
 }
 
-struct where where_of(struct arena *arena, const struct js *data) {
+static struct where_value value_of(struct arena *arena, const struct js_member *member,
+                                   const struct js *defaults) {
+    const struct js *otherwise = js_find(defaults, member->key);
+    bool or_absent = otherwise != NULL && js_equal(otherwise, member->value);
+    return (struct where_value){.path = member->key,
+                                .value = member->value,
+                                .or_absent = or_absent,
+                                .trace = or_absent ? TEXT_NONE : trace_of(arena, member)};
+}
+
+struct where where_of(struct arena *arena, const struct js *data, const struct js *defaults) {
     struct where where = {.count = js_is(data, JS_OBJECT) ? data->object.count : 0};
     where.values = ARENA_ARRAY(arena, struct where_value, where.count);
     for (size_t i = 0; i < where.count; i++) {
-        const struct js_member *member = &data->object.members[i];
-        where.values[i] = (struct where_value){member->key, member->value, trace_of(arena, member)};
+        where.values[i] = value_of(arena, &data->object.members[i], defaults);
     }
     return where;
 }
@@ -59,7 +68,9 @@ static bool has_traces(const struct where *where, struct text json) {
 static bool has_values(const struct where *where, const struct js *data) {
     for (size_t i = 0; i < where->count; i++) {
         const struct js *value = js_find_path(data, where->values[i].path);
-        if (value == NULL || !js_equal(value, where->values[i].value)) {
+        bool fits =
+            value == NULL ? where->values[i].or_absent : js_equal(value, where->values[i].value);
+        if (!fits) {
             return false;
         }
     }

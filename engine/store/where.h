@@ -8,6 +8,7 @@
 struct where_value {
     struct text path; /* dotted */
     const struct js *value;
+    bool or_absent;    /* an entity without the field fits as well */
     struct text trace; /* bytes that must occur in the data; TEXT_NONE: cannot be told */
 };
 
@@ -16,8 +17,9 @@ struct where {
     size_t count;
 };
 
-/* `data` is {path: value} or NULL, and is lent; anything else is taken for NULL. */
-struct where where_of(struct arena *arena, const struct js *data);
+/* `data` is {path: value} or NULL, and is lent, as `defaults` is (data.h, store_where); anything
+ * else is taken for NULL. */
+struct where where_of(struct arena *arena, const struct js *data, const struct js *defaults);
 
 /* *fits tells whether all values are there and equal. `json` is canonical. The scratch arena is
  * left dirty. FAULT_STORE_UNAVAILABLE: it is not JSON. */

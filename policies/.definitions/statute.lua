@@ -104,6 +104,7 @@ function ctx:count(query) end
 
 ---@class statute.state
 ---@field doc? string
+---@field renamed_from? string
 ---@field final? boolean
 ---@field to? table<string, true|statute.way|statute.way[]>
 ---@field choose? table<string, fun(data: statute.data, ctx: statute.ctx): string>
@@ -115,6 +116,7 @@ function ctx:count(query) end
 
 ---@class statute.machine
 ---@field doc? string
+---@field renamed_from? string
 ---@field initial string
 ---@field fields? table<string, statute.type|statute.field>
 ---@field strict? boolean

@@ -205,6 +205,40 @@ static bool faulty_due(struct store *store, struct arena *arena, const struct te
                                               now_us, limit, items, count, fault));
 }
 
+static bool faulty_entered(struct store *store, const struct store_key *keys, size_t count,
+                           int64_t *out, struct fault *fault) {
+    return strike(store, "entered", fault) &&
+           ended(store, inner_of(store)->driver->entered(inner_of(store), keys, count, out, fault));
+}
+
+static bool faulty_machines(struct store *store, struct arena *arena, struct text **names,
+                            size_t *count, struct fault *fault) {
+    return strike(store, "machines", fault) &&
+           ended(store,
+                 inner_of(store)->driver->machines(inner_of(store), arena, names, count, fault));
+}
+
+static bool faulty_list_gone(struct store *store, struct arena *arena, struct text **names,
+                             size_t *count, struct fault *fault) {
+    return strike(store, "list_gone", fault) &&
+           ended(store,
+                 inner_of(store)->driver->list_gone(inner_of(store), arena, names, count, fault));
+}
+
+static bool faulty_keep_gone(struct store *store, const struct text *names, size_t count,
+                             int64_t now_us, struct fault *fault) {
+    return strike(store, "keep_gone", fault) &&
+           ended(store,
+                 inner_of(store)->driver->keep_gone(inner_of(store), names, count, now_us, fault));
+}
+
+static bool faulty_rename(struct store *store, struct text from, struct text to,
+                          const struct text *ids, size_t count, bool *moved, struct fault *fault) {
+    return strike(store, "rename", fault) &&
+           ended(store, inner_of(store)->driver->rename(inner_of(store), from, to, ids, count,
+                                                        moved, fault));
+}
+
 static bool faulty_next_due(struct store *store, int64_t *due_us, struct fault *fault) {
     return strike(store, "next_due", fault) &&
            ended(store, inner_of(store)->driver->next_due(inner_of(store), due_us, fault));
@@ -406,6 +440,11 @@ static const struct store_driver driver = {
     .expire_answers = faulty_expire_answers,
     .due = faulty_due,
     .next_due = faulty_next_due,
+    .entered = faulty_entered,
+    .machines = faulty_machines,
+    .list_gone = faulty_list_gone,
+    .keep_gone = faulty_keep_gone,
+    .rename = faulty_rename,
     .timers = faulty_timers,
     .count_timers = faulty_count_timers,
     .count_states = faulty_count_states,

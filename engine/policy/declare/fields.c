@@ -177,6 +177,7 @@ static void read_fields(struct check *check, const struct key_path *at, struct m
         check_push(check, -1, names[i]); // stack: fields field
         read_field(check, &path, &fields[i]);
         lua_pop(check->lua, 1); // stack: fields
+        out->has_defaults = out->has_defaults || fields[i].default_value != NULL;
         out->has_field_rules =
             out->has_field_rules || fields[i].immutable || fields[i].has_editable_in;
         out->has_field_permits =

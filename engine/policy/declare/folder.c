@@ -1,7 +1,12 @@
-/* folder.c: a walk with openat and O_NOFOLLOW, so that what was looked at is what is read. A link
- * is resolved by the system and then must lie below the directory's own real path. Only regular
- * files are opened, and O_NONBLOCK keeps a pipe that takes a file's place from holding the load up.
- */
+/* folder.c: a walk with openat and O_NOFOLLOW, so that what was looked at is what is read. A link,
+ * to a file or to a folder, is resolved by the system and then must lie below the directory's own
+ * real path. Only regular files are opened, and O_NONBLOCK keeps a pipe that takes a file's place
+ * from holding the load up.
+ *
+ * Kubernetes mounts a ConfigMap as `..2025_11_24.../`, the files; `..data`, a link to that folder;
+ * and links through `..data` for each file and folder. An update makes another folder and points
+ * `..data` there in one step. Names that begin with a dot are not walked, so each file is read
+ * once; and a walk during which `..data` moved is done again, so that no load is half of each. */
 #include "policy/declare/folder.h"
 
 #include <dirent.h>
@@ -12,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define WALKS_MOST 5 /* while an update of a ConfigMap comes in between */
+
 struct walk {
     struct arena *arena;
     struct problem_list *problems;
@@ -19,6 +26,14 @@ struct walk {
     struct policy_file *files;
     size_t count, capacity;
     size_t bytes; /* of all files so far */
+    const struct opened *innermost;
+};
+
+/* A folder that the walk is in. */
+struct opened {
+    const struct opened *outer;
+    dev_t device;
+    ino_t inode;
 };
 
 static void report(struct walk *walk, struct text path, const char *what) {
@@ -113,29 +128,37 @@ static void read_open(struct walk *walk, struct text path, int descriptor) {
 
 static bool is_inside(const struct walk *walk, const char *real) {
     size_t length = strlen(walk->root);
-    return strncmp(real, walk->root, length) == 0 && (real[length] == '/' || length == 1);
+    return strncmp(real, walk->root, length) == 0 &&
+           (real[length] == '/' || real[length] == '\0' || length == 1);
 }
 
-/* Opens what a link names, if that is a file inside the directory. */
-static void read_link(struct walk *walk, struct text path) {
+/* The real path of what a link names, if that is inside the directory; malloc. NULL: reported. */
+static char *resolve(struct walk *walk, struct text path) {
     const char *full =
         text_cstring(walk->problems->arena,
                      text_print(walk->problems->arena, "%s/%.*s", walk->root, TEXT_ARGS(path)));
     char *real = realpath(full, NULL);
     if (real == NULL) {
         report_errno(walk, path);
+    } else if (!is_inside(walk, real)) {
+        report(walk, path, "the link leaves the policy directory");
+        free(real);
+        real = NULL;
+    }
+    return real;
+}
+
+static void read_link(struct walk *walk, struct text path) {
+    char *real = resolve(walk, path);
+    if (real == NULL) {
         return;
     }
-    if (!is_inside(walk, real)) {
-        report(walk, path, "the link leaves the policy directory");
+    int descriptor = open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    if (descriptor < 0) {
+        report_errno(walk, path);
     } else {
-        int descriptor = open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-        if (descriptor < 0) {
-            report_errno(walk, path);
-        } else {
-            read_open(walk, path, descriptor);
-            close(descriptor);
-        }
+        read_open(walk, path, descriptor);
+        close(descriptor);
     }
     free(real);
 }
@@ -165,6 +188,36 @@ static void read_file(struct walk *walk, int folder, const char *name, struct te
     }
 }
 
+static bool is_same_folder(const struct opened *opened, const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && status.st_dev == opened->device &&
+           status.st_ino == opened->inode;
+}
+
+/* A folder that a link leads to, but not back to one that the link is in: that would have no end.
+ */
+static void read_linked_folder(struct walk *walk, struct text path, int depth) {
+    char *real = resolve(walk, path);
+    if (real == NULL) {
+        return;
+    }
+    for (const struct opened *outer = walk->innermost; outer != NULL; outer = outer->outer) {
+        if (is_same_folder(outer, real)) {
+            report(walk, path, "the link leads back to a folder that it is in");
+            free(real);
+            return;
+        }
+    }
+    read_folder(walk, AT_FDCWD, real, path, depth);
+    free(real);
+}
+
+static bool leads_to_folder(int folder, const char *name, const struct stat *link) {
+    struct stat status;
+    return S_ISLNK(link->st_mode) && fstatat(folder, name, &status, 0) == 0 &&
+           S_ISDIR(status.st_mode);
+}
+
 static void read_entry(struct walk *walk, int folder, const char *name, struct text path,
                        int depth) {
     struct stat status;
@@ -174,11 +227,10 @@ static void read_entry(struct walk *walk, int folder, const char *name, struct t
         report_errno(walk, path);
     } else if (S_ISDIR(status.st_mode)) {
         read_folder(walk, folder, name, path, depth + 1);
+    } else if (leads_to_folder(folder, name, &status)) {
+        read_linked_folder(walk, path, depth + 1);
     } else if (is_wanted(text_of(name))) {
         read_file(walk, folder, name, path);
-    } else if (S_ISLNK(status.st_mode) && fstatat(folder, name, &status, 0) == 0 &&
-               S_ISDIR(status.st_mode)) {
-        report(walk, path, "links to folders are not followed; put the files themselves here");
     }
 }
 
@@ -210,7 +262,15 @@ static void read_folder(struct walk *walk, int parent, const char *name, struct 
         }
         return;
     }
+    struct stat status;
+    struct opened opened = {.outer = walk->innermost};
+    if (fstat(descriptor, &status) == 0) {
+        opened.device = status.st_dev;
+        opened.inode = status.st_ino;
+    }
+    walk->innermost = &opened;
     read_entries(walk, entries, path, depth);
+    walk->innermost = opened.outer;
     closedir(entries);
 }
 
@@ -226,6 +286,31 @@ static bool is_folder(const char *path) {
     return is_there && S_ISDIR(status.st_mode) && access(path, R_OK | X_OK) == 0;
 }
 
+/* Where `..data` of a ConfigMap leads; empty when there is none. */
+static struct text layout_of(const struct walk *walk) {
+    char target[256];
+    const char *path = text_cstring(walk->problems->arena,
+                                    text_print(walk->problems->arena, "%s/..data", walk->root));
+    ssize_t length = readlink(path, target, sizeof target);
+    return length <= 0 ? TEXT("")
+                       : text_copy(walk->problems->arena, (struct text){target, (size_t)length});
+}
+
+/* Problems of a walk that is done again are forgotten. */
+static void read_whole(struct walk *walk) {
+    struct walk before = *walk;
+    size_t problems_before = walk->problems->count;
+    for (int try = 0; try < WALKS_MOST; try++) {
+        struct text layout = layout_of(walk);
+        *walk = before;
+        walk->problems->count = problems_before;
+        read_folder(walk, AT_FDCWD, walk->root, TEXT(""), 0);
+        if (text_equal(layout, layout_of(walk))) {
+            return;
+        }
+    }
+}
+
 bool folder_read(struct text directory, struct arena *arena, struct policy_file **files,
                  size_t *count, struct problem_list *problems, struct fault *fault) {
     struct walk walk = {.arena = arena, .problems = problems};
@@ -236,7 +321,7 @@ bool folder_read(struct text directory, struct arena *arena, struct policy_file 
         free(walk.root);
         return false;
     }
-    read_folder(&walk, AT_FDCWD, walk.root, TEXT(""), 0);
+    read_whole(&walk);
     free(walk.root);
     if (walk.count > 1) {
         qsort(walk.files, walk.count, sizeof *walk.files, by_path);

@@ -17,8 +17,8 @@ struct policy_file {
     bool is_library; /* under a folder named lib/ */
 };
 
-/* Every *.lua file but *_spec.lua and hidden ones, by path. A link may name a file inside the
- * directory; one that leaves it, a link to a folder, a file that is too long or not UTF-8 is a
+/* Every *.lua file but *_spec.lua and hidden ones, by path. A link may name a file or a folder
+ * inside the directory; one that leaves it, a file that is too long or not UTF-8 is a
  * problem. FAULT_ENVIRONMENT: the directory itself cannot be read. */
 bool folder_read(struct text directory, struct arena *arena, struct policy_file **files,
                  size_t *count, struct problem_list *problems, struct fault *fault) MUST_CHECK;

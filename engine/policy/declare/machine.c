@@ -27,6 +27,7 @@ static const struct key_rule machine_keys[] = {
     {"lock", KIND_TABLE, "a table such as { timeout = '10s', wait = '5s' }"},
     {"retries", KIND_INTEGER, "an integer"},
     WITHIN_KEY,
+    {"renamed_from", KIND_TEXT, "the name that the machine had before"},
     {"table", KIND_TABLE, "a table such as { name = 'jobs', id = 'id', state = 'status' }"},
 };
 
@@ -122,6 +123,14 @@ static void read_within(struct check *check, int table, struct machine *out) {
     }
 }
 
+static void read_former_name(struct check *check, int table, struct machine *out) {
+    struct key_path at = {NULL, TEXT("renamed_from"), 0};
+    out->renamed_from = check_text(check, table, "renamed_from");
+    if (text_given(out->renamed_from) && !entity_is_name(out->renamed_from)) {
+        check_problem(check, &at, "'%.*s' is no name of a machine", TEXT_ARGS(out->renamed_from));
+    }
+}
+
 void declare_check_machine(struct check *check, struct machine *out) {
     int table = lua_gettop(check->lua);
     *out = (struct machine){.name = check->name, .file = check->file, .line = check->line};
@@ -136,6 +145,7 @@ void declare_check_machine(struct check *check, struct machine *out) {
     out->has_prepare = check_has_function(check, table, NULL, "prepare");
     out->has_validate = check_has_function(check, table, NULL, "validate");
     out->has_warn = check_has_function(check, table, NULL, "warn");
+    read_former_name(check, table, out);
     declare_check_act(check, table, NULL, "create", true, &out->create);
     declare_check_act(check, table, NULL, "update", true, &out->update);
     declare_check_act(check, table, NULL, "read", false, &out->read);

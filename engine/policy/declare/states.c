@@ -14,11 +14,13 @@ static const struct key_rule state_keys[] = {
     {"doc", KIND_TEXT, "a string"},
     {"final", KIND_BOOLEAN, "true or false"},
     {"to", KIND_TABLE, "a table of STATE = true or STATE = {...}"},
-    {"update", KIND_TABLE, "a table such as { permit = '...', guard = function (data, ctx) -> ok }"},
+    {"update", KIND_TABLE,
+     "a table such as { permit = '...', guard = function (data, ctx) -> ok }"},
     {"choose", KIND_TABLE, "a table of verb = function (data, ctx) -> state"},
     {"require", KIND_FUNCTIONS, GUARD_EXPECTED},
     {"on_enter", KIND_FUNCTIONS, EFFECT_EXPECTED},
     {"on_exit", KIND_FUNCTIONS, EFFECT_EXPECTED},
+    {"renamed_from", KIND_TEXT, "the name that the state had before"},
     {"after", KIND_TABLE, "a timer { delay =, to = } or a list of timers"},
 };
 
@@ -174,6 +176,7 @@ static void read_state(struct check *check, const struct key_path *at, struct na
     }
     check_keys(check, table, at, state_keys, COUNT(state_keys));
     out->doc = check_text(check, table, "doc");
+    out->renamed_from = check_text(check, table, "renamed_from");
     out->final = check_flag(check, table, "final");
     out->has_require = check_has_function(check, table, at, "require");
     out->has_on_enter = check_has_function(check, table, at, "on_enter");
@@ -181,6 +184,35 @@ static void read_state(struct check *check, const struct key_path *at, struct na
     declare_check_act(check, table, at, "update", true, &out->update);
     read_exits(check, table, at, states, out);
     report_ends(check, at, out);
+}
+
+/* A former name leads to one state, which is not what it says. */
+static void check_former_name(struct check *check, const struct key_path *at,
+                              const struct machine *machine, const struct state *state) {
+    struct key_path path = {&(struct key_path){at, state->name, 0}, TEXT("renamed_from"), 0};
+    struct text former = state->renamed_from;
+    if (!entity_is_state(former)) {
+        check_problem(check, &path, "'%.*s' is no name of a state", TEXT_ARGS(former));
+    } else if (machine_state(machine, former) != NULL) {
+        check_problem(check, &path, "the state '%.*s' is still there; a name is renamed or kept",
+                      TEXT_ARGS(former));
+    } else if (machine_state_once(machine, former) != state) {
+        check_problem(check, &path, "'%.*s' has also become '%.*s'; it can be one of them only",
+                      TEXT_ARGS(former), TEXT_ARGS(machine_state_once(machine, former)->name));
+    }
+}
+
+static void check_former_names(struct check *check, const struct key_path *at,
+                               struct machine *out) {
+    for (size_t i = 0; i < out->state_count; i++) {
+        out->has_renamed_states =
+            out->has_renamed_states || text_given(out->states[i].renamed_from);
+    }
+    for (size_t i = 0; i < out->state_count; i++) {
+        if (text_given(out->states[i].renamed_from)) {
+            check_former_name(check, at, out, &out->states[i]);
+        }
+    }
 }
 
 /* stack: [-0, +0]. The table of ["*"] is on top. */
@@ -241,6 +273,7 @@ static void read_states(struct check *check, const struct key_path *at, struct m
     transitions_spread(check, at, &any, items, states.count);
     out->states = items;
     out->state_count = states.count;
+    check_former_names(check, at, out);
 }
 
 void declare_check_states(struct check *check, int table, struct machine *out) {

@@ -239,6 +239,20 @@ const struct js *fields_with_defaults(struct arena *arena, const struct machine 
     return data;
 }
 
+/* What somebody wrote, though it be the same, is another value. */
+const struct js *fields_without_defaults(struct arena *arena, const struct machine *machine,
+                                         const struct js *data) {
+    for (size_t i = 0; i < machine->field_count; i++) {
+        const struct field *field = &machine->fields[i];
+        if (field->default_value != NULL && js_find(data, field->name) == field->default_value) {
+            struct js_member *gone = ARENA_NEW(arena, struct js_member);
+            *gone = (struct js_member){field->name, &js_null};
+            data = js_merge_patch(arena, data, js_object(arena, gone, 1));
+        }
+    }
+    return data;
+}
+
 static const struct js *add_error(struct arena *arena, const struct js *errors, struct text name,
                                   struct text message) {
     return js_with(arena, errors, name, js_string(arena, message));

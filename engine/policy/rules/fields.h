@@ -1,5 +1,5 @@
 /* fields.h: whether data fits the fields that a machine declares. Pure C, any thread. Used by
- * engine/policy only. */
+ * engine/policy, and by imports of what no rule was asked about. */
 #ifndef STATUTE_FIELDS_H
 #define STATUTE_FIELDS_H
 
@@ -16,6 +16,11 @@ struct text field_refusal(struct arena *arena, const struct field *field, const 
 /* Puts in the defaults of fields that are not there. */
 const struct js *fields_with_defaults(struct arena *arena, const struct machine *machine,
                                       const struct js *data);
+
+/* Takes out again what fields_with_defaults put in, and nobody has written since: a default that
+ * only holds is not stored, so that it is the rules' word and not the entity's. */
+const struct js *fields_without_defaults(struct arena *arena, const struct machine *machine,
+                                         const struct js *data);
 
 /* Checks everything: types, required fields, unknown ones when strict. The data as it is to be
  * stored

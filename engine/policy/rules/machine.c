@@ -17,6 +17,16 @@ const struct state *machine_state(const struct machine *machine, struct text nam
     return NULL;
 }
 
+const struct state *machine_state_once(const struct machine *machine, struct text name) {
+    for (size_t i = 0; machine->has_renamed_states && i < machine->state_count; i++) {
+        if (text_given(machine->states[i].renamed_from) &&
+            text_equal(machine->states[i].renamed_from, name)) {
+            return &machine->states[i];
+        }
+    }
+    return NULL;
+}
+
 bool way_fits(const struct way *way, struct text to, struct text verb) {
     return (!text_given(to) || text_equal(way->to, to)) &&
            (!text_given(verb) || (text_given(way->name) && text_equal(way->name, verb)));

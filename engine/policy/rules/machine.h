@@ -80,6 +80,8 @@ struct timer_rule {
 
 struct state {
     struct text name;
+    struct text
+        renamed_from; /* what it was called before; TEXT_NONE: it has always been called so */
     struct text doc;
     bool final;
     bool has_require, has_on_enter, has_on_exit;
@@ -95,6 +97,7 @@ struct state {
 
 struct machine {
     struct text name;
+    struct text renamed_from; /* as of a state */
     struct text doc;
     struct text file; /* relative to the policy directory */
     int line;
@@ -106,6 +109,8 @@ struct machine {
     size_t state_count;
     bool has_prepare, has_validate, has_warn;
     struct within_rule within;
+    bool has_renamed_states;
+    bool has_defaults; /* a field has one */
     struct act_rule create, update, read;
     const struct text *permit_reads; /* fields that its permissions read, as far as is known */
     size_t permit_read_count;
@@ -120,6 +125,8 @@ struct machine {
 };
 
 const struct state *machine_state(const struct machine *machine, struct text name); /* NULL: none */
+/* The state that was called so before; NULL: none. */
+const struct state *machine_state_once(const struct machine *machine, struct text name);
 /* Whether a transition leads there, by this verb; either may be TEXT_NONE: any. */
 bool way_fits(const struct way *way, struct text to, struct text verb);
 /* The first transition from `state` to a state, or by verb; NULL: none. */

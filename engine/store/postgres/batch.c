@@ -3,7 +3,9 @@
  * First all is planned in memory (plan.c). The rows are locked, so the plan holds;
  * each statement is conditional all the same, and its count of rows is compared. Every kind of row
  * is one statement over arrays. New entities are inserted in the order of their keys, as rows are
- * locked, so that transactions which make the same ones wait in one direction only. */
+ * locked, so that transactions which make the same ones wait in one direction only; those of a
+ * restore in their own order, by which they are listed (two restores of the same entities at once
+ * may deadlock, which the server breaks, and one runs again). */
 #include "store/postgres/plan.h"
 
 #include <stdio.h>

@@ -179,3 +179,14 @@ bool postgres_see(struct postgres_store *self, const struct store_key *keys, siz
     }
     return unknown_count == 0 || ask_rows(self, unknown, unknown_count, fault);
 }
+
+void postgres_see_renamed(struct postgres_store *self, struct text from, struct text to,
+                          struct text id) {
+    struct seen *old = postgres_seen(self, from, id), *new = remember(self, to, id);
+    if (old != NULL) {
+        struct text machine = new->machine;
+        *new = *old;
+        new->machine = machine;
+        note_absent(old);
+    }
+}

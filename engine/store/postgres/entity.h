@@ -43,6 +43,10 @@ bool postgres_entity_of_row(struct arena *arena, const PGresult *result, int row
 /* What this transaction knows of an entity; NULL: nothing yet. */
 struct seen *postgres_seen(struct postgres_store *self, struct text machine, struct text id);
 
+/* An entity that has been read has become one of another machine: what is known of it is, too. */
+void postgres_see_renamed(struct postgres_store *self, struct text from, struct text to,
+                          struct text id);
+
 /* Reads and locks those of `keys` that this transaction does not know. */
 bool postgres_see(struct postgres_store *self, const struct store_key *keys, size_t count,
                   struct fault *fault) MUST_CHECK;

@@ -13,21 +13,31 @@
 #define PIECE_WITH_DATA 256 /* rows: at the most 256 times the largest data in memory */
 #define PIECE           10000
 
-#define CONDITIONS(side)                                                                           \
-    "e.machine = $1 AND e.number " side " $2::bigint AND e.state IS NOT NULL "                     \
-    "AND ($3::text[] IS NULL OR e.state = ANY($3::text[])) "                                       \
-    "AND ($4::bigint = 0 OR e.updated_us < $4::bigint) "                                           \
-    "AND ($5::text[] IS NULL OR NOT EXISTS "                                                       \
-    "(SELECT 1 FROM unnest($5::text[]) t(trace) WHERE strpos(e.data, t.trace) = 0)) "              \
-    "AND e.updated_us >= $6::bigint "
+/* Of one machine the server goes through the index in order; with a former name, through all. */
+#define OF_ONE          "e.machine = $1 "
+#define OF_BOTH(former) "e.machine IN ($1, " former ") "
+#define CONDITIONS(machines, side)                                                                 \
+    machines "AND e.number " side " $2::bigint AND e.state IS NOT NULL "                           \
+             "AND ($3::text[] IS NULL OR e.state = ANY($3::text[])) "                              \
+             "AND ($4::bigint = 0 OR e.updated_us < $4::bigint) "                                  \
+             "AND ($5::text[] IS NULL OR NOT EXISTS "                                              \
+             "(SELECT 1 FROM unnest($5::text[]) t(trace) WHERE strpos(e.data, t.trace) = 0)) "     \
+             "AND e.updated_us >= $6::bigint "
 
 /* Data is sent only when somebody wants it. */
 #define LIST_OF                                                                                    \
     "SELECT " ENTITY_COLUMNS "CASE WHEN $8::boolean THEN e.data END FROM entity e WHERE "
-static const char LIST[] = LIST_OF CONDITIONS(">") "ORDER BY e.number LIMIT $7::bigint";
-static const char LIST_DOWN[] = LIST_OF CONDITIONS("<") "ORDER BY e.number DESC LIMIT $7::bigint";
-static const char COUNT[] = "SELECT count(*) FROM entity e WHERE " CONDITIONS(">");
-static const char FIND_NUMBER[] = "SELECT number FROM entity WHERE machine = $1 AND id = $2";
+#define UP   "ORDER BY e.number LIMIT $7::bigint"
+#define DOWN "ORDER BY e.number DESC LIMIT $7::bigint"
+static const char LIST[] = LIST_OF CONDITIONS(OF_ONE, ">") UP;
+static const char LIST_DOWN[] = LIST_OF CONDITIONS(OF_ONE, "<") DOWN;
+static const char LIST_BOTH[] = LIST_OF CONDITIONS(OF_BOTH("$9"), ">") UP;
+static const char LIST_BOTH_DOWN[] = LIST_OF CONDITIONS(OF_BOTH("$9"), "<") DOWN;
+static const char COUNT[] = "SELECT count(*) FROM entity e WHERE " CONDITIONS(OF_ONE, ">");
+static const char COUNT_BOTH[] =
+    "SELECT count(*) FROM entity e WHERE " CONDITIONS(OF_BOTH("$7"), ">");
+static const char FIND_NUMBER[] = "SELECT number FROM entity WHERE machine IN ($1, $3) AND id = $2 "
+                                  "ORDER BY (machine = $1) DESC LIMIT 1";
 
 struct scan {
     struct postgres_store *self;
@@ -51,7 +61,7 @@ static void scan_init(struct scan *scan, struct postgres_store *self, struct are
                           .arena = arena,
                           .machine = machine,
                           .where = where != NULL ? where : &everything};
-    scan->data = where_of(arena, scan->where->data);
+    scan->data = where_of(arena, scan->where->data, scan->where->defaults);
     scan->with_data = scan->data.count > 0;
     scan->piece = scan->with_data ? PIECE_WITH_DATA : PIECE;
 }
@@ -87,13 +97,26 @@ static void add_conditions(struct values *values, const struct scan *scan) {
     values_add_integer(values, scan->where->updated_since_us);
 }
 
+/* The last parameter of statements that take a former name. */
+static bool with_former(struct values *values, const struct scan *scan) {
+    bool given = text_given(scan->where->former_machine);
+    if (given) {
+        values_add_text(values, scan->where->former_machine);
+    }
+    return given;
+}
+
+static const char *list_of(const struct scan *scan, bool both) {
+    return both ? (scan->newest ? LIST_BOTH_DOWN : LIST_BOTH) : (scan->newest ? LIST_DOWN : LIST);
+}
+
 static bool read_piece(struct scan *scan, struct fault *fault) {
     struct values values;
     arena_reset(&scan->self->scratch);
     add_conditions(&values, scan);
     values_add_integer(&values, scan->piece);
     values_add_bool(&values, scan->with_data);
-    if (!postgres_run(scan->self, scan->newest ? LIST_DOWN : LIST, &values, fault)) {
+    if (!postgres_run(scan->self, list_of(scan, with_former(&values, scan)), &values, fault)) {
         return false;
     }
     scan->rows = wire_result(&scan->self->wire, 0);
@@ -205,6 +228,8 @@ static bool number_after(struct scan *scan, struct text id, struct fault *fault)
     values_init(&values, &scan->self->scratch);
     values_add_text(&values, scan->machine);
     values_add_text(&values, id);
+    values_add_text(&values, text_given(scan->where->former_machine) ? scan->where->former_machine
+                                                                     : scan->machine);
     if (!postgres_run(scan->self, FIND_NUMBER, &values, fault)) {
         return false;
     }
@@ -256,7 +281,8 @@ bool postgres_list_ids(struct store *store, struct arena *arena, struct text mac
 static bool count_on_server(struct scan *scan, int64_t *count, struct fault *fault) {
     struct values values;
     add_conditions(&values, scan);
-    if (!postgres_run(scan->self, COUNT, &values, fault)) {
+    if (!postgres_run(scan->self, with_former(&values, scan) ? COUNT_BOTH : COUNT, &values,
+                      fault)) {
         return false;
     }
     *count = cell_integer(wire_result(&scan->self->wire, 0), 0, 0);

@@ -149,6 +149,8 @@ bool plan_make(struct postgres_store *self, const struct store_batch *batch, str
     }
     plan_heads(self, batch, plan);
     plan_answers(self, batch, plan);
-    qsort(plan->inserts.items, plan->inserts.count, sizeof(struct change), by_key);
+    if (!batch->in_order) {
+        qsort(plan->inserts.items, plan->inserts.count, sizeof(struct change), by_key);
+    }
     return true;
 }

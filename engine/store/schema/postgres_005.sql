@@ -117,6 +117,15 @@ BEGIN
     RETURN changed;
 END $$;
 
+-- --- change of rules ---
+
+-- Machines that have entities and no rules any more, which the operator agreed to (`force`,
+-- `--allow-missing`): a machine that is not here and loses its rules is refused.
+CREATE TABLE IF NOT EXISTS machine_gone (
+    machine text COLLATE "C" PRIMARY KEY,
+    since_us bigint NOT NULL
+);
+
 -- --- the audit ---
 
 -- What searches compare besides; NULL in records that are older than these columns.

@@ -40,6 +40,15 @@ CREATE TABLE timer_match (
     changed INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- --- change of rules ---
+
+-- Machines that have entities and no rules any more, which the operator agreed to (`force`,
+-- `--allow-missing`): a machine that is not here and loses its rules is refused.
+CREATE TABLE machine_gone (
+    machine TEXT PRIMARY KEY,
+    since_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- --- the audit ---
 
 -- What searches compare of 250 records besides the facts of audit_block, 16 bytes each, at the same

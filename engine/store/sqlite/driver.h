@@ -177,4 +177,16 @@ bool sqlite_inspect_machines(struct text place, struct arena *arena, struct text
                              size_t *count, struct fault *fault) MUST_CHECK;
 struct text sqlite_library(struct arena *arena);
 
+/* --- census.c --- */
+bool sqlite_entered(struct store *store, const struct store_key *keys, size_t count, int64_t *out,
+                    struct fault *fault) MUST_CHECK;
+bool sqlite_machines(struct store *store, struct arena *arena, struct text **names, size_t *count,
+                     struct fault *fault) MUST_CHECK;
+bool sqlite_list_gone(struct store *store, struct arena *arena, struct text **names, size_t *count,
+                      struct fault *fault) MUST_CHECK;
+bool sqlite_keep_gone(struct store *store, const struct text *names, size_t count, int64_t now_us,
+                      struct fault *fault) MUST_CHECK;
+bool sqlite_rename(struct store *store, struct text from, struct text to, const struct text *ids,
+                   size_t count, bool *moved, struct fault *fault) MUST_CHECK;
+
 #endif

@@ -7,6 +7,7 @@
 #include "store/sqlite/entity.h"
 
 #include "store/conflict.h"
+#include "store/sqlite/facts.h"
 
 #define KINDS_PER_BLOCK 2000
 
@@ -371,4 +372,79 @@ bool sqlite_write_head(struct sqlite_store *self, struct seen *seen, struct faul
     sql_put_integer(statement, 3, seen->audit_position);
     sql_put_bytes(statement, 4, seen->audit_hash, DIGEST_BYTES);
     return run_conditional(self, statement, seen, fault);
+}
+
+/* --- renaming --- */
+
+static const char SET_MACHINE[] = "UPDATE entity SET machine = ?2, kind = ?3 WHERE number = ?1";
+static const char READ_PREVIOUS[] = "SELECT previous FROM audit WHERE position = ?1";
+
+/* Searches by machine find its records under the new name. */
+static bool rename_records(struct sqlite_store *self, const struct seen *seen, int64_t machine,
+                           struct fault *fault) {
+    for (int64_t position = seen->audit_position; position != 0;) {
+        if (!facts_set_machine(&self->sql, position, machine, fault)) {
+            return false;
+        }
+        sqlite3_stmt *statement = sql_use(&self->sql, READ_PREVIOUS, fault);
+        if (statement == NULL) {
+            return false;
+        }
+        sql_put_integer(statement, 1, position);
+        if (!sql_ask(&self->sql, statement, 0, &position, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool rename_row(struct sqlite_store *self, struct seen *seen, struct machine_name *to,
+                       struct fault *fault) {
+    struct text state;
+    int64_t kind;
+    if (!names_state(&self->names, seen->kind, &state, fault) ||
+        !names_kind(&self->names, to, text_copy(&self->arena, state), &kind, fault)) {
+        return false;
+    }
+    sqlite3_stmt *statement = sql_use(&self->sql, SET_MACHINE, fault);
+    if (statement == NULL) {
+        return false;
+    }
+    sql_put_integer(statement, 1, seen->number);
+    sql_put_integer(statement, 2, to->id);
+    sql_put_integer(statement, 3, kind);
+    return sql_run(&self->sql, statement, fault) && set_kind(self, seen, kind, fault) &&
+           rename_records(self, seen, to->id, fault);
+}
+
+static bool rename_one(struct sqlite_store *self, struct text from, struct text to, struct text id,
+                       bool *moved, struct fault *fault) {
+    struct seen *old, *new;
+    if (!sqlite_seen(self, from, id, &old, fault) || !sqlite_seen(self, to, id, &new, fault)) {
+        return false;
+    }
+    *moved = old->kind != 0 && new->number == 0;
+    if (!*moved) {
+        return true;
+    }
+    if (!rename_row(self, old, new->machine, fault)) {
+        return false;
+    }
+    struct machine_name *machine = new->machine;
+    *new = *old;
+    new->machine = machine;
+    *old = (struct seen){.machine = old->machine, .id = old->id};
+    return true;
+}
+
+bool sqlite_rename(struct store *store, struct text from, struct text to, const struct text *ids,
+                   size_t count, bool *moved, struct fault *fault) {
+    struct sqlite_store *self = sqlite_of(store);
+    bool fine = true;
+    for (size_t i = 0; i < count && fine; i++) {
+        fine = rename_one(self, from, to, ids[i], &moved[i], fault);
+    }
+    sqlite3_blob_close(self->kinds);
+    self->kinds = NULL;
+    return fine;
 }

@@ -198,6 +198,18 @@ bool facts_write(struct sql *sql, int64_t position, const struct facts *facts,
     return true;
 }
 
+bool facts_set_machine(struct sql *sql, int64_t position, int64_t machine, struct fault *fault) {
+    uint16_t number = htole16((uint16_t)machine); /* the low bits of `high`, facts_of */
+    size_t slot = (size_t)((position - 1) % PER_BLOCK);
+    size_t offset = FACTS_FROM + slot * sizeof(struct facts) + sizeof(uint64_t);
+    sqlite3_blob *blob = NULL;
+    bool fine =
+        sql_blob_open(sql, "audit_block", "facts", (position - 1) / PER_BLOCK, &blob, fault) &&
+        sql_blob_write(sql, blob, offset, &number, sizeof number, fault);
+    sqlite3_blob_close(blob);
+    return fine;
+}
+
 /* --- where a scan begins --- */
 
 static bool last_block(struct sql *sql, int64_t *block, struct fault *fault) {

@@ -30,6 +30,10 @@ void facts_want_search(struct facts_pattern *pattern, const struct store_search 
 bool facts_write(struct sql *sql, int64_t position, const struct facts *facts,
                  const struct store_record *records, size_t count, struct fault *fault) MUST_CHECK;
 
+/* The record at `position` is now of this machine. */
+bool facts_set_machine(struct sql *sql, int64_t position, int64_t machine,
+                       struct fault *fault) MUST_CHECK;
+
 /* A scan of the records behind a position, or before it when `newest`, that match any of the
  * patterns. */
 struct facts_scan {

@@ -150,19 +150,24 @@ static bool scan_start(struct scan *scan, struct sqlite_store *self, struct text
                        const struct store_where *where, struct from from, bool *any,
                        struct fault *fault) {
     static const struct store_where everything = {0};
-    struct machine_name *name;
+    struct machine_name *name, *former = NULL;
     memset(scan, 0, sizeof *scan);
     where = where != NULL ? where : &everything;
     if (!names_find_machine(&self->names, machine, &name, fault)) {
         return false;
     }
-    *any = name != NULL;
+    if (text_given(where->former_machine) &&
+        !names_find_machine(&self->names, where->former_machine, &former, fault)) {
+        return false;
+    }
+    *any = name != NULL || former != NULL;
     arena_reset(&self->scratch);
     scan->self = self;
     scan->machine = machine;
     scan->updated_before_us = where->updated_before_us;
     scan->updated_since_us = where->updated_since_us;
-    if (!*any || !want_kinds(scan, name->id, where, fault)) {
+    if (!*any || (name != NULL && !want_kinds(scan, name->id, where, fault)) ||
+        (former != NULL && !want_kinds(scan, former->id, where, fault))) {
         return !*any;
     }
     return open_blocks(scan, from, fault);
@@ -207,6 +212,10 @@ static bool next_row(struct scan *scan, sqlite3_stmt **row, struct fault *fault)
     }
     *row = statement;
     return statement != NULL;
+}
+
+static struct where data_of(struct arena *arena, const struct store_where *where) {
+    return where != NULL ? where_of(arena, where->data, where->defaults) : (struct where){0};
 }
 
 static void scan_stop(struct scan *scan) {
@@ -265,7 +274,7 @@ bool sqlite_list(struct store *store, struct arena *arena, struct text machine,
         return false;
     }
     *items = ARENA_ARRAY(arena, struct entity, (size_t)page->limit);
-    scan.data = where_of(arena, where != NULL ? where->data : NULL);
+    scan.data = data_of(arena, where);
     bool fine = !any || take_page(&scan, arena, (size_t)page->limit, *items, count, &last, fault);
     scan_stop(&scan);
     if (last != 0) {
@@ -274,13 +283,9 @@ bool sqlite_list(struct store *store, struct arena *arena, struct text machine,
     return fine;
 }
 
-static bool number_after(struct sqlite_store *self, struct text machine, struct text id,
-                         int64_t *number, struct fault *fault) {
+static bool number_of(struct sqlite_store *self, struct text machine, struct text id,
+                      int64_t *number, struct fault *fault) {
     struct machine_name *name;
-    *number = 0;
-    if (!text_given(id)) {
-        return true;
-    }
     if (!names_find_machine(&self->names, machine, &name, fault)) {
         return false;
     }
@@ -290,7 +295,19 @@ static bool number_after(struct sqlite_store *self, struct text machine, struct 
     }
     sql_put_integer(statement, 1, name != NULL ? name->id : 0);
     sql_put_text(statement, 2, id);
-    if (!sql_ask(&self->sql, statement, 0, number, fault)) {
+    return sql_ask(&self->sql, statement, 0, number, fault);
+}
+
+static bool number_after(struct sqlite_store *self, struct text machine,
+                         const struct store_where *where, struct text id, int64_t *number,
+                         struct fault *fault) {
+    *number = 0;
+    if (!text_given(id)) {
+        return true;
+    }
+    if (!number_of(self, machine, id, number, fault) ||
+        (*number == 0 && where != NULL && text_given(where->former_machine) &&
+         !number_of(self, where->former_machine, id, number, fault))) {
         return false;
     }
     return *number != 0 ||
@@ -321,12 +338,12 @@ bool sqlite_list_ids(struct store *store, struct arena *arena, struct text machi
     struct from from = {0};
     bool any;
     *count = 0;
-    if (!number_after(sqlite_of(store), machine, after, &from.number, fault) ||
+    if (!number_after(sqlite_of(store), machine, where, after, &from.number, fault) ||
         !scan_start(&scan, sqlite_of(store), machine, where, from, &any, fault)) {
         return false;
     }
     *ids = ARENA_ARRAY(arena, struct text, (size_t)limit);
-    scan.data = where_of(arena, where != NULL ? where->data : NULL);
+    scan.data = data_of(arena, where);
     bool fine = !any || take_ids(&scan, arena, (size_t)limit, *ids, count, fault);
     scan_stop(&scan);
     return fine;
@@ -369,7 +386,7 @@ bool sqlite_count(struct store *store, struct text machine, const struct store_w
         return false;
     }
     arena_init(&arena, 0);
-    scan.data = where_of(&arena, where != NULL ? where->data : NULL);
+    scan.data = data_of(&arena, where);
     bool by_kind =
         scan.data.count == 0 && scan.updated_before_us == 0 && scan.updated_since_us == 0;
     bool fine =

@@ -66,7 +66,7 @@ describe("policies", function()
     http.expect(reload(), 200)
     statute:create("fan", "f", {})
     statute:remove_policy("more/fan.lua")
-    http.expect(reload(), 200)
+    http.expect(statute.client:post("/v1/policies/reload", { force = true }), 200)
     http.expect(statute:read("fan", "f"), 404, "unknown_machine")
   end)
 

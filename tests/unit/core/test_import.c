@@ -17,6 +17,7 @@ struct fixture {
     int64_t refused_lines[16];
     enum fault_code refused_codes[16];
     size_t refused_count;
+    bool as_new;
 };
 
 static int set_up(void **state) {
@@ -45,6 +46,7 @@ static void note(void *context, int64_t line, enum fault_code code, struct text 
 static void begin(struct fixture *fixture, bool stop, bool skip_existing) {
     struct import_options options = {
         .actor = &fixture->actor,
+        .as_new = fixture->as_new,
         .stop = stop,
         .skip_existing = skip_existing,
         .refused = note,
@@ -75,6 +77,7 @@ static bool exists(struct fixture *fixture, const char *id) {
 
 static void a_line_becomes_an_entity_in_its_state(void **state) {
     struct fixture *fixture = *state;
+    fixture->as_new = true;
     begin(fixture, true, false);
     add(fixture, 1, "{\"machine\":\"job\",\"id\":\"a\",\"state\":\"DONE\",\"data\":{\"size\":3}}");
     add(fixture, 2, "{\"machine\":\"job\",\"id\":\"b\"}");
@@ -84,6 +87,57 @@ static void a_line_becomes_an_entity_in_its_state(void **state) {
     check_text(js_print(&fixture->world.core.arena, entity.data), "{\"seen\":true,\"size\":3}");
     check_text(world_read(&fixture->world, "job", "b").state, "NEW");
     assert_int_equal(world_verify(&fixture->world, "job", "a"), 1);
+}
+
+#define EXPORTED                                                                                   \
+    "{\"machine\":\"job\",\"id\":\"%s\",\"state\":\"%s\",\"version\":41,\"data\":%s,"              \
+    "\"created_at\":\"2020-01-01T00:00:00Z\",\"updated_at\":\"2021-01-01T00:00:00Z\","             \
+    "\"timers\":[{\"to\":\"DONE\",\"due_at\":\"2031-01-01T00:00:00Z\",\"reason\":\"timer\"}]}"
+
+static void add_exported(struct fixture *fixture, int64_t number, const char *id,
+                         const char *in_state, const char *data) {
+    char line[500];
+    snprintf(line, sizeof line, EXPORTED, id, in_state, data);
+    add(fixture, number, line);
+}
+
+static void what_was_exported_is_what_is_restored(void **state) {
+    struct fixture *fixture = *state;
+    struct store_deadline *due;
+    size_t count;
+    begin(fixture, true, false);
+    add_exported(fixture, 1, "z", "DONE", "{\"size\":3}");
+    add_exported(fixture, 2, "a", "NEW", "{\"size\":\"of before\"}");
+    assert_int_equal(end(fixture).imported, 2);
+    struct entity entity = world_read(&fixture->world, "job", "z");
+    check_text(entity.state, "DONE");
+    check_text(js_print(&fixture->world.core.arena, entity.data), "{\"size\":3}");
+    assert_int_equal(entity.version, 41);
+    assert_int_equal(entity.created_us, INT64_C(1577836800000000));
+    assert_int_equal(entity.updated_us, INT64_C(1609459200000000));
+    struct store *store = fixture->world.core.store;
+    struct store_key keys[] = {{TEXT("job"), TEXT("z")}, {TEXT("job"), TEXT("a")}};
+    assert_true(store_begin(store, STORE_READ, ISOLATION_DEFAULT, &fixture->fault));
+    assert_true(
+        store_timers(store, &fixture->world.core.arena, keys, 2, &due, &count, &fixture->fault));
+    store_rollback(store);
+    assert_int_equal(count, 2);
+    check_text(due[0].entity_id, "z");
+    assert_int_equal(due[1].due_us, INT64_C(1924992000000000));
+    assert_int_equal(world_verify(&fixture->world, "job", "z"), 1);
+}
+
+static void what_no_rule_knows_any_more_is_restored_and_counted(void **state) {
+    struct fixture *fixture = *state;
+    begin(fixture, true, false);
+    add_exported(fixture, 1, "a", "MELTED", "{}");
+    add_exported(fixture, 2, "b", "MELTED", "{}");
+    assert_true(import_flush(&fixture->import, &fixture->fault));
+    assert_int_equal(fixture->import.strangers.count, 1);
+    check_text(fixture->import.strangers.entries[0].key, "job MELTED");
+    assert_int_equal(*(int64_t *)fixture->import.strangers.entries[0].value, 2);
+    assert_int_equal(end(fixture).imported, 2);
+    check_text(world_read(&fixture->world, "job", "b").state, "MELTED");
 }
 
 static struct text only_record(struct fixture *fixture, const char *id) {
@@ -182,6 +236,7 @@ static void refused_lines_are_named_and_the_others_taken(void **state) {
 
 static void when_it_is_to_stop_nothing_after_the_refused_line_is_there(void **state) {
     struct fixture *fixture = *state;
+    fixture->as_new = true;
     begin(fixture, true, false);
     add(fixture, 1, "{\"machine\":\"job\",\"id\":\"a\"}");
     add(fixture, 2, "{\"machine\":\"job\",\"id\":\"b\"}");
@@ -285,6 +340,8 @@ static void strange_lines_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(a_line_becomes_an_entity_in_its_state),
+        CASE(what_was_exported_is_what_is_restored),
+        CASE(what_no_rule_knows_any_more_is_restored_and_counted),
         CASE(the_audit_says_who_why_and_what_it_was),
         CASE(the_times_of_a_line_are_those_of_the_entity),
         CASE(a_clock_that_is_a_little_fast_is_forgiven),

@@ -501,12 +501,17 @@ static void an_update_that_changes_nothing_says_so(void **state) {
     check_text(decision.to, "OPEN");
 }
 
-static void defaults_are_put_in_on_creation_only(void **state) {
+static void defaults_hold_for_entities_of_before_too(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, fields);
     struct decision decision = fixture_update(fixture, "A", "{\"n\":1}", "{\"n\":2}");
     check_allowed(decision);
     check_json(fixture, decision.data, "{\"n\":2}");
+    decision = fixture_update(fixture, "A", "{\"n\":1}", "{\"n\":2,\"p\":\"x\"}");
+    check_json(fixture, decision.data, "{\"n\":2,\"p\":\"x\"}");
+    decision = fixture_update(fixture, "A", "{\"n\":1}", "{\"n\":1}");
+    check_allowed(decision);
+    assert_false(decision.changed);
 }
 
 static void a_required_field_cannot_be_deleted(void **state) {
@@ -884,7 +889,7 @@ int main(void) {
         fixture_test(a_creation_checks_its_fields),
         fixture_test(an_import_may_begin_in_any_state),
         fixture_test(an_update_that_changes_nothing_says_so),
-        fixture_test(defaults_are_put_in_on_creation_only),
+        fixture_test(defaults_hold_for_entities_of_before_too),
         fixture_test(a_required_field_cannot_be_deleted),
         fixture_test(prepare_runs_on_create_update_and_patched_transitions),
         fixture_test(what_prepare_writes_is_put_into_the_fields_terms),

@@ -105,7 +105,11 @@ static void a_link_that_leaves_the_directory_is_refused(void **state) {
     unlink(path);
     snprintf(path, sizeof path, "%s/etc", fixture->directory);
     assert_int_equal(symlink("/etc", path), 0);
-    check_problem_of(fixture, "etc", 0, "links to folders are not followed");
+    check_problem_of(fixture, "etc", 0, "the link leaves the policy directory");
+    unlink(path);
+    snprintf(path, sizeof path, "%s/round", fixture->directory);
+    assert_int_equal(symlink(".", path), 0);
+    check_problem_of(fixture, "round", 0, "leads back to a folder that it is in");
 }
 
 static void a_link_within_the_directory_is_followed(void **state) {
@@ -116,6 +120,10 @@ static void a_link_within_the_directory_is_followed(void **state) {
     assert_int_equal(symlink("..data_1", path), 0);
     snprintf(path, sizeof path, "%s/a.lua", fixture->directory);
     assert_int_equal(symlink("..data/a.lua", path), 0);
+    fixture_write(fixture, "..data_1/lib/tool.lua", "return 'tool.use'");
+    snprintf(path, sizeof path, "%s/lib", fixture->directory);
+    assert_int_equal(symlink("..data/lib", path), 0);
+    fixture_write(fixture, "b.lua", "return roles { user = { require 'lib.tool' } }");
     fixture_load(fixture);
     assert_int_equal(generation_machine_count(fixture->generation), 1);
 }

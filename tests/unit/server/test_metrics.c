@@ -4,6 +4,7 @@
 
 #include "http/http.h"
 #include "policy/policy.h"
+#include "server/bulletin.h"
 #include "server/metrics.h"
 #include "server/workers.h"
 
@@ -31,6 +32,17 @@ struct text generation_name(const struct generation *generation) {
 size_t generation_machine_count(const struct generation *generation) {
     (void)generation;
     return 0;
+}
+
+size_t bulletin_problems(struct bulletin *bulletin) {
+    return bulletin == NULL ? 0 : 4;
+}
+
+struct stranded_list bulletin_stranded(struct bulletin *bulletin, struct arena *out) {
+    struct stranded *item = ARENA_NEW(out, struct stranded);
+    *item =
+        (struct stranded){.machine = TEXT("lamp"), .state = TEXT("so \"called\""), .entities = 7};
+    return (struct stranded_list){item, bulletin != NULL};
 }
 
 static struct arena arena;

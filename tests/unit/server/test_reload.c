@@ -3,6 +3,7 @@
 #include "unit/http/answers.h"
 #include "unit/server/loaded.h"
 
+#include "server/bulletin.h"
 #include "server/metrics.h"
 #include "server/published.h"
 #include "server/reload.h"
@@ -25,6 +26,7 @@ void metrics_reload(struct metrics *metrics, bool success) {
 struct fixture {
     struct tree tree;
     struct published *published;
+    struct bulletin *bulletin;
     struct reload *reload;
     struct worker writer;
     struct http_exchange exchange;
@@ -37,7 +39,10 @@ static void start(struct fixture *fixture) {
                                                     .vm_count = 1,
                                                     .now = now_system(),
                                                     .hash_key = TEXT("")},
-                                     .published = fixture->published};
+                                     .watch = true,
+                                     .settle_us = 200 * NOW_MILLISECOND,
+                                     .published = fixture->published,
+                                     .bulletin = fixture->bulletin};
     assert_true(reload_open(&options, &fixture->reload, &fault));
     published_set(fixture->published, loaded(&fixture->tree));
     assert_true(reload_start(fixture->reload, &fixture->writer, &fault));
@@ -50,6 +55,7 @@ static int make(void **state) {
     fixture->writer.mailbox = mailbox_new(0);
     fixture->writer.core.now = now_system();
     fixture->published = published_new();
+    fixture->bulletin = bulletin_new();
     arena_init(&fixture->exchange.arena, 0);
     atomic_store(&loads[0], 0);
     atomic_store(&loads[1], 0);
@@ -75,6 +81,7 @@ static int unmake(void **state) {
     drop_jobs(fixture);
     reload_close(fixture->reload);
     published_free(fixture->published);
+    bulletin_free(fixture->bulletin);
     mailbox_free(fixture->writer.mailbox);
     arena_deinit(&fixture->exchange.arena);
     tree_remove(&fixture->tree, "");
@@ -126,6 +133,48 @@ bool store_check_table(struct store *store, const struct app_table *table, struc
     return fault_set(fault, FAULT_STORE_UNAVAILABLE, "no store in this test");
 }
 
+bool store_keep_gone(struct store *store, const struct text *names, size_t count, int64_t now_us,
+                     struct fault *fault) {
+    (void)store;
+    (void)names;
+    (void)count;
+    (void)now_us;
+    return fault_set(fault, FAULT_STORE_UNAVAILABLE, "no store in this test");
+}
+
+bool store_machines(struct store *store, struct arena *arena, struct text **names, size_t *count,
+                    struct fault *fault) {
+    (void)store;
+    (void)arena;
+    (void)names;
+    (void)count;
+    return fault_set(fault, FAULT_STORE_UNAVAILABLE, "no store in this test");
+}
+
+bool store_list_gone(struct store *store, struct arena *arena, struct text **names, size_t *count,
+                     struct fault *fault) {
+    return store_machines(store, arena, names, count, fault);
+}
+
+bool store_count_states(struct store *store, struct arena *arena, struct text machine,
+                        int64_t now_us, struct store_state_count **items, size_t *count,
+                        struct fault *fault) {
+    (void)machine;
+    (void)now_us;
+    (void)items;
+    return store_machines(store, arena, NULL, count, fault);
+}
+
+bool store_list_ids(struct store *store, struct arena *arena, struct text machine,
+                    const struct store_where *where, struct text after, int64_t limit,
+                    struct text **ids, size_t *count, struct fault *fault) {
+    (void)machine;
+    (void)where;
+    (void)after;
+    (void)limit;
+    return store_machines(store, arena, ids, count, fault);
+}
+
 /* --- waiting --- */
 
 static void sleep_ms(long milliseconds) {
@@ -164,7 +213,7 @@ static void eventually_loads(int failed, int fine) {
 /* POST /v1/policies/reload, waited for. */
 static void ask(struct fixture *fixture) {
     size_t before = atomic_load(&answered.count);
-    reload_answer(fixture->reload, &fixture->exchange);
+    reload_answer(fixture->reload, &fixture->exchange, false, TEXT("tester"));
     for (int waited = 0; atomic_load(&answered.count) == before; waited += 10) {
         assert_true(waited < PATIENCE_MS);
         sleep_ms(10);
@@ -262,16 +311,53 @@ static void a_burst_of_changes_is_one_load(void **state) {
     assert_int_equal(atomic_load(&loads[0]) + atomic_load(&loads[1]), 1);
 }
 
+static const struct js *page_of(struct fixture *fixture, struct arena *arena) {
+    struct fault fault = FAULT_INIT;
+    struct buffer buffer;
+    struct js_writer writer;
+    const struct js *page;
+    buffer_init(&buffer, arena);
+    js_writer_init(&writer, &buffer);
+    js_open(&writer, '{');
+    bulletin_put(fixture->bulletin, &writer);
+    js_close(&writer, '}');
+    assert_true(js_parse(arena, buffer_view(&buffer), &page, &fault));
+    return page;
+}
+
+static const struct js *history_of(struct fixture *fixture, struct arena *arena) {
+    return js_find(page_of(fixture, arena), TEXT("generations"));
+}
+
+static void what_is_on_disk_is_told_also_when_it_is_broken(void **state) {
+    struct fixture *fixture = *state;
+    struct arena *arena = &fixture->exchange.arena;
+    tree_write(&fixture->tree, "broken.lua", "local y = = 2\n");
+    ask(fixture);
+    const struct js *disk = js_find(page_of(fixture, arena), TEXT("on_disk"));
+    assert_int_equal(js_find(disk, TEXT("problems"))->array.count, 1);
+    assert_int_equal(js_text(js_find(disk, TEXT("generation"))).length, 64);
+    assert_true(text_given(bulletin_trouble(fixture->bulletin, arena)));
+    tree_remove(&fixture->tree, "broken.lua");
+    ask(fixture);
+    disk = js_find(page_of(fixture, arena), TEXT("on_disk"));
+    assert_int_equal(js_find(disk, TEXT("problems"))->array.count, 0);
+    assert_int_equal(bulletin_problems(fixture->bulletin), 0);
+}
+
 static void the_history_names_each_publication_once(void **state) {
     struct fixture *fixture = *state;
     tree_write(&fixture->tree, "lamp.lua", LOADED_LAMP("two"));
     eventually_has_doc(fixture, "two");
     struct arena *arena = &fixture->exchange.arena;
-    const struct js *history = reload_history(fixture->reload, arena);
+    const struct js *history = history_of(fixture, arena);
     assert_int_equal(history->array.count, 2);
     check_text(answers_member(arena, history->array.items[0], "current"), "false");
     check_text(answers_member(arena, history->array.items[1], "current"), "true");
     check_text(answers_member(arena, history->array.items[1], "machines"), "1");
+    check_text(answers_member(arena, history->array.items[0], "by"), "\"start\"");
+    check_text(answers_member(arena, history->array.items[1], "by"), "\"watch\"");
+    check_text(answers_member(arena, history->array.items[1], "files_changed"), "[\"lamp.lua\"]");
 }
 
 static void the_history_is_bounded(void **state) {
@@ -280,7 +366,7 @@ static void the_history_is_bounded(void **state) {
         tree_write(&fixture->tree, "lamp.lua", i % 2 == 0 ? LOADED_LAMP("a") : LOADED_LAMP("b"));
         ask(fixture);
     }
-    const struct js *history = reload_history(fixture->reload, &fixture->exchange.arena);
+    const struct js *history = history_of(fixture, &fixture->exchange.arena);
     assert_int_equal(history->array.count, 20);
 }
 
@@ -298,7 +384,7 @@ static void a_generation_that_the_store_did_not_take_is_offered_again(void **sta
 static void who_asks_a_stopped_thread_is_refused(void **state) {
     struct fixture *fixture = *state;
     reload_stop(fixture->reload);
-    reload_answer(fixture->reload, &fixture->exchange);
+    reload_answer(fixture->reload, &fixture->exchange, false, TEXT("tester"));
     assert_int_equal(answered.status, 503);
     assert_int_equal(answered.code, FAULT_OVERLOADED);
 }
@@ -316,6 +402,7 @@ int main(void) {
         TEST(a_lost_directory_changes_nothing_and_its_return_is_noticed),
         TEST(an_idle_thread_does_not_load),
         TEST(a_burst_of_changes_is_one_load),
+        TEST(what_is_on_disk_is_told_also_when_it_is_broken),
         TEST(the_history_names_each_publication_once),
         TEST(the_history_is_bounded),
         TEST(a_generation_that_the_store_did_not_take_is_offered_again),
