@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "server/metrics.h"
+#include "server/policy_log.h"
 #include "server/published.h"
 
 struct round {
@@ -120,6 +121,9 @@ static void run_batch(struct round *round) {
     if (worker->writes) {
         metrics_batch(worker->options->metrics, round->count,
                       now_monotonic_us(&worker->core.now) - started_us);
+    }
+    for (size_t i = 0; i < round->count; i++) {
+        policy_log_member(worker->core.policy.generation, round->members[i]);
     }
     finish(round);
 }

@@ -29,7 +29,8 @@ static bool sqlite_begin(struct store *store, enum store_access access, enum iso
         return fault_set(fault, FAULT_INTERNAL, "this connection to %s may not begin that",
                          self->sql.path);
     }
-    if (!sql_do(&self->sql, access == STORE_WRITE ? BEGIN_WRITE : BEGIN_READ, fault)) {
+    if (!file_is_same(&self->files, self->sql.path, fault) ||
+        !sql_do(&self->sql, access == STORE_WRITE ? BEGIN_WRITE : BEGIN_READ, fault)) {
         return false;
     }
     arena_reset(&self->arena);
@@ -81,6 +82,9 @@ static bool may_have_happened(int code) {
 
 static bool sqlite_commit(struct store *store, struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
+    if (self->phase == PHASE_WRITING && !file_is_same(&self->files, self->sql.path, fault)) {
+        return false;
+    }
     if (!sql_do(&self->sql, COMMIT, fault)) {
         if (self->phase == PHASE_WRITING &&
             may_have_happened(sqlite3_extended_errcode(self->sql.database))) {
@@ -122,7 +126,9 @@ bool sqlite_leave(struct sqlite_store *self, bool own, bool fine, struct fault *
 }
 
 static bool sqlite_ping(struct store *store, struct fault *fault) {
-    return sql_do(&sqlite_of(store)->sql, PING, fault);
+    struct sqlite_store *self = sqlite_of(store);
+    return file_is_same(&self->files, self->sql.path, fault) &&
+           file_is_writable(self->sql.path, fault) && sql_do(&self->sql, PING, fault);
 }
 
 const struct store_driver store_sqlite = {

@@ -6,6 +6,7 @@
 #define STATUTE_STORE_SQLITE_H
 
 #include "store/driver.h"
+#include "store/sqlite/file.h"
 #include "store/sqlite/names.h"
 #include "store/sqlite/sql.h"
 
@@ -19,6 +20,7 @@ struct sqlite_store {
     struct names names;
     enum store_role role;
     enum sqlite_phase phase;
+    struct file_marks files;
     int lock_descriptor;  /* holds PATH.lock for the writer; -1 */
     struct arena arena;   /* of the open transaction: `seen` */
     struct map seen;      /* what a writing transaction knows of entities */
