@@ -28,7 +28,8 @@ static bool copy(struct text text, char *out, size_t size) {
 static bool lacks_port(struct text address) {
     bool is_bracketed = address.length > 2 && address.bytes[0] == '[' &&
                         address.bytes[address.length - 1] == ']';
-    return address.length > 0 &&
+    int64_t number;
+    return address.length > 0 && !text_to_integer(address, &number) &&
            (is_bracketed || memchr(address.bytes, ':', address.length) == NULL);
 }
 

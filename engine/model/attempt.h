@@ -33,6 +33,10 @@ struct actor {
     const struct js *attributes;
 };
 
+/* In if_versions, of a tag that is no version; neither is any entity's. */
+#define VERSION_NONE (-1)
+#define VERSION_WEAK (-2) /* a weak validator, which never matches (RFC 9110 section 13.1.1) */
+
 struct attempt {
     enum attempt_kind kind;
     struct text machine;
