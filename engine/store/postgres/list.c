@@ -12,6 +12,7 @@
 
 #define PIECE_WITH_DATA 256 /* rows: at the most 256 times the largest data in memory */
 #define PIECE           10000
+#define PIECE_OF_LIST   64 /* rows come with their data; a page is full at 1 MiB of it */
 
 #define CONDITIONS(side)                                                                           \
     "e.machine = $1 AND e.number " side " $2::bigint AND e.state IS NOT NULL "                     \
@@ -147,17 +148,20 @@ static bool take_entity(struct scan *scan, int row, struct entity *out, struct f
     return postgres_entity_of_row(scan->arena, scan->rows, row, out, fault);
 }
 
-/* Takes up to `limit` entities; *last is the number of the last one, if there are more behind it.
+/* Takes up to `limit` entities and STORE_PAGE_BYTES; *last is the number of the last one, if there
+ * are more behind it.
  */
 static bool take_page(struct scan *scan, size_t limit, struct entity *items, size_t *count,
                       int64_t *last, struct fault *fault) {
+    int64_t bytes = 0;
     for (*count = 0, *last = 0;; ++*count) {
         int row;
         int64_t before = scan->after;
         if (!next_row(scan, &row, fault)) {
             return false;
         }
-        if (row < 0 || *count == limit) {
+        bytes += row < 0 ? 0 : PQgetlength(scan->rows, row, ENTITY_DATA);
+        if (row < 0 || *count == limit || (*count > 0 && bytes > STORE_PAGE_BYTES)) {
             *last = row < 0 ? 0 : before;
             return true;
         }
@@ -179,7 +183,7 @@ bool postgres_list(struct store *store, struct arena *arena, struct text machine
     *count = 0;
     *next = TEXT_NONE;
     scan_init(&scan, self, arena, text_copy(arena, machine), where);
-    scan.piece = scan.with_data ? PIECE_WITH_DATA : page->limit + 1;
+    scan.piece = scan.with_data || page->limit >= PIECE_OF_LIST ? PIECE_OF_LIST : page->limit + 1;
     scan.with_data = true;
     scan.newest = page->newest;
     if (!cursor_parse(page->cursor, of, &scan.after, fault)) {

@@ -225,10 +225,12 @@ static bool take_entity(struct scan *scan, struct arena *arena, sqlite3_stmt *ro
     return fine;
 }
 
-/* Takes up to `limit` entities; *last is the number of the last one, if there are more behind it.
+/* Takes up to `limit` entities and STORE_PAGE_BYTES; *last is the number of the last one, if there
+ * are more behind it.
  */
 static bool take_page(struct scan *scan, struct arena *arena, size_t limit, struct entity *items,
                       size_t *count, int64_t *last, struct fault *fault) {
+    int64_t bytes = 0;
     *last = 0;
     for (*count = 0;; ++*count) {
         sqlite3_stmt *row;
@@ -239,7 +241,8 @@ static bool take_page(struct scan *scan, struct arena *arena, size_t limit, stru
         if (row == NULL) {
             return true;
         }
-        if (*count == limit) {
+        bytes += sqlite3_column_bytes(row, ENTITY_DATA);
+        if (*count == limit || (*count > 0 && bytes > STORE_PAGE_BYTES)) {
             sql_stop(row);
             *last = before;
             return true;
