@@ -193,7 +193,7 @@ static void tell_refusal(const struct call *call) {
 
 static bool identify(struct call *call, struct fault *fault) {
     bool is_known = auth_check(call->service->auth, &call->exchange->arena,
-                      http_header(call->exchange, "Authorization"), &call->caller, fault);
+                               http_header(call->exchange, "Authorization"), &call->caller, fault);
     if (!is_known) {
         tell_refusal(call);
     }

@@ -19,6 +19,7 @@ struct keep_job {
     struct job job;
     struct keep *keep;
     struct generation *generation; /* a reference of its own */
+    bool is_kept;                  /* its files are; the indexes of its fields may not be whole */
 };
 
 static void *allocate(size_t size_bytes) {
@@ -69,12 +70,54 @@ static bool keep_in_store(struct store *store, const struct generation *generati
            store_commit(store, fault);
 }
 
+/* --- indexes: a slice of each field's, then it is somebody else's turn --- */
+
+#define SLICE      1000
+#define BETWEEN_US (20 * NOW_MILLISECOND)
+
+static bool index_machine(struct store *store, const struct machine *machine, bool *more,
+                          struct fault *fault) {
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct text *fields = ARENA_ARRAY(&arena, struct text, machine->field_count);
+    size_t count = 0;
+    for (size_t i = 0; i < machine->field_count; i++) {
+        if (machine->fields[i].index) {
+            fields[count++] = machine->fields[i].name;
+        }
+    }
+    bool fine = store_index_fields(store, machine->name, fields, count, SLICE, more, fault);
+    arena_deinit(&arena);
+    return fine;
+}
+
+static bool index_all(struct store *store, const struct generation *generation, bool *more,
+                      struct fault *fault) {
+    *more = false;
+    for (size_t i = 0; i < generation_machine_count(generation); i++) {
+        if (!index_machine(store, generation_machine_at(generation, i), more, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A generation that is no longer in force leaves its indexes to the one that is. */
 static void run(struct job *job, struct worker *worker) {
     struct keep_job *keep_job = job->context;
     struct fault fault = FAULT_INIT;
     int64_t now_us = now_wall_us(&worker->core.now);
-    if (keep_in_store(worker->core.store, keep_job->generation, now_us, &fault)) {
-        job_free(keep_job);
+    bool more = false;
+    keep_job->is_kept = keep_job->is_kept ||
+                        keep_in_store(worker->core.store, keep_job->generation, now_us, &fault);
+    bool is_in_force = worker->core.policy.generation == keep_job->generation;
+    if (keep_job->is_kept &&
+        (!is_in_force || index_all(worker->core.store, keep_job->generation, &more, &fault))) {
+        if (more) {
+            worker_wait(worker, job, now_monotonic_us(&worker->core.now) + BETWEEN_US);
+        } else {
+            job_free(keep_job);
+        }
         return;
     }
     store_rollback(worker->core.store);
@@ -83,6 +126,12 @@ static void run(struct job *job, struct worker *worker) {
     if (!mailbox_post(keep_job->keep->refused, &job->letter)) {
         job_free(keep_job);
     }
+}
+
+/* The server stops while the job waits for its next slice; the next start goes on. */
+static void give_up(struct job *job, struct worker *worker) {
+    (void)worker;
+    job_free(job->context);
 }
 
 /* --- on the reload thread --- */
@@ -102,6 +151,7 @@ static void offer(struct keep *keep, struct keep_job *job) {
 void keep_generation(struct keep *keep, struct generation *generation) {
     struct keep_job *job = allocate(sizeof *job);
     job->job.run = run;
+    job->job.done = give_up;
     job->job.context = job;
     job->keep = keep;
     job->generation = generation;

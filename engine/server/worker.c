@@ -186,6 +186,10 @@ static int64_t sleep_us(const struct worker *worker) {
 static void give_up(struct worker *worker, struct job *job) {
     struct fault fault = FAULT_INIT;
     fault_set(&fault, FAULT_OVERLOADED, "the server is stopping; nothing was done; try again");
+    if (job->run != NULL && job->exchange == NULL) {
+        job->done(job, worker);
+        return;
+    }
     if (job->run != NULL) {
         http_fail(job->exchange, &fault, TEXT("\"outcome\":\"not_executed\""));
         return;

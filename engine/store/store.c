@@ -307,3 +307,8 @@ bool store_page_bulks(struct store *store, struct arena *arena,
     return check_limit(page->limit, fault) &&
            store->driver->page_bulks(store, arena, search, page, items, count, next, fault);
 }
+
+bool store_index_fields(struct store *store, struct text machine, const struct text *fields,
+                        size_t count, int64_t most, bool *more, struct fault *fault) {
+    return store->driver->index_fields(store, machine, fields, count, most, more, fault);
+}

@@ -15,6 +15,9 @@
  * happened: FAULT_OUTCOME_UNKNOWN (settle.c). */
 #include "store/postgres/driver.h"
 
+#include "store/postgres/bulk.h"
+#include "store/postgres/index.h"
+
 /* --- the time-outs of every transaction --- */
 #define LOCK_TIMEOUT      "5s"  /* for one row, while another transaction has it */
 #define STATEMENT_TIMEOUT "20s" /* for one statement, locks included */
@@ -219,6 +222,7 @@ const struct store_driver store_postgres = {
     .bulk_errors = postgres_bulk_errors,
     .list_bulks = postgres_list_bulks,
     .page_bulks = postgres_page_bulks,
+    .index_fields = postgres_index_fields,
     .locks = &postgres_locks,
     .inspect_file = postgres_inspect_file,
     .inspect_schema = postgres_inspect_schema,

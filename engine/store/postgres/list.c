@@ -7,7 +7,9 @@
  * A number is given when a row is written and seen when it is committed: with several writers an
  * entity may appear before others that a page has shown already. */
 #include "store/cursor.h"
+#include "store/index.h"
 #include "store/postgres/entity.h"
+#include "store/postgres/index.h"
 #include "store/where.h"
 
 #define PIECE_WITH_DATA 256 /* rows: at the most 256 times the largest data in memory */
@@ -27,6 +29,14 @@
     "SELECT " ENTITY_COLUMNS "CASE WHEN $8::boolean THEN e.data END FROM entity e WHERE "
 static const char LIST[] = LIST_OF CONDITIONS(">") "ORDER BY e.number LIMIT $7::bigint";
 static const char LIST_DOWN[] = LIST_OF CONDITIONS("<") "ORDER BY e.number DESC LIMIT $7::bigint";
+/* By an index, in the order of its numbers. */
+#define INDEXED(side, order)                                                                       \
+    "SELECT " ENTITY_COLUMNS "CASE WHEN $8::boolean THEN e.data END FROM index_value i "           \
+    "JOIN entity e ON e.number = i.number WHERE i.field = $9::bigint AND i.value = $10 "           \
+    "AND i.number " side " $2::bigint AND " CONDITIONS(side) "ORDER BY i.number " order            \
+                                                             " LIMIT $7::bigint"
+static const char LIST_INDEXED[] = INDEXED(">", "ASC");
+static const char LIST_INDEXED_DOWN[] = INDEXED("<", "DESC");
 static const char COUNT[] = "SELECT count(*) FROM entity e WHERE " CONDITIONS(">");
 static const char FIND_NUMBER[] = "SELECT number FROM entity WHERE machine = $1 AND id = $2";
 
@@ -36,11 +46,13 @@ struct scan {
     struct text machine;
     const struct store_where *where;
     struct where data;
-    bool with_data; /* rows bring their data */
-    bool newest;    /* it goes down */
-    int64_t after;  /* the last number looked at */
-    int64_t piece;  /* rows asked for at once */
-    bool over;      /* the latest piece was the last */
+    bool with_data;    /* rows bring their data */
+    int64_t index;     /* the id of the index that is asked; 0: none */
+    struct text value; /* of it */
+    bool newest;       /* it goes down */
+    int64_t after;     /* the last number looked at */
+    int64_t piece;     /* rows asked for at once */
+    bool over;         /* the latest piece was the last */
     const PGresult *rows;
     int next; /* row of the piece */
 };
@@ -88,13 +100,44 @@ static void add_conditions(struct values *values, const struct scan *scan) {
     values_add_integer(values, scan->where->updated_since_us);
 }
 
+static const char *statement_of(const struct scan *scan) {
+    if (scan->index != 0) {
+        return scan->newest ? LIST_INDEXED_DOWN : LIST_INDEXED;
+    }
+    return scan->newest ? LIST_DOWN : LIST;
+}
+
+/* The first condition on data that an index knows. */
+static bool choose_index(struct scan *scan, struct fault *fault) {
+    const struct js *data = scan->where->data;
+    for (size_t i = 0; js_is(data, JS_OBJECT) && i < data->object.count && scan->index == 0; i++) {
+        const struct js_member *member = &data->object.members[i];
+        if (!index_finds(member->value)) {
+            continue;
+        }
+        if (!postgres_index_find(scan->self, scan->machine, member->key, &scan->index, fault)) {
+            return false;
+        }
+        scan->value = index_value(scan->arena, member->value);
+    }
+    return true;
+}
+
 static bool read_piece(struct scan *scan, struct fault *fault) {
     struct values values;
+    arena_reset(&scan->self->scratch);
+    if (scan->rows == NULL && !choose_index(scan, fault)) {
+        return false;
+    }
     arena_reset(&scan->self->scratch);
     add_conditions(&values, scan);
     values_add_integer(&values, scan->piece);
     values_add_bool(&values, scan->with_data);
-    if (!postgres_run(scan->self, scan->newest ? LIST_DOWN : LIST, &values, fault)) {
+    if (scan->index != 0) {
+        values_add_integer(&values, scan->index);
+        values_add_text(&values, scan->value);
+    }
+    if (!postgres_run(scan->self, statement_of(scan), &values, fault)) {
         return false;
     }
     scan->rows = wire_result(&scan->self->wire, 0);

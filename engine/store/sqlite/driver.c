@@ -11,6 +11,9 @@
  * they waited for, a little; so the log stays bounded but for the time of one very long reader. */
 #include "store/sqlite/driver.h"
 
+#include "store/sqlite/bulk.h"
+#include "store/sqlite/index.h"
+
 #define LOG_PAGES      4000  /* 16 MiB: checkpoint */
 #define LOG_PAGES_MOST 32000 /* 128 MiB: wait for readers */
 #define RESTART_MS     100   /* so long */
@@ -175,6 +178,7 @@ const struct store_driver store_sqlite = {
     .bulk_errors = sqlite_bulk_errors,
     .list_bulks = sqlite_list_bulks,
     .page_bulks = sqlite_page_bulks,
+    .index_fields = sqlite_index_fields,
     .locks = &sqlite_locks,
     .inspect_file = sqlite_inspect_file,
     .inspect_schema = sqlite_inspect_schema,

@@ -126,6 +126,23 @@ bool store_check_table(struct store *store, const struct app_table *table, struc
     return fault_set(fault, FAULT_STORE_UNAVAILABLE, "no store in this test");
 }
 
+bool store_index_fields(struct store *store, struct text machine, const struct text *fields,
+                        size_t count, int64_t most, bool *more, struct fault *fault) {
+    (void)store;
+    (void)machine;
+    (void)fields;
+    (void)count;
+    (void)most;
+    (void)more;
+    return fault_set(fault, FAULT_STORE_UNAVAILABLE, "no store in this test");
+}
+
+void worker_wait(struct worker *worker, struct job *job, int64_t at_us) {
+    (void)worker;
+    (void)job;
+    (void)at_us;
+}
+
 /* --- waiting --- */
 
 static void sleep_ms(long milliseconds) {
