@@ -27,8 +27,9 @@ static const struct js *action_json(struct arena *arena, const struct access_act
     struct shown shown = {arena, &js_empty_object};
     put_text(&shown, "name", action->name);
     put(&shown, "required_permissions",
-        texts_json(arena, action->permissions, action->permission_count));
-    put(&shown, "permit_function", action->has_function ? &js_true : &js_false);
+        texts_json(arena, action->permission.names, action->permission.name_count));
+    put(&shown, "permit_function",
+        permission_rule_has_function(&action->permission) ? &js_true : &js_false);
     return shown.object;
 }
 

@@ -42,12 +42,8 @@ static size_t gather_access(const struct access_rules *access, struct text *out)
     size_t count = 0;
     for (size_t i = 0; i < access->type_count; i++) {
         for (size_t j = 0; j < access->types[i].action_count; j++) {
-            const struct access_action *action = &access->types[i].actions[j];
-            for (size_t k = 0; k < action->permission_count; k++, count++) {
-                if (out != NULL) {
-                    out[count] = action->permissions[k];
-                }
-            }
+            const struct permission_rule *rule = &access->types[i].actions[j].permission;
+            count += take(rule, out != NULL ? out + count : NULL);
         }
     }
     return count;
