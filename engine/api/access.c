@@ -6,6 +6,7 @@
 
 #include "api/form.h"
 #include "core/batch.h"
+#include "server/policy_log.h"
 #include "server/service.h"
 
 #define NAME_MOST        1000
@@ -256,6 +257,12 @@ static bool is_error(enum fault_code code) {
     return code == FAULT_BAD_REQUEST || code == FAULT_POLICY_ERROR || code == FAULT_OVERLOADED;
 }
 
+static void tell_error(const struct call *call, const struct access_answer *answer) {
+    if (answer->code == FAULT_POLICY_ERROR) {
+        policy_log(TEXT("an evaluation"), text_of(call->exchange->request_id), answer->reason);
+    }
+}
+
 static void put_decision(struct js_writer *writer, const struct access_answer *answer) {
     js_open(writer, '{');
     js_key(writer, TEXT("decision"));
@@ -272,6 +279,7 @@ static void put_decision(struct js_writer *writer, const struct access_answer *a
 static void answer_one(struct call *call, const struct access_answer *answer) {
     struct buffer buffer;
     struct js_writer writer;
+    tell_error(call, answer);
     if (is_error(answer->code)) {
         struct fault fault = FAULT_INIT;
         fault_set(&fault, answer->code, "%.*s", TEXT_ARGS(answer->reason));
@@ -421,9 +429,9 @@ static bool is_last(enum semantic semantic, const struct access_answer *answer) 
 }
 
 /* Each in an arena that the next one uses again: entities may be large. */
-static bool evaluate_each(struct worker *worker, const struct js *body, enum semantic semantic,
+static bool evaluate_each(struct worker *worker, const struct call *call, enum semantic semantic,
                           struct js_writer *writer, struct fault *fault) {
-    const struct js *list = js_find(body, TEXT("evaluations"));
+    const struct js *body = call->body, *list = js_find(body, TEXT("evaluations"));
     const struct now *now = &worker->core.now;
     int64_t until_us = now_monotonic_us(now) + EVALUATIONS_US;
     struct access_answer answer = {.code = FAULT_NONE};
@@ -436,6 +444,7 @@ static bool evaluate_each(struct worker *worker, const struct js *body, enum sem
                    ? deny_late(&arena, &answer)
                    : evaluate_item(worker, &arena, body, list->array.items[i], &answer, fault);
         if (done) {
+            tell_error(call, &answer);
             put_decision(writer, &answer);
             going_on = !is_last(semantic, &answer);
         }
@@ -448,7 +457,7 @@ static bool evaluate_all(struct worker *worker, struct call *call, struct js_wri
                          struct fault *fault) {
     enum semantic semantic;
     return read_semantic(call, &semantic, fault) &&
-           evaluate_each(worker, call->body, semantic, writer, fault);
+           evaluate_each(worker, call, semantic, writer, fault);
 }
 
 static void run_evaluations(struct job *job, struct worker *worker) {

@@ -406,6 +406,20 @@ static void put_page(const struct search *search, struct js_writer *writer) {
     js_close(writer, '}');
 }
 
+/* An entity begins with its type, as everywhere in AuthZEN; an action with its name. */
+static void put_result(struct js_writer *writer, const struct js *result) {
+    static const char *const keys[] = {"type", "id", "name", "properties"};
+    js_open(writer, '{');
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const struct js *value = js_find(result, text_of(keys[i]));
+        if (value != NULL) {
+            js_key(writer, text_of(keys[i]));
+            js_put(writer, value);
+        }
+    }
+    js_close(writer, '}');
+}
+
 static void answer(struct call *call, const struct search *search) {
     struct buffer buffer;
     struct js_writer writer;
@@ -416,7 +430,11 @@ static void answer(struct call *call, const struct search *search) {
         put_page(search, &writer);
     }
     js_key(&writer, TEXT("results"));
-    js_put(&writer, js_array(search->arena, search->results, search->count));
+    js_open(&writer, '[');
+    for (size_t i = 0; i < search->count; i++) {
+        put_result(&writer, search->results[i]);
+    }
+    js_close(&writer, ']');
     js_close(&writer, '}');
     call_ok(call->exchange, 200, buffer_view(&buffer));
 }

@@ -113,7 +113,7 @@ static bool next_tag(struct text *list, int64_t *version) {
     }
     struct text tag = {rest.bytes + 1, (size_t)(end - rest.bytes) - 1};
     if (is_weak || !text_to_integer(tag, version) || *version < 1) {
-        *version = -1;
+        *version = is_weak ? VERSION_WEAK : VERSION_NONE;
     }
     const char *after = end + 1, *stop = rest.bytes + rest.length;
     while (after < stop && (*after == ' ' || *after == '\t' || *after == ',')) {
@@ -137,11 +137,6 @@ static bool read_if_match(struct call *call, struct attempt *attempt, struct fau
     struct text list = http_header(call->exchange, "If-Match");
     if (!text_given(list) || text_equal(list, TEXT("*"))) {
         return true;
-    }
-    if (text_starts(list, TEXT("W/"))) {
-        return fault_set(fault, FAULT_BAD_REQUEST,
-                         "If-Match: W/ marks a weak validator, which If-Match never matches "
-                         "(RFC 9110); send the version in quotes alone, as ETag gave it: \"3\"");
     }
     int64_t *versions = ARENA_ARRAY(&call->exchange->arena, int64_t, list.length / 2 + 1);
     size_t count = 0;

@@ -34,15 +34,35 @@ static void put_counts(struct js_writer *writer, const struct store_bulk *bulk) 
     js_put_integer(writer, bulk->execution_us / NOW_MILLISECOND);
 }
 
+static void put_dates(struct js_writer *writer, const struct store_bulk *bulk) {
+    char instant[INSTANT_TEXT];
+    js_key(writer, TEXT("created_at"));
+    js_put_text(writer, instant_print(bulk->created_us, instant));
+    js_key(writer, TEXT("updated_at"));
+    js_put_text(writer, instant_print(bulk->updated_us, instant));
+}
+
+static void put_wish(struct js_writer *writer, struct text request) {
+    static const char *const keys[] = {"machine", "to", "transition"};
+    const struct js *value = NULL;
+    struct fault fault = FAULT_INIT;
+    (void)!js_parse(writer->buffer->arena, request, &value, &fault);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        js_key(writer, text_of(keys[i]));
+        js_put(writer, js_find(value, text_of(keys[i])));
+    }
+}
+
 void batch_put_summary(struct js_writer *writer, const struct store_bulk *bulk) {
     js_open(writer, '{');
     put_counts(writer, bulk);
+    put_wish(writer, bulk->request);
+    put_dates(writer, bulk);
     js_close(writer, '}');
 }
 
 static void put_bulk(struct js_writer *writer, const struct store_bulk *bulk,
                      const struct store_bulk_error *errors, size_t count, struct text request) {
-    char instant[INSTANT_TEXT];
     js_open(writer, '{');
     put_counts(writer, bulk);
     js_key(writer, TEXT("errors"));
@@ -51,10 +71,7 @@ static void put_bulk(struct js_writer *writer, const struct store_bulk *bulk,
         put_error(writer, &errors[i]);
     }
     js_close(writer, ']');
-    js_key(writer, TEXT("created_at"));
-    js_put_text(writer, instant_print(bulk->created_us, instant));
-    js_key(writer, TEXT("updated_at"));
-    js_put_text(writer, instant_print(bulk->updated_us, instant));
+    put_dates(writer, bulk);
     js_key(writer, TEXT("request"));
     js_put_raw(writer, request);
     js_close(writer, '}');

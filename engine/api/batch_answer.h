@@ -4,7 +4,7 @@
 
 #include "api/route.h"
 
-/* {id, status, total, ...}, without errors. */
+/* {id, status, total, ..., machine, to, transition, created_at, updated_at}, without errors. */
 void batch_put_summary(struct js_writer *writer, const struct store_bulk *bulk);
 
 /* A bulk that has just been made, as GET /v1/batches/{id} shows it; in the exchange's arena. */

@@ -1,11 +1,14 @@
 /* route.c: from an exchange to the function that answers it.
  * route_call reads like the life of a request: find the route, authenticate, check the scope, parse
  * the body, hand over. Everything is made in the exchange's arena, which the answer frees. */
+#include <limits.h>
+
 #include "api/route.h"
 
 #include "api/batch_answer.h"
 #include "api/gate.h"
 #include "api/reach.h"
+#include "base/log.h"
 
 /* clang-format off */
 const struct route route_table[] = {
@@ -180,9 +183,24 @@ static bool check_query(struct call *call, struct fault *fault) {
 
 /* --- one request --- */
 
+/* Who guesses at keys shows in the log; who sends none does not. */
+static void tell_refusal(const struct call *call) {
+    const struct http_exchange *exchange = call->exchange;
+    if (text_given(call->caller.refusal)) {
+        bool is_token = call->caller.kind == CALLER_TOKEN;
+        log_line(LOG_WARNING, is_token ? "token_refused" : "key_refused",
+                 "%.*s (from %.*s, request %s)", TEXT_ARGS(call->caller.refusal),
+                 TEXT_ARGS(exchange->peer), exchange->request_id);
+    }
+}
+
 static bool identify(struct call *call, struct fault *fault) {
-    return auth_check(call->service->auth, &call->exchange->arena,
-                      http_header(call->exchange, "Authorization"), &call->caller, fault);
+    bool is_known = auth_check(call->service->auth, &call->exchange->arena,
+                               http_header(call->exchange, "Authorization"), &call->caller, fault);
+    if (!is_known) {
+        tell_refusal(call);
+    }
+    return is_known;
 }
 
 static bool has_scope(const struct call *call, struct fault *fault) {
@@ -319,6 +337,20 @@ static bool route_admit(void *context, struct http_exchange *exchange, struct fa
     return is_known;
 }
 
+/* The path without its query, which may hold what is personal. */
+static void tell_access(const struct http_exchange *exchange, int64_t took_us) {
+    const struct call *call = exchange->context;
+    struct text path = {exchange->target.bytes, exchange->target.length};
+    const char *query = memchr(path.bytes, '?', path.length);
+    path.length = query != NULL ? (size_t)(query - path.bytes) : path.length;
+    bool is_named = call != NULL && text_given(call->caller.name);
+    struct text caller = is_named ? call->caller.name : TEXT("-");
+    log_line_most(LOG_INFO, UINT_MAX, "access", "%.*s %.*s %.*s %d %zu bytes %lld us %.*s %s",
+                  TEXT_ARGS(exchange->peer), TEXT_ARGS(exchange->method_name), TEXT_ARGS(path),
+                  exchange->answer.status, exchange->answer.body.length, (long long)took_us,
+                  TEXT_ARGS(caller), exchange->request_id);
+}
+
 static void route_observe(void *context, const struct http_exchange *exchange) {
     struct service *service = context;
     const struct call *call = exchange->context;
@@ -326,6 +358,9 @@ static void route_observe(void *context, const struct http_exchange *exchange) {
                                                          : (unsigned)route_count;
     metrics_request(service->metrics, index, exchange->answer.status,
                     now_monotonic_us(&service->now) - exchange->received_us);
+    if (service->options.access_log) {
+        tell_access(exchange, now_monotonic_us(&service->now) - exchange->received_us);
+    }
 }
 
 static bool route_label(size_t index, const char **method, const char **path) {

@@ -202,7 +202,7 @@ static void denormalize(struct question *question, int64_t instant_us) {
     char printed[INSTANT_TEXT];
     struct place place = question->place;
     if (question->errors == NULL && !place_shows(place, instant_us)) {
-        wrong(question, "utc", "is there outside of the years 0001 to 9999");
+        wrong(question, "utc", "is there outside of the years 0000 to 9999");
     }
     if (question->errors != NULL) {
         answer_errors(question);

@@ -194,7 +194,24 @@ void api_token_list(struct call *call) {
 
 /* --- revoke --- */
 
-static void answer_revoked(struct call *call, int64_t now_us) {
+/* The first time counts. */
+static bool revoked_when(struct worker *worker, struct call *call, int64_t *out,
+                         struct fault *fault) {
+    struct store_api_key *items;
+    size_t count;
+    if (!token_list(worker->core.store, &call->exchange->arena, &items, &count, fault)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (text_equal(items[i].name, call->parameters[0]) ||
+            text_equal(items[i].id, call->parameters[0])) {
+            *out = items[i].revoked_us;
+        }
+    }
+    return true;
+}
+
+static void answer_revoked(struct call *call, int64_t revoked_us) {
     char instant[INSTANT_TEXT];
     struct buffer buffer;
     struct js_writer writer;
@@ -204,7 +221,7 @@ static void answer_revoked(struct call *call, int64_t now_us) {
     js_key(&writer, TEXT("name"));
     js_put_text(&writer, call->parameters[0]);
     js_key(&writer, TEXT("revoked_at"));
-    js_put_text(&writer, instant_print(now_us, instant));
+    js_put_text(&writer, instant_print(revoked_us, instant));
     js_close(&writer, '}');
     call_ok(call->exchange, 200, buffer_view(&buffer));
 }
@@ -214,7 +231,9 @@ static void run_revoke(struct job *job, struct worker *worker) {
     struct call *call = token_job->call;
     int64_t now_us = now_wall_us(&worker->core.now);
     struct fault fault = FAULT_INIT;
-    if (!token_revoke(worker->core.store, call->parameters[0], now_us, &fault)) {
+    int64_t revoked_us = now_us;
+    if (!token_revoke(worker->core.store, call->parameters[0], now_us, &fault) ||
+        !revoked_when(worker, call, &revoked_us, &fault)) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }
@@ -222,7 +241,7 @@ static void run_revoke(struct job *job, struct worker *worker) {
     log_line(LOG_INFO, "key_revoked", "API key '%.*s' was revoked by the %s '%.*s'",
              TEXT_ARGS(call->parameters[0]), caller_noun(&call->caller),
              TEXT_ARGS(call->caller.name));
-    answer_revoked(call, now_us);
+    answer_revoked(call, revoked_us);
 }
 
 void api_token_revoke(struct call *call) {

@@ -1,6 +1,7 @@
 /* transitions.c: attempt a transition, and ask which are open to whom. */
 #include "api/attempts.h"
 #include "api/reading.h"
+#include "server/policy_log.h"
 
 static bool read_isolation(const struct form *form, struct attempt *attempt) {
     struct text name = TEXT_NONE;
@@ -120,6 +121,11 @@ static void run_ways(struct job *job, struct worker *worker) {
     struct text extra = TEXT_NONE;
     struct fault fault = FAULT_INIT;
     if (!ways_in_transaction(worker, call, &entity, &ways, &extra, &fault)) {
+        if (fault.code == FAULT_POLICY_ERROR) {
+            policy_log(text_print(&call->exchange->arena, "%.*s '%.*s'",
+                                  TEXT_ARGS(call->parameters[0]), TEXT_ARGS(call->parameters[1])),
+                       text_of(call->exchange->request_id), text_of(fault.message));
+        }
         call_fail(call->exchange, &fault, extra);
         return;
     }

@@ -47,6 +47,7 @@ static const struct fault_row fault_rows[FAULT_CODE_COUNT] = {
     [FAULT_STORE_UNAVAILABLE] = {503, EXIT_ENVIRONMENT, "store_unavailable", "Store unavailable"},
     [FAULT_LOCK_UNAVAILABLE] = {503, EXIT_ENVIRONMENT, "lock_unavailable", "Lock unavailable"},
     [FAULT_OVERLOADED] = {503, EXIT_ENVIRONMENT, "overloaded", "Overloaded"},
+    [FAULT_DRAINING] = {503, EXIT_ENVIRONMENT, "draining", "Draining"},
     [FAULT_OUTCOME_UNKNOWN] = {503, EXIT_ENVIRONMENT, "store_unavailable", "Store unavailable"},
     [FAULT_HTTP_VERSION] = {505, EXIT_NO, "http_version_not_supported",
                             "HTTP version not supported"},

@@ -39,12 +39,13 @@ enum fault_code {
     FAULT_NOT_IMPLEMENTED,    /* 501 not_implemented */
     FAULT_STORE_UNAVAILABLE,  /* 503 store_unavailable, Retry-After */
     FAULT_LOCK_UNAVAILABLE,   /* 503 lock_unavailable, Retry-After */
-    FAULT_OVERLOADED,         /* 503 overloaded, Retry-After */
-    FAULT_OUTCOME_UNKNOWN,    /* 503 store_unavailable: COMMIT was sent and its answer lost */
-    FAULT_HTTP_VERSION,       /* 505 http_version_not_supported */
-    FAULT_STORE_CONFLICT,     /* never answered: a write found another version, so run again */
-    FAULT_USAGE,              /* the command line; exit 2 */
-    FAULT_ENVIRONMENT,        /* a file, port or server that is not there; exit 3 */
+    FAULT_OVERLOADED,
+    FAULT_DRAINING,        /* 503 draining, Retry-After: the server is stopping */
+    FAULT_OUTCOME_UNKNOWN, /* 503 store_unavailable: COMMIT was sent and its answer lost */
+    FAULT_HTTP_VERSION,    /* 505 http_version_not_supported */
+    FAULT_STORE_CONFLICT,  /* never answered: a write found another version, so run again */
+    FAULT_USAGE,           /* the command line; exit 2 */
+    FAULT_ENVIRONMENT,     /* a file, port or server that is not there; exit 3 */
     FAULT_CODE_COUNT
 };
 

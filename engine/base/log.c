@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINES_A_SECOND 20
+#define LINES_A_SECOND 20 /* of log_line */
 #define EVENTS_MOST    128
 #define EVENT_BYTES    48
 
@@ -56,7 +56,7 @@ static struct event_count *count_of(const char *event) {
 }
 
 /* Whether a line may be written now; `dropped` says how many were not before it. */
-static bool admit(const char *event, unsigned *dropped) {
+static bool admit(const char *event, unsigned most, unsigned *dropped) {
     struct now now = now_system();
     int64_t second = now_monotonic_us(&now) / NOW_SECOND;
     pthread_mutex_lock(&logger.mutex);
@@ -65,7 +65,7 @@ static bool admit(const char *event, unsigned *dropped) {
         count->second = second;
         count->lines = 0;
     }
-    bool admitted = count->lines < LINES_A_SECOND;
+    bool admitted = count->lines < most;
     *dropped = admitted ? count->dropped : 0;
     count->lines += admitted;
     count->dropped = admitted ? 0 : count->dropped + 1;
@@ -142,21 +142,34 @@ static void send_line(struct text line) {
     (void)written;
 }
 
-void log_line(enum log_level level, const char *event, const char *format, ...) {
+static void add(enum log_level level, unsigned most, const char *event, const char *format,
+                va_list args) {
     struct line line = {.level = level, .event = event};
-    if ((int)level < atomic_load(&logger.least) || !admit(event, &line.dropped)) {
+    if ((int)level < atomic_load(&logger.least) || !admit(event, most, &line.dropped)) {
         return;
     }
     struct arena arena;
     struct buffer buffer;
     arena_init(&arena, 0);
     buffer_init(&buffer, &arena);
-    va_list args;
-    va_start(args, format);
     line.message = print_message(&arena, format, args);
-    va_end(args);
     (atomic_load(&logger.format) == LOG_JSON ? write_json : write_text)(&buffer, &line);
     buffer_add_char(&buffer, '\n');
     send_line(buffer_view(&buffer));
     arena_deinit(&arena);
+}
+
+void log_line(enum log_level level, const char *event, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    add(level, LINES_A_SECOND, event, format, args);
+    va_end(args);
+}
+
+void log_line_most(enum log_level level, unsigned most, const char *event, const char *format,
+                   ...) {
+    va_list args;
+    va_start(args, format);
+    add(level, most, event, format, args);
+    va_end(args);
 }

@@ -14,4 +14,8 @@ void log_setup(enum log_format format, enum log_level least);
 /* `event` is a short stable name ("listening"); `format` makes one sentence for a person. */
 void log_line(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/* The same with another limit of lines a second; UINT_MAX: none. */
+void log_line_most(enum log_level level, unsigned most, const char *event, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+
 #endif

@@ -142,6 +142,31 @@ static void print_acts(const struct machine *machine, struct arena *arena) {
     }
 }
 
+static void add_timer(struct table *table, const struct state *state,
+                      const struct timer_rule *timer) {
+    table_add(table, state->name);
+    table_add(table, timer->has_delay_function ? TEXT("decided by a function") : timer->delay);
+    table_add(table, timer->to);
+    table_add(table, timer->reason);
+    table_add(table, timer->comments);
+}
+
+static void print_timers(const struct machine *machine, struct arena *arena) {
+    static const char *const headings[] = {"TIMER IN", "AFTER", "TO", "REASON", "COMMENTS", NULL};
+    struct table table;
+    size_t count = 0;
+    table_init(&table, arena, "  ", headings);
+    for (size_t i = 0; i < machine->state_count; i++) {
+        const struct state *state = &machine->states[i];
+        for (size_t j = 0; state->timers != NULL && j < state->timer_count; j++, count++) {
+            add_timer(&table, state, &state->timers[j]);
+        }
+    }
+    if (count > 0) {
+        table_write(&table, stdout);
+    }
+}
+
 static void print_machine(const struct machine *machine, struct arena *arena) {
     static const char *const headings[] = {"STATE", "TO", "VERB", "PERMISSIONS", "", NULL};
     struct table table;
@@ -154,6 +179,7 @@ static void print_machine(const struct machine *machine, struct arena *arena) {
     }
     table_write(&table, stdout);
     print_acts(machine, arena);
+    print_timers(machine, arena);
     putchar('\n');
 }
 
@@ -205,6 +231,111 @@ static void print_permissions(const struct generation *generation, struct arena 
     putchar('\n');
 }
 
+/* --- the other declarations --- */
+
+static struct text member(const struct js *object, const char *key) {
+    return js_text(js_find(object, text_of(key)));
+}
+
+/* The strings of an array, or the keys of an object with their values. */
+static struct text joined(struct arena *arena, const struct js *value) {
+    struct buffer buffer;
+    buffer_init(&buffer, arena);
+    for (size_t i = 0; js_is(value, JS_ARRAY) && i < value->array.count; i++) {
+        buffer_print(&buffer, "%s%.*s", i > 0 ? ", " : "",
+                     TEXT_ARGS(js_text(value->array.items[i])));
+    }
+    for (size_t i = 0; js_is(value, JS_OBJECT) && i < value->object.count; i++) {
+        struct text shown = js_is(value->object.members[i].value, JS_STRING)
+                                ? value->object.members[i].value->string
+                                : js_print(arena, value->object.members[i].value);
+        buffer_print(&buffer, "%s%.*s: %.*s", i > 0 ? ", " : "",
+                     TEXT_ARGS(value->object.members[i].key), TEXT_ARGS(shown));
+    }
+    return buffer_view(&buffer);
+}
+
+static struct text needs(struct arena *arena, const struct js *action) {
+    struct text names = joined(arena, js_find(action, TEXT("required_permissions")));
+    bool asks = js_is(js_find(action, TEXT("permit_function")), JS_TRUE);
+    return text_print(arena, "%.*s%s%s", TEXT_ARGS(names), names.length > 0 && asks ? ", " : "",
+                      asks ? "decided by a function" : "");
+}
+
+static void print_access(const struct generation *generation, struct arena *arena) {
+    static const char *const headings[] = {"ACCESS TO", "ACTION", "PERMISSIONS", "", NULL};
+    const struct js *types = generation_access(generation, arena);
+    struct table table;
+    table_init(&table, arena, "", headings);
+    for (size_t i = 0; i < types->array.count; i++) {
+        const struct js *type = types->array.items[i];
+        const struct js *actions = js_find(type, TEXT("actions"));
+        for (size_t j = 0; j < actions->array.count; j++) {
+            const struct js *line = js_find(type, TEXT("line"));
+            table_add(&table, j == 0 ? member(type, "type") : TEXT(""));
+            table_add(&table, member(actions->array.items[j], "name"));
+            table_add(&table, needs(arena, actions->array.items[j]));
+            table_add(&table, j > 0
+                                  ? TEXT("")
+                                  : text_print(arena, "%.*s:%lld", TEXT_ARGS(member(type, "file")),
+                                               (long long)line->integer));
+        }
+    }
+    if (types->array.count > 0) {
+        table_write(&table, stdout);
+        putchar('\n');
+    }
+}
+
+static void print_directory(const struct generation *generation, struct arena *arena) {
+    static const char *const sides[] = {"subjects", "resources"};
+    const struct js *directory = generation_directory(generation, arena);
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+        struct text listed = joined(arena, js_find(directory, text_of(sides[i])));
+        if (listed.length > 0) {
+            printf("Directory of %s: %.*s\n%s", sides[i], TEXT_ARGS(listed), i == 1 ? "\n" : "");
+        }
+    }
+}
+
+static void print_pii(const struct generation *generation, struct arena *arena) {
+    static const char *const headings[] = {"PERSONAL DATA OF", "DROP", "HASH", "MASK",
+                                           "REDACT",           NULL};
+    static const char *const keys[] = {"drop", "hash", "mask", "redact"};
+    const struct js *rules = generation_pii(generation, arena);
+    struct table table;
+    table_init(&table, arena, "", headings);
+    for (size_t i = 0; i < rules->array.count; i++) {
+        struct text machine = member(rules->array.items[i], "machine");
+        table_add(&table, text_given(machine) ? machine : TEXT("all machines"));
+        for (size_t j = 0; j < sizeof keys / sizeof *keys; j++) {
+            table_add(&table, joined(arena, js_find(rules->array.items[i], text_of(keys[j]))));
+        }
+    }
+    table_write(&table, stdout);
+    putchar('\n');
+}
+
+static void print_webhooks(const struct generation *generation, struct arena *arena) {
+    static const char *const headings[] = {"WEBHOOK", "MACHINES", "EVENTS", "SECRET", NULL};
+    const struct js *hooks = generation_webhooks(generation);
+    struct table table;
+    table_init(&table, arena, "", headings);
+    for (size_t i = 0; i < hooks->array.count; i++) {
+        const struct js *hook = hooks->array.items[i];
+        struct text machines = joined(arena, js_find(hook, TEXT("machines")));
+        struct text events = joined(arena, js_find(hook, TEXT("events")));
+        table_add(&table, member(hook, "url"));
+        table_add(&table, machines.length > 0 ? machines : TEXT("all"));
+        table_add(&table, events.length > 0 ? events : TEXT("all"));
+        table_add(&table, member(hook, "secret"));
+    }
+    if (hooks->array.count > 0) {
+        table_write(&table, stdout);
+        putchar('\n');
+    }
+}
+
 static void print_summary(const struct generation *generation) {
     size_t states = 0, ways = 0, machines = generation_machine_count(generation);
     for (size_t i = 0; i < machines; i++) {
@@ -232,6 +363,10 @@ static void print_text(const struct generation *generation, struct arena *arena,
         print_machine(generation_machine_at(generation, i), arena);
     }
     print_permissions(generation, arena);
+    print_access(generation, arena);
+    print_directory(generation, arena);
+    print_pii(generation, arena);
+    print_webhooks(generation, arena);
     print_warnings(warnings);
     print_summary(generation);
 }
@@ -261,6 +396,14 @@ static void print_json(const struct generation *generation, struct arena *arena,
     js_put(&writer, generation_permissions(generation, arena));
     js_key(&writer, TEXT("roles"));
     js_put(&writer, generation_roles(generation, arena));
+    js_key(&writer, TEXT("access"));
+    js_put(&writer, generation_access(generation, arena));
+    js_key(&writer, TEXT("directory"));
+    js_put(&writer, generation_directory(generation, arena));
+    js_key(&writer, TEXT("pii"));
+    js_put(&writer, generation_pii(generation, arena));
+    js_key(&writer, TEXT("webhooks"));
+    js_put(&writer, generation_webhooks(generation));
     js_close(&writer, '}');
     terminal_json(stdout, buffer_view(&buffer));
 }

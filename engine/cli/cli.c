@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "lua/config.h"
 
@@ -90,7 +91,7 @@ static size_t config_keys(struct arena *arena, struct text **out) {
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         count += commands[i]->options.count;
     }
-    *out = ARENA_ARRAY(arena, struct text, count + 1);
+    *out = ARENA_ARRAY(arena, struct text, count + 2);
     count = 0;
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         for (size_t j = 0; j < commands[i]->options.count; j++) {
@@ -130,6 +131,63 @@ static bool read_config(struct arena *arena, struct text path, const struct js *
     return true;
 }
 
+/* --- the environment --- */
+
+#define VARIABLE "STATUTE_"
+
+/* What Kubernetes sets beside a service that is called statute, and what our own tests use. */
+static bool is_of_others(struct text name) {
+    return text_starts(name, TEXT("STATUTE_TEST_")) || text_starts(name, TEXT("STATUTE_SERVICE_")) ||
+           text_starts(name, TEXT("STATUTE_PORT_")) || text_equal(name, TEXT("STATUTE_PORT"));
+}
+
+static struct text change_case(struct arena *arena, struct text text, char first, char shift) {
+    char *bytes = arena_alloc(arena, text.length + 1);
+    for (size_t i = 0; i < text.length; i++) {
+        char c = text.bytes[i];
+        bytes[i] = (char)(c >= first && c <= first + 25 ? c + shift : c);
+    }
+    return (struct text){bytes, text.length};
+}
+
+static struct text variable_of(struct arena *arena, struct text key) {
+    return change_case(arena, text_print(arena, VARIABLE "%.*s", TEXT_ARGS(key)), 'a', 'A' - 'a');
+}
+
+static bool unknown_variable(struct arena *arena, struct text name, struct text key,
+                             struct fault *fault) {
+    struct text *keys;
+    size_t count = config_keys(arena, &keys);
+    keys[count++] = TEXT("config");
+    struct text nearest = text_nearest(key, keys, count);
+    if (!text_given(nearest)) {
+        return fault_set(fault, FAULT_USAGE,
+                         "%.*s is set, but no command has such an option; unset it",
+                         TEXT_ARGS(name));
+    }
+    return fault_set(fault, FAULT_USAGE,
+                     "%.*s is set, but no command has such an option; did you mean %.*s?",
+                     TEXT_ARGS(name), TEXT_ARGS(variable_of(arena, nearest)));
+}
+
+/* The environment serves all commands, as a file does. A value that would be overlooked is refused.
+ */
+static bool check_environment(struct arena *arena, struct fault *fault) {
+    static const size_t prefix = sizeof VARIABLE - 1;
+    for (char **entry = environ; *entry != NULL; entry++) {
+        struct text name = {*entry, strcspn(*entry, "=")};
+        if (!text_starts(name, TEXT(VARIABLE)) || is_of_others(name)) {
+            continue;
+        }
+        struct text rest = {name.bytes + prefix, name.length - prefix};
+        struct text key = change_case(arena, rest, 'A', 'a' - 'A');
+        if (!text_equal(key, TEXT("config")) && !is_config_key(key)) {
+            return unknown_variable(arena, name, key, fault);
+        }
+    }
+    return true;
+}
+
 /* --- running --- */
 
 static bool check_arguments(const struct command *command, const struct option_line *line,
@@ -154,7 +212,7 @@ static bool prepare(struct invocation *invocation, const struct option_line *lin
     }
     invocation->arguments = line->arguments;
     invocation->argument_count = line->argument_count;
-    return check_arguments(command, line, fault) &&
+    return check_arguments(command, line, fault) && check_environment(invocation->arena, fault) &&
            read_config(invocation->arena, line->config, &config, fault) &&
            options_apply(command->options, line, config, invocation->arena, invocation->values,
                          fault);

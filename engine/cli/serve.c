@@ -52,6 +52,7 @@ static const struct option rows[] = {
     {"pii-key", OPTION_SECRET, SERVICE(pii_key), "SECRET", 0, 0, "keys the hashes of personal data; better set as STATUTE_PII_KEY, since others can see a command line"},
     {"pii-keys", OPTION_TEXT, SERVICE(pii_keys), "FILE", 0, 0, "instead of --pii-key, several: a line 'id secret' each, the current one first, then old ones; read again on SIGHUP and with the policies"},
     {"log-format", OPTION_CHOICE, AT(log_format), "text|json", 0, 0, "one line per happening, on standard error"},
+    {"access-log", OPTION_FLAG, SERVICE(access_log), NULL, 0, 0, "log each request too: address, method, path without its query, status, bytes, time, caller, request id"},
     {"log-level", OPTION_CHOICE, AT(log_level), "debug|info|warning|error", 0, 0, "the least that is logged"},
     {NULL, OPTION_HEADING, 0, NULL, 0, 0, "Limits of requests"},
     {"body-limit", OPTION_BYTES, SERVICE(http.body_bytes), "SIZE", KIB, GIB, "a body over this is 413 payload_too_large"},

@@ -34,6 +34,15 @@ static struct text named(struct arena *arena, const struct attempt *attempt, con
                       what);
 }
 
+static bool has_weak(const struct attempt *attempt) {
+    for (size_t i = 0; i < attempt->if_version_count; i++) {
+        if (attempt->if_versions[i] == VERSION_WEAK) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Refusals for which no policy has to be asked. */
 static bool is_out_of_question(struct work *work, const struct attempt *attempt,
                                const struct entity *entity, struct outcome *out) {
@@ -47,8 +56,12 @@ static bool is_out_of_question(struct work *work, const struct attempt *attempt,
         refuse(out, FAULT_ENTITY_NOT_FOUND, named(arena, attempt, "does not exist"));
     } else if (!attempt_wants_version(attempt, entity->version)) {
         refuse(out, FAULT_VERSION_CONFLICT,
-               text_print(arena, "another version was expected, but the entity has version %lld",
-                          (long long)entity->version));
+               text_print(arena, "another version was expected, but the entity has version %lld%s",
+                          (long long)entity->version,
+                          has_weak(attempt) ? "; W/ marks a weak validator, which If-Match never "
+                                              "matches: send the version in quotes alone, as ETag "
+                                              "gave it"
+                                            : ""));
     }
     return out->code != FAULT_NONE;
 }

@@ -24,6 +24,15 @@ static bool copy(struct text text, char *out, size_t size) {
     return true;
 }
 
+/* A name or an IPv4 address alone, or an IPv6 address in brackets. */
+static bool lacks_port(struct text address) {
+    bool is_bracketed = address.length > 2 && address.bytes[0] == '[' &&
+                        address.bytes[address.length - 1] == ']';
+    int64_t number;
+    return address.length > 0 && !text_to_integer(address, &number) &&
+           (is_bracketed || memchr(address.bytes, ':', address.length) == NULL);
+}
+
 static bool split(struct text address, struct place *place, struct fault *fault) {
     const char *colon = address.length > 0 ? memrchr(address.bytes, ':', address.length) : NULL;
     size_t host_length = colon != NULL ? (size_t)(colon - address.bytes) : 0;
@@ -38,6 +47,11 @@ static bool split(struct text address, struct place *place, struct fault *fault)
                 number <= 65535 && copy(host, place->host, sizeof place->host) &&
                 copy(port, place->port, sizeof place->port) &&
                 (bracketed || memchr(host.bytes, ':', host.length) == NULL);
+    if (!fine && lacks_port(address)) {
+        return fault_set(fault, FAULT_USAGE,
+                         "\"%.*s\" lacks a port: write %.*s:8080, or :0 for any free one",
+                         TEXT_ARGS(address), TEXT_ARGS(address));
+    }
     return fine ||
            fault_set(fault, FAULT_USAGE,
                      "\"%.*s\" is not an address to listen on; 127.0.0.1:8080 and [::1]:8080 are",

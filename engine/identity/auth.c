@@ -317,15 +317,33 @@ static bool check_web_token(struct auth *auth, struct arena *arena, struct text 
                                  now_wall_us(&auth->now), out, &why);
     jwk_file_drop(keys);
     if (!valid) {
-        log_line(LOG_INFO, "token_refused", "a token was refused: %s", why.message);
+        *out = (struct caller){
+            .kind = CALLER_TOKEN,
+            .refusal = text_print(arena, "a token was refused: %s", why.message)};
     }
     return valid;
+}
+
+/* The public part of a key may be told: it is listed with the keys. */
+static struct text key_refusal(struct arena *arena, struct text bearer) {
+    struct text id = keys_public_part(bearer);
+    if (!text_given(id)) {
+        return TEXT("an API key was refused: it has not the form st_ID_SECRET");
+    }
+    return text_print(arena,
+                      "the API key with the id '%.*s' was refused: it is unknown, expired or "
+                      "revoked, or its secret is wrong",
+                      TEXT_ARGS(id));
 }
 
 static bool check_bearer(struct auth *auth, struct arena *arena, struct text bearer,
                          struct caller *out) {
     if (auth->file == NULL || keys_is_one(bearer)) {
-        return keys_check(auth->keys, arena, bearer, now_wall_us(&auth->now), out);
+        if (keys_check(auth->keys, arena, bearer, now_wall_us(&auth->now), out)) {
+            return true;
+        }
+        *out = (struct caller){.kind = CALLER_KEY, .refusal = key_refusal(arena, bearer)};
+        return false;
     }
     return check_web_token(auth, arena, bearer, out);
 }
@@ -352,6 +370,7 @@ bool auth_check(struct auth *auth, struct arena *arena, struct text authorizatio
     }
     struct text bearer = bearer_of(authorization);
     if (bearer.length == 0) {
+        *out = (struct caller){.refusal = TEXT("the Authorization header names no bearer")};
         return refuse(auth, FAULT_UNAUTHENTICATED, fault);
     }
     return check_bearer(auth, arena, bearer, out) || refuse(auth, FAULT_INVALID_TOKEN, fault);

@@ -19,6 +19,7 @@ struct caller {
     const struct js *machines; /* an array: those it may have to do with; NULL: all */
     const struct actor *self;  /* the caller as an actor: id = name, and what the key or the token
                                   grants it; NULL in mode none */
+    struct text refusal;       /* of who is none: why, for the log alone */
 };
 
 /* A key and a token can have the same name, and so can tokens of two issuers. This one no two

@@ -227,6 +227,11 @@ static bool token_parse(struct text text, struct token *out) {
     return true;
 }
 
+struct text keys_public_part(struct text token) {
+    struct token parsed;
+    return token_parse(token, &parsed) ? parsed.id : TEXT_NONE;
+}
+
 /* The key that the token proves; NULL when it proves none. */
 static const struct key *prove(const struct snapshot *snapshot, const struct token *token,
                                int64_t now_us) {

@@ -18,6 +18,8 @@ bool keys_read(struct keys *keys, struct store *store, struct fault *fault) MUST
 
 /* Whether the text begins like an API key, whatever it is worth. */
 bool keys_is_one(struct text token);
+/* The part that lists of keys show; TEXT_NONE for what has not the form of a key. */
+struct text keys_public_part(struct text token);
 
 /* False when the token is malformed, unknown, expired or revoked. The caller is copied into the
  * arena. */

@@ -330,11 +330,26 @@ static bool step_take(struct redis_lock *redis, struct request *request, struct 
     return false;
 }
 
+/* A server that answers may still be read-only, out of memory, or closed to this user: so a key is
+ * written as take writes one, and removed as drop does. The name is of those that take uses, since
+ * users may be bound to them. */
 static bool step_ping(struct redis_lock *redis, struct request *request, struct fault *fault) {
+    struct lock_claim claim = {.key = TEXT("state_transition:statute:readyz"),
+                               .token = (uint64_t)now_monotonic_us(&redis->lock.registry->now),
+                               .ttl_us = NOW_SECOND,
+                               .granted = true};
+    struct request probe = {.claims = &claim, .count = 1};
     bool yes;
     (void)request;
-    redisAppendCommand(redis->context, "PING");
-    return read_reply(redis, &yes, fault) && yes;
+    send_take(redis, &probe);
+    send_script(redis, &probe, DROP_SCRIPT);
+    struct fault dropped = FAULT_INIT;
+    bool taken = read_reply(redis, &yes, fault) && fault->code == FAULT_NONE;
+    bool is_read = redis->context != NULL && read_reply(redis, &yes, &dropped);
+    if (taken && !is_read) {
+        *fault = dropped;
+    }
+    return taken && is_read && fault->code == FAULT_NONE;
 }
 
 /* --- the interface --- */

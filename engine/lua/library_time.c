@@ -13,7 +13,7 @@
 
 #define CALL_STEPS    20
 #define SEARCH_STEPS  20000                                    /* to find which zone was meant */
-#define INSTANT_LEAST (INT64_C(-62135596800) * NOW_SECOND)     /* 0001-01-01 */
+#define INSTANT_LEAST (INT64_C(-62167219200) * NOW_SECOND)     /* 0000-01-01 */
 #define INSTANT_MOST  (INT64_C(253402300800) * NOW_SECOND - 1) /* the end of 9999 */
 #define TOLERANCE_US  (INT64_C(300) * NOW_SECOND)
 
@@ -27,7 +27,7 @@ static struct text check_text(lua_State *lua, int argument) {
 
 static int64_t check_range(lua_State *lua, int64_t instant_us) {
     if (instant_us < INSTANT_LEAST || instant_us > INSTANT_MOST) {
-        luaL_error(lua, "an instant outside of the years 0001..9999");
+        luaL_error(lua, "an instant outside of the years 0000..9999");
     }
     return instant_us;
 }

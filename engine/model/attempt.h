@@ -35,6 +35,10 @@ struct actor {
     const struct js *attributes;
 };
 
+/* In if_versions, of a tag that is no version; neither is any entity's. */
+#define VERSION_NONE (-1)
+#define VERSION_WEAK (-2) /* a weak validator, which never matches (RFC 9110 section 13.1.1) */
+
 /* A timer as it was; store/data.h says what its parts mean (struct store_deadline). */
 struct restored_timer {
     struct text to, reason, comments;

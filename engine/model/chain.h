@@ -1,6 +1,6 @@
 /* chain.h: the audit record and the hash chain over the records of one entity.
- * hash = SHA-256(previous_hash as 64 lower-case hex digits || canonical JSON (RFC 8785) of the
- * record without `hash` and `previous_hash`). The first record of an entity has sequence 1 and 64
+ * hash = SHA-256(previous_hash as 64 lower-case hex digits || canonical JSON (RFC 8785, but integers
+ * beyond 2^53 are written exactly) of the record without `hash` and `previous_hash`). The first record of an entity has sequence 1 and 64
  * zeros as previous_hash; each next record has sequence + 1. */
 #ifndef STATUTE_CHAIN_H
 #define STATUTE_CHAIN_H
@@ -42,7 +42,7 @@ struct record {
     struct text caused_by; /* uuid of the record whose effect this is */
 };
 
-/* SHA-256, in lower-case hex, of the canonical JSON (RFC 8785) of an entity's data: it ties the
+/* SHA-256, in lower-case hex, of the canonical JSON of an entity's data: it ties the
  * data to the record without copying what may be personal into the audit. */
 struct text chain_data_hash(struct arena *arena, struct text data_json);
 

@@ -34,7 +34,7 @@ bool entity_is_name(struct text name);
  * control characters, and without a space at either end. */
 bool entity_is_state(struct text name);
 
-/* The canonical text of its data (RFC 8785): `data_json`, or printed into the arena. */
+/* The canonical text of its data (js_write): `data_json`, or printed into the arena. */
 struct text entity_data_json(struct arena *arena, const struct entity *entity);
 
 #endif

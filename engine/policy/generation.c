@@ -84,7 +84,8 @@ static void check_declaration(struct checking *checking) {
         declare_check_directory(check, &generation->access);
         return;
     case DECLARATION_WEBHOOKS:
-        declare_check_webhooks(check, checking->machine_names, checking->machine_name_count);
+        declare_check_webhooks(check, checking->machine_names, checking->machine_name_count,
+                               &generation->webhooks);
         return;
     }
 }

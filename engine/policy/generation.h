@@ -41,6 +41,7 @@ struct generation {
     struct roles roles;
     struct pii_set pii;
     struct access_rules access;
+    const struct js *webhooks; /* an array, or NULL: as policy.h shows them */
     struct seat *seats;
     unsigned seat_count;
 };

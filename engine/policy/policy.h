@@ -55,8 +55,15 @@ const struct machine *generation_machine(const struct generation *generation,
 /* The machine that was called so before; NULL: none. */
 const struct machine *generation_machine_once(const struct generation *generation,
                                               struct text name);
-/* Every permission a machine names, sorted, without doubles: for `check`. */
+/* Every permission that a machine or an `access` names, sorted, without doubles: for `check`. */
 const struct js *generation_permissions(const struct generation *generation, struct arena *arena);
+/* What the other declarations say, for `check`: [{type, doc, actions, file, line}],
+ * {subjects: {type: count}, resources: {type: count}}, [{machine, drop, hash, mask, redact}]
+ * (machine null: all), [{url, doc, machines, events, secret, when, file, line}]. */
+const struct js *generation_access(const struct generation *generation, struct arena *arena);
+const struct js *generation_directory(const struct generation *generation, struct arena *arena);
+const struct js *generation_pii(const struct generation *generation, struct arena *arena);
+const struct js *generation_webhooks(const struct generation *generation);
 const struct js *
 generation_roles(const struct generation *generation,
                  struct arena *arena); /* {role: [permissions, inherited ones too]} */

@@ -38,12 +38,25 @@ static size_t gather(const struct machine *machine, struct text *out) {
     return count;
 }
 
+static size_t gather_access(const struct access_rules *access, struct text *out) {
+    size_t count = 0;
+    for (size_t i = 0; i < access->type_count; i++) {
+        for (size_t j = 0; j < access->types[i].action_count; j++) {
+            const struct permission_rule *rule = &access->types[i].actions[j].permission;
+            count += take(rule, out != NULL ? out + count : NULL);
+        }
+    }
+    return count;
+}
+
 const struct js *generation_permissions(const struct generation *generation, struct arena *arena) {
     size_t most = 0, count = 0, kept = 0;
     for (size_t i = 0; i < generation->machine_count; i++) {
         most += gather(&generation->machines[i], NULL);
     }
+    most += gather_access(&generation->access, NULL);
     struct text *names = ARENA_ARRAY(arena, struct text, most);
+    count = gather_access(&generation->access, names);
     for (size_t i = 0; i < generation->machine_count; i++) {
         count += gather(&generation->machines[i], names + count);
     }

@@ -8,11 +8,12 @@
 #define DIGITS_MOST 19
 #define PREFIX      6 /* digits of the issuer that are looked at */
 #define GROUP_LEAST 3
+#define WORD_MOST   16 /* characters before a number that are looked at */
 
-/* A set of lengths, 12 to 19. */
+/* A set of lengths. */
 #define OF(length) (1u << (length))
-#define FROM_16    (OF(16) | OF(17) | OF(18) | OF(19))
-#define FROM_12    (OF(12) | OF(13) | OF(14) | OF(15) | FROM_16)
+#define USUAL      (OF(16) | OF(19))
+#define MAESTRO    (OF(16) | OF(18) | OF(19))
 
 /* Numbers whose first six digits are from..to. In order. */
 struct issuer {
@@ -21,28 +22,28 @@ struct issuer {
 };
 
 static const struct issuer issuers[] = {
-    {220000, 220499, FROM_16},          /* Mir */
-    {222100, 272099, OF(16)},           /* Mastercard */
-    {300000, 305999, OF(14) | FROM_16}, /* Diners Club */
-    {309500, 309599, OF(14) | FROM_16},
+    {220000, 220499, USUAL},          /* Mir */
+    {222100, 272099, OF(16)},         /* Mastercard */
+    {300000, 305999, OF(14) | USUAL}, /* Diners Club */
+    {309500, 309599, OF(14) | USUAL},
     {340000, 349999, OF(15)},                   /* American Express */
-    {352800, 358999, FROM_16},                  /* JCB */
-    {360000, 369999, OF(14) | FROM_16},         /* Diners Club */
+    {352800, 358999, USUAL},                    /* JCB */
+    {360000, 369999, OF(14) | USUAL},           /* Diners Club */
     {370000, 379999, OF(15)},                   /* American Express */
-    {380000, 399999, OF(14) | FROM_16},         /* Diners Club */
+    {380000, 399999, OF(14) | USUAL},           /* Diners Club */
     {400000, 499999, OF(13) | OF(16) | OF(19)}, /* Visa */
-    {500000, 509999, FROM_12},                  /* Maestro, Elo, Verve, Dankort, RuPay */
+    {500000, 509999, MAESTRO},                  /* Maestro, Elo, Verve, Dankort, RuPay */
     {510000, 559999, OF(16)},                   /* Mastercard */
-    {560000, 589999, FROM_12},                  /* Maestro */
+    {560000, 589999, MAESTRO},                  /* Maestro */
     {600000, 601099, OF(16)},                   /* RuPay */
-    {601100, 601199, FROM_16},                  /* Discover */
-    {604000, 604099, FROM_16},                  /* UkrCard */
+    {601100, 601199, USUAL},                    /* Discover */
+    {604000, 604099, USUAL},                    /* UkrCard */
     {606200, 608999, OF(16) | OF(19)},          /* Hipercard, RuPay */
-    {620000, 629999, FROM_16},                  /* UnionPay, Discover, Elo */
-    {630000, 639999, FROM_12},                  /* Maestro, InterPayment, Elo */
-    {644000, 659999, FROM_16},                  /* Discover, RuPay, Elo, Verve, Troy */
-    {670000, 679999, FROM_12},                  /* Maestro */
-    {810000, 829999, FROM_16},                  /* UnionPay, RuPay */
+    {620000, 629999, USUAL},                    /* UnionPay, Discover, Elo */
+    {630000, 639999, MAESTRO},                  /* Maestro, InterPayment, Elo */
+    {644000, 659999, USUAL},                    /* Discover, RuPay, Elo, Verve, Troy */
+    {670000, 679999, MAESTRO},                  /* Maestro */
+    {810000, 829999, USUAL},                    /* UnionPay, RuPay */
     {979200, 979299, OF(16)},                   /* Troy */
 };
 
@@ -81,8 +82,8 @@ static bool is_issued(const struct number *number) {
 }
 
 static bool is_card(const struct number *number) {
-    return number->count >= 12 && number->count <= DIGITS_MOST &&
-           number->sums[number->count % 2] % 10 == 0 && is_issued(number);
+    return number->count <= DIGITS_MOST && number->sums[number->count % 2] % 10 == 0 &&
+           is_issued(number);
 }
 
 static bool is_separator(char c) {
@@ -114,11 +115,25 @@ static bool may_end(const struct groups *groups) {
     return groups->all_long || (groups->all_single && groups->length == 1);
 }
 
+/* "1Z999AA1" and the like run into the number: it is part of an identifier. */
+static bool is_in_identifier(struct text text, size_t at) {
+    for (size_t i = 0; i < WORD_MOST && at > i; i++) {
+        char c = text.bytes[at - 1 - i];
+        if (is_digit(c)) {
+            return true;
+        }
+        if ((c | 0x20) < 'a' || (c | 0x20) > 'z') {
+            return false;
+        }
+    }
+    return false;
+}
+
 size_t card_end(struct text text, size_t at) {
     struct number number = {0};
     struct groups groups = {true, true, 0};
     size_t found = 0;
-    if (at > 0 && is_digit(text.bytes[at - 1])) {
+    if (is_in_identifier(text, at)) {
         return 0;
     }
     while (is_digit(byte_at(text, at)) && number.count <= DIGITS_MOST) {

@@ -168,8 +168,15 @@ static bool set_action(enum pii_action *place, enum pii_action action) {
     return is_new || *place == action;
 }
 
+static void note(struct pii_set *set, struct pii *pii, struct text entry, enum pii_action action) {
+    struct pii_entry *kept = ARENA_NEW(set->arena, struct pii_entry);
+    *kept = (struct pii_entry){pii->entries, text_copy(set->arena, entry), action};
+    pii->entries = kept;
+}
+
 /* A path without wildcards is also a key that has dots in it. */
 bool pii_add(struct pii_set *set, struct pii *pii, struct text entry, enum pii_action action) {
+    note(set, pii, entry, action);
     struct text name = lower(entry, arena_alloc(set->arena, entry.length + 1));
     if (is_path(name) && !set_action(action_of_path(set, pii, name), action)) {
         return false;
@@ -183,4 +190,49 @@ void pii_use_defaults(struct pii_set *set) {
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         (void)!pii_add(set, &set->all, text_of(keys[i]), PII_DROP);
     }
+}
+
+/* --- for people --- */
+
+static const struct js *keys_with(struct arena *arena, const struct pii *pii,
+                                  enum pii_action action) {
+    const struct js *keys = &js_empty_array;
+    for (const struct pii_entry *entry = pii->entries; entry != NULL; entry = entry->next) {
+        if (entry->action == action) {
+            keys = js_append(arena, keys, js_string(arena, entry->text));
+        }
+    }
+    return keys;
+}
+
+static const struct js *masks(struct arena *arena, const struct pii *pii) {
+    const struct js *styles = &js_empty_object;
+    for (const struct pii_entry *entry = pii->entries; entry != NULL; entry = entry->next) {
+        if (entry->action == PII_MASK_LAST4 || entry->action == PII_MASK_DOMAIN) {
+            struct text style = entry->action == PII_MASK_LAST4 ? TEXT("last4") : TEXT("domain");
+            styles = js_with(arena, styles, entry->text, js_string(arena, style));
+        }
+    }
+    return styles;
+}
+
+static const struct js *patterns(struct arena *arena, const struct pii *pii) {
+    const struct js *names = &js_empty_array;
+    for (size_t i = 0; i < REDACT_PATTERN_COUNT; i++) {
+        if ((pii->patterns >> i & 1) != 0) {
+            names = js_append(arena, names, js_string(arena, redact_names[i]));
+        }
+    }
+    return names;
+}
+
+const struct js *pii_json(struct arena *arena, struct text machine, const struct pii *pii) {
+    struct js_member *members = ARENA_ARRAY(arena, struct js_member, 5);
+    members[0] = (struct js_member){
+        TEXT("machine"), text_given(machine) ? js_string(arena, machine) : &js_null};
+    members[1] = (struct js_member){TEXT("drop"), keys_with(arena, pii, PII_DROP)};
+    members[2] = (struct js_member){TEXT("hash"), keys_with(arena, pii, PII_HASH)};
+    members[3] = (struct js_member){TEXT("mask"), masks(arena, pii)};
+    members[4] = (struct js_member){TEXT("redact"), patterns(arena, pii)};
+    return js_object(arena, members, 5);
 }

@@ -28,12 +28,20 @@ enum clean_how {
 
 struct pii_place;
 
+/* An entry as it was declared. */
+struct pii_entry {
+    const struct pii_entry *next;
+    struct text text;
+    enum pii_action action;
+};
+
 /* What is declared for all machines, or for one of them. */
 struct pii {
     struct map names;                   /* lower-case key -> struct pii_name; also those in paths */
     bool has_length[PII_NAME_MOST + 1]; /* whether a name is that long */
     struct pii_place *root;             /* of the paths; NULL: none */
     unsigned patterns;                  /* of enum redact_pattern */
+    const struct pii_entry *entries;    /* the last first */
 };
 
 struct pii_set {
@@ -54,6 +62,8 @@ const char *pii_wrong(const struct pii_set *set, struct text entry);
 /* False when the entry, which has nothing wrong, has another action already. */
 bool pii_add(struct pii_set *set, struct pii *pii, struct text entry,
              enum pii_action action) MUST_CHECK;
+/* {machine, drop, hash, mask: {key: style}, redact}, for people; machine null: all. */
+const struct js *pii_json(struct arena *arena, struct text machine, const struct pii *pii);
 /* What holds when no file declares anything. */
 void pii_use_defaults(struct pii_set *set);
 

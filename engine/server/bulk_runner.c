@@ -163,6 +163,7 @@ static bool read_step(struct bulk_runner *runner, struct carried *carried, struc
     if (!bulk_request_read(&carried->arena, bulk->request, &carried->request, fault)) {
         return false;
     }
+    carried->request.attempt.batch = id_of(carried);
     int64_t most = bulk_is_atomic(&carried->request) ? BULK_ATOMIC_MOST : BULK_STEP_MOST;
     return store_bulk_members(runner->store, &carried->arena, id_of(carried), bulk->position, most,
                               ids, count, fault);

@@ -22,6 +22,7 @@ struct keep_job {
     struct arena arena;            /* of the names */
     struct text *gone;
     size_t gone_count;
+    bool is_kept; /* its files are; the indexes of its fields may not be whole */
 };
 
 static void *allocate(size_t size_bytes) {
@@ -88,12 +89,55 @@ static void tell(const struct keep_job *job, const struct fault *fault) {
     }
 }
 
+/* --- indexes: a slice of each field's, then it is somebody else's turn --- */
+
+#define SLICE      1000
+#define BETWEEN_US (20 * NOW_MILLISECOND)
+
+static bool index_machine(struct store *store, const struct machine *machine, bool *more,
+                          struct fault *fault) {
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct text *fields = ARENA_ARRAY(&arena, struct text, machine->field_count);
+    size_t count = 0;
+    for (size_t i = 0; i < machine->field_count; i++) {
+        if (machine->fields[i].index) {
+            fields[count++] = machine->fields[i].name;
+        }
+    }
+    bool fine = store_index_fields(store, machine->name, fields, count, SLICE, more, fault);
+    arena_deinit(&arena);
+    return fine;
+}
+
+static bool index_all(struct store *store, const struct generation *generation, bool *more,
+                      struct fault *fault) {
+    *more = false;
+    for (size_t i = 0; i < generation_machine_count(generation); i++) {
+        if (!index_machine(store, generation_machine_at(generation, i), more, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A generation that is no longer in force leaves its indexes to the one that is. */
 static void run(struct job *job, struct worker *worker) {
     struct keep_job *keep_job = job->context;
     struct fault fault = FAULT_INIT;
     int64_t now_us = now_wall_us(&worker->core.now);
-    if (keep_in_store(worker->core.store, keep_job, now_us, &fault)) {
-        job_free(keep_job);
+    bool more = false;
+    keep_job->is_kept =
+        keep_job->is_kept || keep_in_store(worker->core.store, keep_job, now_us, &fault);
+    bool is_in_force =
+        keep_job->generation != NULL && worker->core.policy.generation == keep_job->generation;
+    if (keep_job->is_kept &&
+        (!is_in_force || index_all(worker->core.store, keep_job->generation, &more, &fault))) {
+        if (more) {
+            worker_wait(worker, job, now_monotonic_us(&worker->core.now) + BETWEEN_US);
+        } else {
+            job_free(keep_job);
+        }
         return;
     }
     store_rollback(worker->core.store);
@@ -101,6 +145,12 @@ static void run(struct job *job, struct worker *worker) {
     if (!mailbox_post(keep_job->keep->refused, &job->letter)) {
         job_free(keep_job);
     }
+}
+
+/* The server stops while the job waits for its next slice; the next start goes on. */
+static void give_up(struct job *job, struct worker *worker) {
+    (void)worker;
+    job_free(job->context);
 }
 
 /* --- on the reload thread --- */
@@ -121,6 +171,7 @@ static struct keep_job *new_job(struct keep *keep) {
     struct keep_job *job = allocate(sizeof *job);
     arena_init(&job->arena, 0);
     job->job.run = run;
+    job->job.done = give_up;
     job->job.context = job;
     job->keep = keep;
     return job;

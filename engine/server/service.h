@@ -55,6 +55,7 @@ struct service_options {
     int64_t drain_us;       /* how long requests in flight may take after that: 10 s */
     struct http_limits http;
     struct vm_limits policy;
+    bool access_log;      /* a line of the log for each request */
     struct text pii_key;  /* secret of pii `hash` */
     struct text pii_keys; /* or a file of them; empty: none */
 };

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "server/metrics.h"
+#include "server/policy_log.h"
 #include "server/published.h"
 
 struct round {
@@ -121,6 +122,9 @@ static void run_batch(struct round *round) {
         metrics_batch(worker->options->metrics, round->count,
                       now_monotonic_us(&worker->core.now) - started_us);
     }
+    for (size_t i = 0; i < round->count; i++) {
+        policy_log_member(worker->core.policy.generation, round->members[i]);
+    }
     finish(round);
 }
 
@@ -182,6 +186,10 @@ static int64_t sleep_us(const struct worker *worker) {
 static void give_up(struct worker *worker, struct job *job) {
     struct fault fault = FAULT_INIT;
     fault_set(&fault, FAULT_OVERLOADED, "the server is stopping; nothing was done; try again");
+    if (job->run != NULL && job->exchange == NULL) {
+        job->done(job, worker);
+        return;
+    }
     if (job->run != NULL) {
         http_fail(job->exchange, &fault, TEXT("\"outcome\":\"not_executed\""));
         return;

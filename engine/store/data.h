@@ -128,6 +128,9 @@ struct store_batch {
 };
 
 /* --- what queries ask for --- */
+#define STORE_PAGE_BYTES                                                                           \
+    (1024 * 1024) /* of data: a page of entities ends there, after one at least */
+
 struct store_page {
     int64_t limit;      /* 1..1000, or FAULT_BAD_REQUEST */
     struct text cursor; /* what an earlier page gave as next; TEXT_NONE: from the start. Opaque and

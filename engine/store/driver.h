@@ -146,6 +146,9 @@ struct store_driver {
                        struct store_bulk **items, size_t *count, struct text *next,
                        struct fault *fault) MUST_CHECK;
 
+    bool (*index_fields)(struct store *store, struct text machine, const struct text *fields,
+                         size_t count, int64_t most, bool *more, struct fault *fault) MUST_CHECK;
+
     const struct store_lock_driver *locks;
 
     /* --- inspect.h: on a connection of its own, that is closed again; `place` as for open --- */

@@ -334,3 +334,8 @@ bool store_entered(struct store *store, const struct store_key *keys, size_t cou
                    struct fault *fault) {
     return store->driver->entered(store, keys, count, out, fault);
 }
+
+bool store_index_fields(struct store *store, struct text machine, const struct text *fields,
+                        size_t count, int64_t most, bool *more, struct fault *fault) {
+    return store->driver->index_fields(store, machine, fields, count, most, more, fault);
+}

@@ -153,6 +153,13 @@ bool store_lock_match(struct store *store, struct arena *arena, struct text mach
 bool store_save_match(struct store *store, const struct store_match *match,
                       struct fault *fault) MUST_CHECK;
 
+/* Says which fields of a machine have an index, and does a slice of the work that this makes: at
+ * most `most` entities of each are added, or entries removed. *more is set while something is left
+ * to do; it stays as it is otherwise. Lists and counts use an index when it is whole, and find the
+ * same without one. */
+bool store_index_fields(struct store *store, struct text machine, const struct text *fields,
+                        size_t count, int64_t most, bool *more, struct fault *fault) MUST_CHECK;
+
 /* Keeps the files of a generation for ever, so that old records can be explained. Idempotent. */
 bool store_keep_policy(struct store *store, struct text generation, struct text files_json,
                        int64_t now_us, struct fault *fault) MUST_CHECK;

@@ -14,7 +14,7 @@
 #define HOUR_US       (60 * MINUTE_US)
 #define DAY_US        (24 * HOUR_US)
 
-#define INSTANT_LEAST (INT64_C(-719162) * DAY_US)     /* 0001-01-01T00:00:00Z */
+#define INSTANT_LEAST (INT64_C(-719528) * DAY_US)     /* 0000-01-01T00:00:00Z */
 #define INSTANT_MOST  (INT64_C(2932897) * DAY_US - 1) /* the last microsecond of year 9999 */
 
 /* --- the calendar --- */
@@ -25,7 +25,7 @@ static bool is_leap_year(int year) {
 
 bool instant_is_date(int year, int month, int day) {
     static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1) {
+    if (year < 0 || year > 9999 || month < 1 || month > 12 || day < 1) {
         return false;
     }
     return day <= lengths[month - 1] + (month == 2 && is_leap_year(year) ? 1 : 0);
@@ -160,7 +160,7 @@ static bool parse_date(struct cursor *cursor, struct civil *out) {
         return cursor_fail(cursor, "it does not begin with a date such as 2025-10-01");
     }
     if (!instant_is_date(out->year, out->month, out->day)) {
-        return cursor_fail(cursor, "there is no such date in the years 0001 to 9999");
+        return cursor_fail(cursor, "there is no such date in the years 0000 to 9999");
     }
     return true;
 }
@@ -252,7 +252,7 @@ static bool resolve(struct cursor *cursor, struct civil *civil, int offset_minut
     }
     instant_us += leap ? SECOND_US : 0;
     if (instant_us != clamp(instant_us)) {
-        return cursor_fail(cursor, "in UTC it lies outside of the years 0001 to 9999");
+        return cursor_fail(cursor, "in UTC it lies outside of the years 0000 to 9999");
     }
     *out = instant_us;
     return true;

@@ -1,5 +1,5 @@
 /* instant.h: instants (microseconds since 1970-01-01T00:00:00Z) and their RFC 3339 form, civil
- * dates, and durations of fixed length. Pure: no clock, no tables of zones. Years 0001..9999. */
+ * dates, and durations of fixed length. Pure: no clock, no tables of zones. Years 0000..9999. */
 #ifndef STATUTE_INSTANT_H
 #define STATUTE_INSTANT_H
 
@@ -28,7 +28,7 @@ int64_t instant_of_civil(const struct civil *civil, int offset_minutes);
 struct civil instant_to_civil(int64_t instant_us, int offset_minutes);
 
 /* "2025-10-01T03:30:00Z"; the fraction, without trailing zeros, only when it is not zero. With an
- * offset other than 0: "2025-10-01T09:00:00+05:30". Instants outside the years 0001..9999 are
+ * offset other than 0: "2025-10-01T09:00:00+05:30". Instants outside the years 0000..9999 are
  * clamped. */
 #define INSTANT_TEXT 40
 struct text instant_print(int64_t instant_us, char out[INSTANT_TEXT]);
@@ -38,7 +38,7 @@ struct text instant_print_at(int64_t instant_us, int offset_minutes, char out[IN
 int64_t instant_days(int year, int month, int day);
 bool instant_is_date(int year, int month, int day);
 
-/* Within the years 0001..9999. */
+/* Within the years 0000..9999. */
 bool instant_is_writable(int64_t instant_us);
 
 /* A duration of fixed length: "30d", "24h", "5m", "10s", "50ms", sums "1h30m", optional leading

@@ -20,7 +20,7 @@ bool place_instant(struct place place, int64_t local_us, enum tz_disambiguate wa
     }
     if (!instant_is_writable(instant_us)) {
         return fault_set(fault, FAULT_VALIDATION_FAILED,
-                         "in UTC it lies outside of the years 0001 to 9999");
+                         "in UTC it lies outside of the years 0000 to 9999");
     }
     *out = instant_us;
     return true;

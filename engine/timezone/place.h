@@ -19,11 +19,11 @@ int64_t place_local(struct place place, int64_t instant_us);
 int place_minutes(struct place place, int64_t instant_us);
 
 /* The instant at which they show it. FAULT_VALIDATION_FAILED: TZ_REJECT in a gap or fold; or an
- * instant outside of the years 0001..9999. */
+ * instant outside of the years 0000..9999. */
 bool place_instant(struct place place, int64_t local_us, enum tz_disambiguate way, int64_t *out,
                    struct fault *fault) MUST_CHECK;
 
-/* Whether both the instant and what the clocks show lie in the years 0001..9999. */
+/* Whether both the instant and what the clocks show lie in the years 0000..9999. */
 bool place_shows(struct place place, int64_t instant_us);
 
 /* RFC 3339 with the offset in force. Where that has odd seconds, the nearest one in minutes is

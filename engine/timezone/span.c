@@ -11,7 +11,7 @@
 #define MINUTE_US   (60 * SECOND_US)
 #define HOUR_US     (60 * MINUTE_US)
 #define DAY_US      (24 * HOUR_US)
-#define MONTHS_MOST INT64_C(200000) /* more than there are in the years 0001..9999 */
+#define MONTHS_MOST INT64_C(200000) /* more than there are in the years 0000..9999 */
 #define DAYS_MOST   INT64_C(5000000)
 
 /* --- parsing --- */
@@ -221,7 +221,7 @@ struct text span_print(const struct span *span, char out[SPAN_TEXT]) {
 
 static bool refuse(struct fault *fault) {
     return fault_set(fault, FAULT_VALIDATION_FAILED,
-                     "the result lies outside of the years 0001 to 9999");
+                     "the result lies outside of the years 0000 to 9999");
 }
 
 static int days_in(int year, int month) {
@@ -233,7 +233,7 @@ static int days_in(int year, int month) {
     return 28;
 }
 
-/* False when the year is none of 0001..9999. */
+/* False when the year is none of 0000..9999. */
 static bool move_date(struct civil *civil, int64_t months) {
     int64_t month = (int64_t)civil->year * 12 + civil->month - 1 + months;
     if (month < 12 || month >= INT64_C(10000) * 12) {

@@ -21,12 +21,12 @@ bool span_parse(struct text text, struct span *out, struct fault *fault) MUST_CH
 #define SPAN_TEXT 96
 struct text span_print(const struct span *span, char out[SPAN_TEXT]);
 
-/* FAULT_VALIDATION_FAILED: the result is outside of the years 0001..9999. */
+/* FAULT_VALIDATION_FAILED: the result is outside of the years 0000..9999. */
 bool span_add(struct place place, int64_t instant_us, const struct span *span, int64_t *out,
               struct fault *fault) MUST_CHECK;
 
 /* The most months, then days, that do not go past `to`, and the rest: added to `from` at the same
- * place it gives `to` again. Both within the years 0001..9999. */
+ * place it gives `to` again. Both within the years 0000..9999. */
 struct span span_between(struct place place, int64_t from_us, int64_t to_us);
 
 #endif

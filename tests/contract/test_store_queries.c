@@ -290,6 +290,74 @@ static void ids_go_on_after_one_that_has_left_the_state(void **state) {
                                             TEXT("nobody"), 10, &ids, &count, &fault));
 }
 
+/* --- indexes --- */
+
+/* Until nothing is left to do; how many slices that took. */
+static int index_fields(struct fixture *fixture, const struct text *fields, size_t count,
+                        int64_t most) {
+    for (int slices = 1;; slices++) {
+        bool more = false;
+        FINE(store_index_fields(fixture->store, TASK, fields, count, most, &more, &fault));
+        if (!more) {
+            return slices;
+        }
+        assert_true(slices < 1000);
+    }
+}
+
+static void make_with(struct fixture *fixture, const char *id, const char *data) {
+    make(fixture, (struct change){.id = text_of(id), .data = data});
+}
+
+static void an_index_finds_what_a_scan_finds(void **state) {
+    struct fixture *fixture = *state;
+    struct text fields[] = {TEXT("who"), TEXT("n")};
+    make_with(fixture, "a", "{\"n\":1,\"who\":\"x\"}");
+    make_with(fixture, "b", "{\"n\":2.5,\"who\":\"x\"}");
+    make_with(fixture, "c", "{\"n\":null,\"who\":[\"x\"]}");
+    make_with(fixture, "d", "{\"n\":9007199254740993,\"who\":\"y\"}");
+    assert_true(index_fields(fixture, fields, 2, 1) > 3);
+    make_with(fixture, "e", "{\"n\":true,\"who\":\"x\"}");
+    make_with(fixture, "a", "{\"n\":1,\"who\":\"y\"}");
+    assert_string_equal(ids_with(fixture, "{\"who\":\"x\"}"), "b e");
+    assert_string_equal(ids_with(fixture, "{\"who\":\"y\"}"), "a d");
+    assert_string_equal(ids_with(fixture, "{\"n\":1}"), "a");
+    assert_string_equal(ids_with(fixture, "{\"n\":2.5,\"who\":\"x\"}"), "b");
+    assert_string_equal(ids_with(fixture, "{\"n\":true}"), "e");
+    assert_string_equal(ids_with(fixture, "{\"n\":9007199254740993}"), "d");
+    assert_string_equal(ids_with(fixture, "{\"n\":null}"), "c");
+    assert_string_equal(ids_with(fixture, "{\"who\":[\"x\"]}"), "c");
+    assert_string_equal(ids_with(fixture, "{\"who\":\"z\"}"), "");
+    index_fields(fixture, fields, 0, 1);
+    assert_string_equal(ids_with(fixture, "{\"who\":\"x\"}"), "b e");
+}
+
+static void an_index_gives_pages_in_either_order(void **state) {
+    struct fixture *fixture = *state;
+    struct text field = TEXT("k");
+    index_fields(fixture, &field, 1, 100);
+    begin(fixture->store, STORE_WRITE);
+    for (int i = 0; i < 20; i++) {
+        apply(fixture,
+              (struct change){.id = print(fixture, "p", i),
+                              .data = i % 2 == 0 ? "{\"k\":\"even\"}" : "{\"k\":\"odd\"}"});
+    }
+    commit(fixture->store);
+    struct store_where where = {.data = json(fixture, "{\"k\":\"odd\"}")};
+    struct store_page page = {.limit = 4, .newest = true};
+    int expected = 19;
+    do {
+        struct list list;
+        FINE(store_list(fixture->store, &fixture->arena, TASK, &where, &page, &list.items,
+                        &list.count, &list.next, &fault));
+        for (size_t i = 0; i < list.count; i++, expected -= 2) {
+            check_text(list.items[i].id, print(fixture, "p", expected).bytes);
+        }
+        page.cursor = list.next;
+    } while (text_given(page.cursor));
+    assert_int_equal(expected, -1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(pages_show_ten_thousand_entities_once_each),
@@ -307,6 +375,8 @@ int main(void) {
         TEST(a_list_shows_what_was_not_touched_since),
         TEST(a_machine_nobody_used_has_no_entities),
         TEST(ids_go_on_after_one_of_them),
+        TEST(an_index_finds_what_a_scan_finds),
+        TEST(an_index_gives_pages_in_either_order),
         TEST(ids_go_on_after_one_that_has_left_the_state),
     };
     RUN_FOR_ALL_STORES(tests);

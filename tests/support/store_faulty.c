@@ -388,6 +388,13 @@ static bool faulty_page_bulks(struct store *store, struct arena *arena,
                                                             items, count, next, fault));
 }
 
+static bool faulty_index_fields(struct store *store, struct text machine, const struct text *fields,
+                                size_t count, int64_t most, bool *more, struct fault *fault) {
+    return strike(store, "index_fields", fault) &&
+           ended(store, inner_of(store)->driver->index_fields(inner_of(store), machine, fields,
+                                                              count, most, more, fault));
+}
+
 static bool faulty_grant(struct store *store, struct text key, int64_t ttl_us,
                          struct store_lock *lock, struct fault *fault) {
     return strike(store, "grant", fault) &&
@@ -465,6 +472,7 @@ static const struct store_driver driver = {
     .bulk_errors = faulty_bulk_errors,
     .list_bulks = faulty_list_bulks,
     .page_bulks = faulty_page_bulks,
+    .index_fields = faulty_index_fields,
     .locks = &locks,
 };
 

@@ -71,6 +71,8 @@ void declare_check_pii(struct check *check, const struct text *machines, size_t 
                        struct pii_set *out);
 void declare_check_access(struct check *check, struct access_rules *rules);
 void declare_check_directory(struct check *check, struct access_rules *rules);
-void declare_check_webhooks(struct check *check, const struct text *machines, size_t machine_count);
+/* Adds what is declared to *out, an array or NULL. */
+void declare_check_webhooks(struct check *check, const struct text *machines, size_t machine_count,
+                            const struct js **out);
 
 #endif

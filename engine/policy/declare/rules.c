@@ -260,8 +260,42 @@ static void check_hook(struct check *check, const struct key_path *at, const str
     check_hook_lists(check, table, at, machines, machine_count);
 }
 
-void declare_check_webhooks(struct check *check, const struct text *machines,
-                            size_t machine_count) {
+static const struct js *list_json(struct check *check, int table, const char *key) {
+    struct key_path at = {NULL, text_of(key), 0};
+    const struct text *names = NULL;
+    size_t count = 0;
+    if (check_push(check, table, at.name) == LUA_TTABLE) { // stack: list
+        count = check_texts(check, -1, &at, &names);
+    }
+    lua_pop(check->lua, 1); // stack:
+    return texts_json(check->arena, names, count);
+}
+
+static const struct js *text_json(struct check *check, int table, const char *key) {
+    struct text text = check_text(check, table, key);
+    return text_given(text) ? js_string(check->arena, text) : &js_null;
+}
+
+/* stack: [-0, +0]. What is on top, as `statute check` shows it. */
+static const struct js *hook_json(struct check *check) {
+    int table = lua_gettop(check->lua);
+    struct js_member members[] = {
+        {TEXT("url"), text_json(check, table, "url")},
+        {TEXT("doc"), text_json(check, table, "doc")},
+        {TEXT("secret"), text_json(check, table, "secret")},
+        {TEXT("machines"), list_json(check, table, "machines")},
+        {TEXT("events"), list_json(check, table, "events")},
+        {TEXT("when"), check_has(check, table, "when") ? &js_true : &js_false},
+        {TEXT("file"), js_string(check->arena, check->file)},
+        {TEXT("line"), js_integer(check->arena, check->line)},
+    };
+    struct js_member *kept = ARENA_ARRAY(check->arena, struct js_member, COUNT(members));
+    memcpy(kept, members, sizeof members);
+    return js_object(check->arena, kept, COUNT(members));
+}
+
+void declare_check_webhooks(struct check *check, const struct text *machines, size_t machine_count,
+                            const struct js **out) {
     size_t count = lua_rawlen(check->lua, -1);
     if (!check_is_list(check, -1)) {
         check_problem(check, NULL, "it must be a list: webhooks { { url = '...' } }");
@@ -271,6 +305,9 @@ void declare_check_webhooks(struct check *check, const struct text *machines,
         struct key_path at = {NULL, TEXT_NONE, i};
         lua_rawgeti(check->lua, -1, (lua_Integer)i); // stack: hooks hook
         check_hook(check, &at, machines, machine_count);
+        if (lua_type(check->lua, -1) == LUA_TTABLE) {
+            *out = js_append(check->arena, *out, hook_json(check));
+        }
         lua_pop(check->lua, 1); // stack: hooks
     }
 }

@@ -12,11 +12,11 @@
 
 /* The statements of every batch are functions of schema/postgres_004.sql and postgres_005.sql. */
 static const char INSERT_ENTITIES[] =
-    "SELECT statute_insert_entities_5($1::text[], $2::text[], $3::text[], $4::bigint[], "
+    "SELECT statute_insert_entities_6($1::text[], $2::text[], $3::text[], $4::bigint[], "
     "$5::bigint[], $6::bigint[], $7::bytea[], $8::bigint[], $9::bigint[], $10::text[], "
     "$11::bigint[])";
 static const char UPDATE_ENTITIES[] =
-    "SELECT statute_update_entities_5($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], "
+    "SELECT statute_update_entities_6($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], "
     "$5::bigint[], $6::bigint[], $7::bytea[], $8::bigint[], $9::bigint[], $10::text[], "
     "$11::bigint[])";
 static const char MOVE_HEADS[] =

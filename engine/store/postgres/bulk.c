@@ -1,7 +1,8 @@
 /* bulk.c: long-running bulk work: what was asked, its members in order, its errors.
  */
+#include "store/postgres/bulk.h"
+
 #include "store/cursor.h"
-#include "store/postgres/driver.h"
 
 #define BULK_COLUMNS                                                                               \
     "id, request, status, total, position, succeeded, failed, created_us, updated_us, "            \

@@ -15,6 +15,9 @@
  * happened: FAULT_OUTCOME_UNKNOWN (settle.c). */
 #include "store/postgres/driver.h"
 
+#include "store/postgres/bulk.h"
+#include "store/postgres/index.h"
+
 /* --- the time-outs of every transaction --- */
 #define LOCK_TIMEOUT      "5s"  /* for one row, while another transaction has it */
 #define STATEMENT_TIMEOUT "20s" /* for one statement, locks included */
@@ -40,7 +43,9 @@ static const char *const begin_write[] = {
 };
 static const char COMMIT[] = "COMMIT";
 static const char ROLLBACK[] = "ROLLBACK";
-static const char PING[] = "SELECT 1";
+/* What a role, a standby or a read-only server refuses, though no row is written. */
+static const char PROBE_UPDATE[] = "UPDATE entity SET version = version WHERE false";
+static const char PROBE_INSERT[] = "INSERT INTO deadline SELECT * FROM deadline WHERE false";
 
 static bool postgres_begin(struct store *store, enum store_access access, enum isolation isolation,
                            struct fault *fault) {
@@ -159,11 +164,18 @@ bool postgres_leave(struct postgres_store *self, bool own, bool fine, struct fau
     return fine;
 }
 
+/* In a transaction as a batch has it, which is rolled back; a reader may try that too. */
 static bool postgres_ping(struct store *store, struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     bool own;
-    return postgres_enter(self, STORE_READ, &own, fault) &&
-           postgres_leave(self, own, postgres_run(self, PING, NULL, fault), fault);
+    if (!postgres_enter(self, STORE_READ, &own, fault)) {
+        return false;
+    }
+    self->phase = PG_WRITING;
+    postgres_queue(self, PROBE_UPDATE, NULL);
+    bool fine = postgres_run(self, PROBE_INSERT, NULL, fault);
+    postgres_rollback(store);
+    return fine;
 }
 
 const struct store_driver store_postgres = {
@@ -215,6 +227,7 @@ const struct store_driver store_postgres = {
     .bulk_errors = postgres_bulk_errors,
     .list_bulks = postgres_list_bulks,
     .page_bulks = postgres_page_bulks,
+    .index_fields = postgres_index_fields,
     .locks = &postgres_locks,
     .inspect_file = postgres_inspect_file,
     .inspect_schema = postgres_inspect_schema,

@@ -7,11 +7,14 @@
  * A number is given when a row is written and seen when it is committed: with several writers an
  * entity may appear before others that a page has shown already. */
 #include "store/cursor.h"
+#include "store/index.h"
 #include "store/postgres/entity.h"
+#include "store/postgres/index.h"
 #include "store/where.h"
 
 #define PIECE_WITH_DATA 256 /* rows: at the most 256 times the largest data in memory */
 #define PIECE           10000
+#define PIECE_OF_LIST   64 /* rows come with their data; a page is full at 1 MiB of it */
 
 /* Of one machine the server goes through the index in order; with a former name, through all. */
 #define OF_ONE          "e.machine = $1 "
@@ -33,6 +36,14 @@ static const char LIST[] = LIST_OF CONDITIONS(OF_ONE, ">") UP;
 static const char LIST_DOWN[] = LIST_OF CONDITIONS(OF_ONE, "<") DOWN;
 static const char LIST_BOTH[] = LIST_OF CONDITIONS(OF_BOTH("$9"), ">") UP;
 static const char LIST_BOTH_DOWN[] = LIST_OF CONDITIONS(OF_BOTH("$9"), "<") DOWN;
+/* By an index, in the order of its numbers. */
+#define INDEXED(side, order)                                                                       \
+    "SELECT " ENTITY_COLUMNS "CASE WHEN $8::boolean THEN e.data END FROM index_value i "           \
+    "JOIN entity e ON e.number = i.number WHERE i.field = $9::bigint AND i.value = $10 "           \
+    "AND i.number " side " $2::bigint AND " CONDITIONS(OF_ONE, side) "ORDER BY i.number " order    \
+                                                                     " LIMIT $7::bigint"
+static const char LIST_INDEXED[] = INDEXED(">", "ASC");
+static const char LIST_INDEXED_DOWN[] = INDEXED("<", "DESC");
 static const char COUNT[] = "SELECT count(*) FROM entity e WHERE " CONDITIONS(OF_ONE, ">");
 static const char COUNT_BOTH[] =
     "SELECT count(*) FROM entity e WHERE " CONDITIONS(OF_BOTH("$7"), ">");
@@ -45,11 +56,13 @@ struct scan {
     struct text machine;
     const struct store_where *where;
     struct where data;
-    bool with_data; /* rows bring their data */
-    bool newest;    /* it goes down */
-    int64_t after;  /* the last number looked at */
-    int64_t piece;  /* rows asked for at once */
-    bool over;      /* the latest piece was the last */
+    bool with_data;    /* rows bring their data */
+    int64_t index;     /* the id of the index that is asked; 0: none */
+    struct text value; /* of it */
+    bool newest;       /* it goes down */
+    int64_t after;     /* the last number looked at */
+    int64_t piece;     /* rows asked for at once */
+    bool over;         /* the latest piece was the last */
     const PGresult *rows;
     int next; /* row of the piece */
 };
@@ -107,16 +120,44 @@ static bool with_former(struct values *values, const struct scan *scan) {
 }
 
 static const char *list_of(const struct scan *scan, bool both) {
+    if (scan->index != 0) {
+        return scan->newest ? LIST_INDEXED_DOWN : LIST_INDEXED;
+    }
     return both ? (scan->newest ? LIST_BOTH_DOWN : LIST_BOTH) : (scan->newest ? LIST_DOWN : LIST);
+}
+
+/* The first condition on data that an index knows. */
+static bool choose_index(struct scan *scan, struct fault *fault) {
+    const struct js *data = scan->where->data;
+    for (size_t i = 0; js_is(data, JS_OBJECT) && i < data->object.count && scan->index == 0; i++) {
+        const struct js_member *member = &data->object.members[i];
+        if (!index_serves(scan->where, member)) {
+            continue;
+        }
+        if (!postgres_index_find(scan->self, scan->machine, member->key, &scan->index, fault)) {
+            return false;
+        }
+        scan->value = index_value(scan->arena, member->value);
+    }
+    return true;
 }
 
 static bool read_piece(struct scan *scan, struct fault *fault) {
     struct values values;
     arena_reset(&scan->self->scratch);
+    if (scan->rows == NULL && !choose_index(scan, fault)) {
+        return false;
+    }
+    arena_reset(&scan->self->scratch);
     add_conditions(&values, scan);
     values_add_integer(&values, scan->piece);
     values_add_bool(&values, scan->with_data);
-    if (!postgres_run(scan->self, list_of(scan, with_former(&values, scan)), &values, fault)) {
+    bool both = with_former(&values, scan);
+    if (scan->index != 0) {
+        values_add_integer(&values, scan->index);
+        values_add_text(&values, scan->value);
+    }
+    if (!postgres_run(scan->self, list_of(scan, both), &values, fault)) {
         return false;
     }
     scan->rows = wire_result(&scan->self->wire, 0);
@@ -170,17 +211,20 @@ static bool take_entity(struct scan *scan, int row, struct entity *out, struct f
     return postgres_entity_of_row(scan->arena, scan->rows, row, out, fault);
 }
 
-/* Takes up to `limit` entities; *last is the number of the last one, if there are more behind it.
+/* Takes up to `limit` entities and STORE_PAGE_BYTES; *last is the number of the last one, if there
+ * are more behind it.
  */
 static bool take_page(struct scan *scan, size_t limit, struct entity *items, size_t *count,
                       int64_t *last, struct fault *fault) {
+    int64_t bytes = 0;
     for (*count = 0, *last = 0;; ++*count) {
         int row;
         int64_t before = scan->after;
         if (!next_row(scan, &row, fault)) {
             return false;
         }
-        if (row < 0 || *count == limit) {
+        bytes += row < 0 ? 0 : PQgetlength(scan->rows, row, ENTITY_DATA);
+        if (row < 0 || *count == limit || (*count > 0 && bytes > STORE_PAGE_BYTES)) {
             *last = row < 0 ? 0 : before;
             return true;
         }
@@ -202,7 +246,7 @@ bool postgres_list(struct store *store, struct arena *arena, struct text machine
     *count = 0;
     *next = TEXT_NONE;
     scan_init(&scan, self, arena, text_copy(arena, machine), where);
-    scan.piece = scan.with_data ? PIECE_WITH_DATA : page->limit + 1;
+    scan.piece = scan.with_data || page->limit >= PIECE_OF_LIST ? PIECE_OF_LIST : page->limit + 1;
     scan.with_data = true;
     scan.newest = page->newest;
     if (!cursor_parse(page->cursor, of, &scan.after, fault)) {

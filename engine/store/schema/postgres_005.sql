@@ -161,3 +161,127 @@ BEGIN
     GET DIAGNOSTICS changed = ROW_COUNT;
     RETURN changed;
 END $$;
+
+-- Fields that lists are filtered by (index = true). built_to: entities up to this number are in
+-- index_value; -1: all are. It is built when every transaction that may not know of the row has
+-- ended (made_by). wanted false: it is being removed.
+CREATE TABLE IF NOT EXISTS index_field (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    machine text COLLATE "C" NOT NULL,
+    field text COLLATE "C" NOT NULL,
+    built_to bigint NOT NULL DEFAULT 0,
+    wanted boolean NOT NULL DEFAULT true,
+    made_by xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    UNIQUE (machine, field)
+);
+
+-- value: canonical JSON, or the hash of what is long (store/index.h). An entry may be out of date: who
+-- finds an entity by it compares the data.
+CREATE TABLE IF NOT EXISTS index_value (
+    field bigint NOT NULL,
+    value text COLLATE "C" NOT NULL,
+    number bigint NOT NULL, -- entity.number
+    PRIMARY KEY (field, value, number)
+);
+
+CREATE OR REPLACE FUNCTION statute_index_value(data text, field text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN v IS NULL OR v = 'null' OR left(v, 1) IN ('{', '[') THEN NULL
+        WHEN octet_length(v) > 200 THEN '#' || encode(sha256(convert_to(v, 'UTF8')), 'hex')
+        ELSE v END
+    FROM (SELECT (data::json -> field)::text AS v) x
+$$;
+
+CREATE OR REPLACE FUNCTION statute_index_entities(numbers bigint[]) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO index_value (field, value, number)
+    SELECT f.id, statute_index_value(e.data, f.field), e.number
+    FROM unnest(numbers) u(number) JOIN entity e ON e.number = u.number
+    JOIN index_field f ON f.machine = e.machine AND f.wanted
+    WHERE e.state IS NOT NULL AND statute_index_value(e.data, f.field) IS NOT NULL
+    ON CONFLICT DO NOTHING
+$$;
+
+-- As those above, and they keep the index.
+CREATE OR REPLACE FUNCTION statute_insert_entities_6(machines text[], ids text[], states text[],
+    versions bigint[], fences bigint[], sequences bigint[], hashes bytea[], created bigint[],
+    updated bigint[], datas text[], entered bigint[])
+RETURNS bigint LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE changed bigint;
+BEGIN
+    changed := statute_insert_entities_5(machines, ids, states, versions, fences, sequences, hashes,
+        created, updated, datas, entered);
+    IF EXISTS (SELECT 1 FROM index_field f WHERE f.machine = ANY(machines)) THEN
+        PERFORM statute_index_entities(ARRAY(SELECT e.number FROM unnest(machines, ids) k(machine, id)
+            JOIN entity e ON e.machine = k.machine AND e.id = k.id));
+    END IF;
+    RETURN changed;
+END $$;
+
+CREATE OR REPLACE FUNCTION statute_update_entities_6(numbers bigint[], versions_read bigint[], states text[],
+    versions bigint[], fences bigint[], sequences bigint[], hashes bytea[], created bigint[],
+    updated bigint[], datas text[], entered bigint[])
+RETURNS bigint LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE changed bigint; indexed boolean;
+BEGIN
+    indexed := EXISTS (SELECT 1 FROM index_field);
+    IF indexed THEN
+        DELETE FROM index_value i USING unnest(numbers, datas) u(number, data), entity e, index_field f
+        WHERE e.number = u.number AND f.machine = e.machine AND i.field = f.id
+            AND i.number = e.number AND i.value = statute_index_value(e.data, f.field)
+            AND statute_index_value(e.data, f.field)
+                IS DISTINCT FROM statute_index_value(u.data, f.field);
+    END IF;
+    changed := statute_update_entities_5(numbers, versions_read, states, versions, fences, sequences,
+        hashes, created, updated, datas, entered);
+    IF indexed THEN
+        PERFORM statute_index_entities(numbers);
+    END IF;
+    RETURN changed;
+END $$;
+
+-- One slice of a field's index. Answers whether something is left to do.
+CREATE OR REPLACE FUNCTION statute_index_slice(wanted_machine text, wanted_field text, most bigint)
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE f index_field; up_to bigint;
+BEGIN
+    SELECT * INTO f FROM index_field WHERE machine = wanted_machine AND field = wanted_field FOR UPDATE;
+    IF NOT FOUND THEN
+        INSERT INTO index_field (machine, field) VALUES (wanted_machine, wanted_field)
+            ON CONFLICT DO NOTHING;
+        RETURN true;
+    END IF;
+    IF NOT f.wanted THEN -- it comes back before it was gone
+        UPDATE index_field SET wanted = true, built_to = 0, made_by = pg_current_xact_id() WHERE id = f.id;
+        RETURN true;
+    END IF;
+    IF f.built_to < 0 THEN RETURN false; END IF;
+    IF f.made_by >= pg_snapshot_xmin(pg_current_snapshot()) THEN RETURN true; END IF;
+    up_to := f.built_to + most;
+    INSERT INTO index_value (field, value, number)
+    SELECT f.id, statute_index_value(e.data, f.field), e.number FROM entity e
+    WHERE e.number > f.built_to AND e.number <= up_to AND e.machine = f.machine
+        AND e.state IS NOT NULL AND statute_index_value(e.data, f.field) IS NOT NULL
+    ON CONFLICT DO NOTHING;
+    IF NOT EXISTS (SELECT 1 FROM entity WHERE number > up_to) THEN up_to := -1; END IF;
+    UPDATE index_field SET built_to = up_to WHERE id = f.id;
+    RETURN up_to >= 0;
+END $$;
+
+-- Removes what the machine does not declare any more, a piece at a time.
+CREATE OR REPLACE FUNCTION statute_index_drop(wanted_machine text, fields text[], most bigint)
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE f index_field; gone bigint;
+BEGIN
+    SELECT * INTO f FROM index_field WHERE machine = wanted_machine AND NOT field = ANY(fields)
+        LIMIT 1 FOR UPDATE;
+    IF NOT FOUND THEN RETURN false; END IF;
+    UPDATE index_field SET wanted = false WHERE id = f.id AND wanted;
+    DELETE FROM index_value i USING (SELECT v.value, v.number FROM index_value v
+        WHERE v.field = f.id LIMIT most) x
+    WHERE i.field = f.id AND i.value = x.value AND i.number = x.number;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    IF gone = 0 THEN DELETE FROM index_field WHERE id = f.id; END IF;
+    RETURN true;
+END $$;

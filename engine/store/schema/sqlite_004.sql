@@ -58,3 +58,23 @@ CREATE TABLE audit_tag (
     block INTEGER PRIMARY KEY,
     tags BLOB NOT NULL
 ) STRICT;
+
+-- Fields that lists are filtered by (index = true). built_to: entities up to this number are in
+-- index_value; -1: all are. wanted 0: it is being removed.
+CREATE TABLE index_field (
+    id INTEGER PRIMARY KEY,
+    machine TEXT NOT NULL,
+    field TEXT NOT NULL,
+    built_to INTEGER NOT NULL DEFAULT 0,
+    wanted INTEGER NOT NULL DEFAULT 1,
+    UNIQUE (machine, field)
+) STRICT;
+
+-- value: canonical JSON, or the hash of what is long (store/index.h). An entry may be out of date: who
+-- finds an entity by it compares the data.
+CREATE TABLE index_value (
+    field INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    number INTEGER NOT NULL, -- entity.number
+    PRIMARY KEY (field, value, number)
+) STRICT, WITHOUT ROWID;

@@ -1,6 +1,7 @@
 /* bulk.c: long-running bulk work: what was asked, its members in order, its errors. */
+#include "store/sqlite/bulk.h"
+
 #include "store/cursor.h"
-#include "store/sqlite/driver.h"
 
 #define BULK_COLUMNS                                                                               \
     "id, request, status, total, position, succeeded, failed, created_us, updated_us, "            \

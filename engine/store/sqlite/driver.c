@@ -11,6 +11,9 @@
  * they waited for, a little; so the log stays bounded but for the time of one very long reader. */
 #include "store/sqlite/driver.h"
 
+#include "store/sqlite/bulk.h"
+#include "store/sqlite/index.h"
+
 #define LOG_PAGES      4000  /* 16 MiB: checkpoint */
 #define LOG_PAGES_MOST 32000 /* 128 MiB: wait for readers */
 #define RESTART_MS     100   /* so long */
@@ -29,7 +32,8 @@ static bool sqlite_begin(struct store *store, enum store_access access, enum iso
         return fault_set(fault, FAULT_INTERNAL, "this connection to %s may not begin that",
                          self->sql.path);
     }
-    if (!sql_do(&self->sql, access == STORE_WRITE ? BEGIN_WRITE : BEGIN_READ, fault)) {
+    if (!file_is_same(&self->files, self->sql.path, fault) ||
+        !sql_do(&self->sql, access == STORE_WRITE ? BEGIN_WRITE : BEGIN_READ, fault)) {
         return false;
     }
     arena_reset(&self->arena);
@@ -81,6 +85,9 @@ static bool may_have_happened(int code) {
 
 static bool sqlite_commit(struct store *store, struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
+    if (self->phase == PHASE_WRITING && !file_is_same(&self->files, self->sql.path, fault)) {
+        return false;
+    }
     if (!sql_do(&self->sql, COMMIT, fault)) {
         if (self->phase == PHASE_WRITING &&
             may_have_happened(sqlite3_extended_errcode(self->sql.database))) {
@@ -122,7 +129,9 @@ bool sqlite_leave(struct sqlite_store *self, bool own, bool fine, struct fault *
 }
 
 static bool sqlite_ping(struct store *store, struct fault *fault) {
-    return sql_do(&sqlite_of(store)->sql, PING, fault);
+    struct sqlite_store *self = sqlite_of(store);
+    return file_is_same(&self->files, self->sql.path, fault) &&
+           file_is_writable(self->sql.path, fault) && sql_do(&self->sql, PING, fault);
 }
 
 const struct store_driver store_sqlite = {
@@ -174,6 +183,7 @@ const struct store_driver store_sqlite = {
     .bulk_errors = sqlite_bulk_errors,
     .list_bulks = sqlite_list_bulks,
     .page_bulks = sqlite_page_bulks,
+    .index_fields = sqlite_index_fields,
     .locks = &sqlite_locks,
     .inspect_file = sqlite_inspect_file,
     .inspect_schema = sqlite_inspect_schema,

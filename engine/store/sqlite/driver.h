@@ -6,6 +6,7 @@
 #define STATUTE_STORE_SQLITE_H
 
 #include "store/driver.h"
+#include "store/sqlite/file.h"
 #include "store/sqlite/names.h"
 #include "store/sqlite/sql.h"
 
@@ -19,6 +20,8 @@ struct sqlite_store {
     struct names names;
     enum store_role role;
     enum sqlite_phase phase;
+    struct file_marks files;
+    unsigned index_known; /* enum known of index.c, of the writer */
     int lock_descriptor;  /* holds PATH.lock for the writer; -1 */
     struct arena arena;   /* of the open transaction: `seen` */
     struct map seen;      /* what a writing transaction knows of entities */
@@ -142,27 +145,6 @@ bool sqlite_list_api_keys(struct store *store, struct arena *arena, struct store
                           size_t *count, struct fault *fault) MUST_CHECK;
 bool sqlite_revoke_api_key(struct store *store, struct text id_or_name, int64_t now_us,
                            struct fault *fault) MUST_CHECK;
-
-/* --- bulk.c --- */
-bool sqlite_add_bulk(struct store *store, const struct store_bulk *bulk, const struct text *ids,
-                     size_t count, struct fault *fault) MUST_CHECK;
-bool sqlite_find_bulk(struct store *store, struct arena *arena, struct text id,
-                      struct store_bulk **out, struct fault *fault) MUST_CHECK;
-bool sqlite_bulk_members(struct store *store, struct arena *arena, struct text id, int64_t position,
-                         int64_t limit, struct text **ids, size_t *count,
-                         struct fault *fault) MUST_CHECK;
-bool sqlite_save_bulk(struct store *store, const struct store_bulk *bulk,
-                      const struct store_bulk_error *errors, size_t error_count,
-                      struct fault *fault) MUST_CHECK;
-bool sqlite_bulk_errors(struct store *store, struct arena *arena, struct text id, int64_t limit,
-                        struct store_bulk_error **items, size_t *count,
-                        struct fault *fault) MUST_CHECK;
-bool sqlite_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
-                       struct store_bulk **items, size_t *count, struct fault *fault) MUST_CHECK;
-bool sqlite_page_bulks(struct store *store, struct arena *arena,
-                       const struct store_bulk_search *search, const struct store_page *page,
-                       struct store_bulk **items, size_t *count, struct text *next,
-                       struct fault *fault) MUST_CHECK;
 
 /* --- lock.c --- */
 extern const struct store_lock_driver sqlite_locks;

@@ -5,6 +5,7 @@
  * that the write goes straight to the row and knows whether the state, and with it the packed
  * column of kinds, changes. */
 #include "store/sqlite/entity.h"
+#include "store/sqlite/index.h"
 
 #include "store/conflict.h"
 #include "store/sqlite/facts.h"
@@ -331,10 +332,14 @@ static bool write_body(struct sqlite_store *self, struct seen *seen,
         return false;
     }
     struct text data = entity_data_json(&self->arena, write->entity);
-    bool written = write->version_read == 0
-                       ? insert_entity(self, seen, kind, write->entity, data, fault)
-                       : update_entity(self, seen, kind, write, data, fault);
-    return written && set_kind(self, seen, kind, fault);
+    bool is_new = write->version_read == 0;
+    if (!is_new && !sqlite_index_update(self, write->entity, seen->number, false, fault)) {
+        return false;
+    }
+    bool written = is_new ? insert_entity(self, seen, kind, write->entity, data, fault)
+                          : update_entity(self, seen, kind, write, data, fault);
+    return written && set_kind(self, seen, kind, fault) &&
+           (!is_new || sqlite_index_update(self, write->entity, seen->number, true, fault));
 }
 
 bool sqlite_write_entity(struct sqlite_store *self, const struct store_entity_write *write,

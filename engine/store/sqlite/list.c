@@ -7,6 +7,8 @@
 #include <endian.h>
 
 #include "store/cursor.h"
+#include "store/index.h"
+#include "store/sqlite/index.h"
 #include "store/where.h"
 
 #define KINDS_PER_BLOCK 2000
@@ -17,18 +19,25 @@ static const char READ_BLOCKS[] =
     "SELECT block, kinds FROM entity_block WHERE block >= ?1 ORDER BY block";
 static const char READ_BLOCKS_DOWN[] =
     "SELECT block, kinds FROM entity_block WHERE block <= ?1 ORDER BY block DESC";
+static const char READ_INDEX[] = "SELECT number FROM index_value WHERE field = ?1 AND value = ?2 "
+                                 "AND number > ?3 ORDER BY number";
+static const char READ_INDEX_DOWN[] = "SELECT number FROM index_value WHERE field = ?1 "
+                                      "AND value = ?2 AND number < ?3 ORDER BY number DESC";
 static const char READ_KINDS[] = "SELECT id, state FROM kind WHERE machine = ?1";
 static const char FIND_NUMBER[] = "SELECT number FROM entity WHERE machine = ?1 AND id = ?2";
 
 struct scan {
     struct sqlite_store *self;
     struct text machine;
+    struct arena arena; /* of `value` */
+    struct text value;  /* that the index is asked for */
     struct where data;
     int64_t updated_before_us, updated_since_us;
     uint64_t wanted[(KIND_MOST + 1) / WORD_BITS]; /* a bit a kind */
     sqlite3_stmt *blocks;
-    bool newest;    /* it goes down */
-    int64_t number; /* the last entity looked at */
+    sqlite3_stmt *index; /* in place of blocks: entities that may have a value */
+    bool newest;         /* it goes down */
+    int64_t number;      /* the last entity looked at */
     int64_t block;
     const unsigned char *kinds; /* of the block, lent by `blocks`; NULL: read the next */
 };
@@ -108,9 +117,22 @@ static int64_t next_in_block(struct scan *scan) {
     return -1;
 }
 
+static bool next_of_index(struct scan *scan, int64_t *number, struct fault *fault) {
+    bool row;
+    if (!sql_next(&scan->self->sql, scan->index, &row, fault)) {
+        return false;
+    }
+    *number = row ? sql_integer(scan->index, 0) : -1;
+    scan->number = row ? *number : scan->number;
+    return true;
+}
+
 /* *number is -1 after the last one. */
 static bool next_number(struct scan *scan, int64_t *number, struct fault *fault) {
     *number = -1;
+    if (scan->index != NULL) {
+        return next_of_index(scan, number, fault);
+    }
     while (*number < 0) {
         bool more = true;
         if (scan->kinds == NULL && !next_block(scan, &more, fault)) {
@@ -132,10 +154,37 @@ struct from {
     bool newest;
 };
 
+/* The first condition on data that an index knows. */
+static bool open_index(struct scan *scan, const struct store_where *where, struct fault *fault) {
+    struct sql *sql = &scan->self->sql;
+    const struct js *data = where->data;
+    for (size_t i = 0; js_is(data, JS_OBJECT) && i < data->object.count; i++) {
+        const struct js_member *member = &data->object.members[i];
+        int64_t id = 0;
+        if (!index_serves(where, member)) {
+            continue;
+        }
+        if (!sqlite_index_find(scan->self, scan->machine, member->key, &id, fault)) {
+            return false;
+        }
+        if (id == 0) {
+            continue;
+        }
+        scan->index = sql_use(sql, scan->newest ? READ_INDEX_DOWN : READ_INDEX, fault);
+        if (scan->index == NULL) {
+            return false;
+        }
+        scan->value = index_value(&scan->arena, member->value);
+        sql_put_integer(scan->index, 1, id);
+        sql_put_text(scan->index, 2, scan->value);
+        sql_put_integer(scan->index, 3, scan->number);
+        break;
+    }
+    return true;
+}
+
 static bool open_blocks(struct scan *scan, struct from from, struct fault *fault) {
     struct sql *sql = &scan->self->sql;
-    scan->newest = from.newest;
-    scan->number = from.newest && from.number == 0 ? INT64_MAX : from.number;
     scan->blocks = sql_use(sql, from.newest ? READ_BLOCKS_DOWN : READ_BLOCKS, fault);
     if (scan->blocks == NULL) {
         return false;
@@ -152,6 +201,7 @@ static bool scan_start(struct scan *scan, struct sqlite_store *self, struct text
     static const struct store_where everything = {0};
     struct machine_name *name, *former = NULL;
     memset(scan, 0, sizeof *scan);
+    arena_init(&scan->arena, 0);
     where = where != NULL ? where : &everything;
     if (!names_find_machine(&self->names, machine, &name, fault)) {
         return false;
@@ -170,7 +220,10 @@ static bool scan_start(struct scan *scan, struct sqlite_store *self, struct text
         (former != NULL && !want_kinds(scan, former->id, where, fault))) {
         return !*any;
     }
-    return open_blocks(scan, from, fault);
+    scan->newest = from.newest;
+    scan->number = from.newest && from.number == 0 ? INT64_MAX : from.number;
+    return open_index(scan, where, fault) &&
+           (scan->index != NULL || open_blocks(scan, from, fault));
 }
 
 static bool is_of_that_time(const struct scan *scan, sqlite3_stmt *row) {
@@ -180,7 +233,8 @@ static bool is_of_that_time(const struct scan *scan, sqlite3_stmt *row) {
 }
 
 static bool row_fits(struct scan *scan, sqlite3_stmt *row, bool *fits, struct fault *fault) {
-    *fits = is_of_that_time(scan, row);
+    *fits = is_of_that_time(scan, row) &&
+            (scan->index == NULL || is_wanted(scan, (uint16_t)sql_integer(row, ENTITY_KIND)));
     if (!*fits || scan->data.count == 0) {
         return true;
     }
@@ -222,6 +276,10 @@ static void scan_stop(struct scan *scan) {
     if (scan->blocks != NULL) {
         sql_stop(scan->blocks);
     }
+    if (scan->index != NULL) {
+        sql_stop(scan->index);
+    }
+    arena_deinit(&scan->arena);
 }
 
 /* --- lists --- */
@@ -234,10 +292,12 @@ static bool take_entity(struct scan *scan, struct arena *arena, sqlite3_stmt *ro
     return fine;
 }
 
-/* Takes up to `limit` entities; *last is the number of the last one, if there are more behind it.
+/* Takes up to `limit` entities and STORE_PAGE_BYTES; *last is the number of the last one, if there
+ * are more behind it.
  */
 static bool take_page(struct scan *scan, struct arena *arena, size_t limit, struct entity *items,
                       size_t *count, int64_t *last, struct fault *fault) {
+    int64_t bytes = 0;
     *last = 0;
     for (*count = 0;; ++*count) {
         sqlite3_stmt *row;
@@ -248,7 +308,8 @@ static bool take_page(struct scan *scan, struct arena *arena, size_t limit, stru
         if (row == NULL) {
             return true;
         }
-        if (*count == limit) {
+        bytes += sqlite3_column_bytes(row, ENTITY_DATA);
+        if (*count == limit || (*count > 0 && bytes > STORE_PAGE_BYTES)) {
             sql_stop(row);
             *last = before;
             return true;

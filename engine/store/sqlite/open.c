@@ -299,6 +299,13 @@ static bool open_as(struct text place, enum store_role role, struct store **out,
     if (!is_path(place)) {
         return fault_set(fault, FAULT_USAGE, "\"sqlite:\" wants the path of a file");
     }
+    if (place.bytes[0] == ':') {
+        return fault_set(fault, FAULT_USAGE,
+                         "sqlite:%.*s: a store is a file, which each thread opens, and it is to "
+                         "outlive the process, so there is none in memory; give a path, for tests "
+                         "one in a temporary directory: sqlite:/tmp/NAME.db",
+                         TEXT_ARGS(place));
+    }
     snprintf(path, sizeof path, "%.*s", TEXT_ARGS(place));
     struct sqlite_store *self = store_new(role);
     if (self == NULL) {

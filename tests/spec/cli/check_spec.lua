@@ -33,6 +33,29 @@ describe("statute check", function()
     end
   end)
 
+  it("shows timers, access, the directory, personal data and webhooks", function()
+    local files = {
+      ["door.lua"] = GOOD:gsub("SHUT = {", 'SHUT = { after = { delay = "30d", to = "OPEN", comments = "Left alone" },', 1),
+      ["access.lua"] = [[return access "file" { doc = "A file.", actions = { read = "file.read", write = function() return true end } }]],
+      ["directory.lua"] = [[return directory { subjects = { user = { ann = {}, bob = {} } }, resources = { file = { f1 = {} } } }]],
+      ["pii.lua"] = [[return { pii { drop = { "password" }, mask = { phone = "last4" }, redact = { "email" } }, pii { machines = { "door" }, hash = { "badge" } } }]],
+      ["hooks.lua"] = [[return webhooks { { url = "https://hooks.example/x", machines = { "door" }, events = { "transition.succeeded" }, secret = "DOOR_HOOK" } }]],
+    }
+    local status, out, err = check(files)
+    assert.equal(0, status, out .. err)
+    for _, words in ipairs { { "TIMER IN", "SHUT", "30d", "OPEN", "Left alone" }, { "file", "read", "file.read" }, { "write", "decided by a function" }, { "user: 2" }, { "file: 1" },
+      { "all machines", "password", "phone: last4", "email" }, { "door", "badge" }, { "https://hooks.example/x", "door", "transition.succeeded", "DOOR_HOOK" } } do
+      for _, word in ipairs(words) do assert.truthy(out:find(word, 1, true), word .. " in\n" .. out) end
+    end
+    local shown = assert(json.decode((select(2, check(files, "--format", "json")))))
+    assert.same({ "door.open", "file.read" }, shown.permissions)
+    assert.equal("file", shown.access[1].type)
+    assert.equal(2, shown.directory.subjects.user)
+    assert.same({ "password" }, shown.pii[1].drop)
+    assert.equal("DOOR_HOOK", shown.webhooks[1].secret)
+    assert.equal("30d", shown.machines[1].states[2].after[1].delay)
+  end)
+
   it("speaks JSON, too", function()
     local status, out = check({ ["door.lua"] = GOOD }, "--format", "json")
     assert.equal(0, status)

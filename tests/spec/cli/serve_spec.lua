@@ -44,10 +44,35 @@ describe("statute serve", function()
 
   it("exits with 2 when that is no address", function()
     start()
-    for _, address in ipairs { "8080", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:http", "" } do
+    for _, address in ipairs { "8080", "127.0.0.1:99999", "127.0.0.1:http", "" } do
       local status, err = another { listen = address, auth = "keys" }
       assert.equal(2, status, address)
       assert.truthy(err:find("is not an address to listen on; 127.0.0.1:8080", 1, true), err)
+    end
+  end)
+
+  it("says that the port is missing", function()
+    start()
+    for _, address in ipairs { "127.0.0.1", "[::1]", "localhost" } do
+      local status, err = another { listen = address, auth = "keys" }
+      assert.equal(2, status, address)
+      assert.truthy(err:find(("lacks a port: write %s:8080"):format(address), 1, true), err)
+    end
+  end)
+
+  it("refuses a store in memory with a sentence", function()
+    start()
+    local status, err = another { store = "sqlite::memory:" }
+    assert.equal(2, status)
+    assert.truthy(err:find("a store is a file", 1, true), err)
+  end)
+
+  it("refuses a variable that no command knows, with the nearest name", function()
+    local status, _, err = server.run { "env", "STATUTE_LISTNE=127.0.0.1:0", server.program, "version" }
+    assert.equal(2, status)
+    assert.truthy(err:find("STATUTE_LISTNE is set, but no command has such an option; did you mean STATUTE_LISTEN?", 1, true), err)
+    for _, name in ipairs { "STATUTE_SERVICE_HOST", "STATUTE_PORT_8080_TCP", "STATUTE_PORT", "STATUTE_LISTEN" } do
+      assert.equal(0, (server.run { "env", name .. "=127.0.0.1:0", server.program, "version" }), name)
     end
   end)
 
@@ -110,6 +135,7 @@ describe("statute serve", function()
     start("--drain-delay", 2 * server.patience .. "s")
     statute:signal("TERM")
     eventually(function() return statute.client:get("/readyz").status == 503 end, 15, "it is no longer ready")
+    http.expect(statute.client:get "/readyz", 503, "draining")
     statute:create("lamp", "late")
     http.expect(http.connect(statute.port):get("/v1/entities/lamp/late"), 200)
     local kind, code = statute:wait(60)

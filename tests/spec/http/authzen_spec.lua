@@ -197,6 +197,7 @@ describe("the AuthZEN certification scenario:", function()
     local names, answer = find("subject", USER, READ, RECORD)
     assert.same({ "alice", "bob" }, names)
     assert.same({ { type = "user", id = "alice" }, { type = "user", id = "bob" } }, answer.results)
+    for _, entity in ipairs(answer.results) do assert.equal("user", entity.type) end
     assert.is_nil(answer.page)
     assert.same(names, find("subject", USER, READ, RECORD, CONTEXT))
     assert.same(names, find("subject", ALICE, READ, RECORD))

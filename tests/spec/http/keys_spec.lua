@@ -156,6 +156,14 @@ describe("API keys", function()
     http.expect(other, 409, "invalid_transition")
   end)
 
+  it("keep the time of their first revocation", function()
+    local admin = as("admin")
+    local made = http.expect(admin:post("/v1/tokens", { name = "twice", scopes = { "read" } }), 201)
+    local first = http.expect(admin:request("DELETE", "/v1/tokens/twice"), 200).revoked_at
+    assert.equal(first, http.expect(admin:request("DELETE", "/v1/tokens/twice"), 200).revoked_at)
+    assert.equal(first, http.expect(admin:request("DELETE", "/v1/tokens/" .. made.id), 200).revoked_at)
+  end)
+
   it("made and revoked over HTTP count before the answer comes", function()
     local admin = as("admin")
     for i = 1, 20 do

@@ -233,6 +233,7 @@ describe("a transition", function()
       local answer = move(id, { to = "ON", actor = ANN, data = { watt = 200 }, options = { dry_run = true } })
       local done = http.expect(answer, 200)
       assert.is_true(done.success)
+      assert.is_true(done.changed)
       assert.equal("ON", done.to)
       assert.equal(2, #done.warnings)
       for _, member in ipairs { "audit_id", "audit_sequence", "audit_hash" } do

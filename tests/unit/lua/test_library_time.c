@@ -40,7 +40,7 @@ static void to_utc_refuses_what_it_cannot_mean(void **state) {
                      "never comes");
     script_check_has(*state, "time.to_utc('2025-10-26T02:30:00', 'Europe/Berlin', 'reject')",
                      "comes twice");
-    script_check_has(*state, "time.to_utc('0001-01-01T00:00:00', 'Asia/Tokyo')",
+    script_check_has(*state, "time.to_utc('0000-01-01T00:00:00', 'Asia/Tokyo')",
                      "outside of the years");
 }
 
@@ -98,8 +98,8 @@ static void not_future_compares_with_the_clock_of_the_call(void **state) {
 static void instants_are_formatted_in_utc(void **state) {
     script_check(*state, "return time.format(1759289400500000)", "2025-10-01T03:30:00.5Z");
     script_check(*state, "return time.format('2025-10-01T09:00:00+05:30')", "2025-10-01T03:30:00Z");
-    script_check(*state, "return time.format(time.parse('0001-01-01T00:00:00Z'))",
-                 "0001-01-01T00:00:00Z");
+    script_check(*state, "return time.format(time.parse('0000-01-01T00:00:00Z'))",
+                 "0000-01-01T00:00:00Z");
 }
 
 static void instants_and_durations_add_up(void **state) {
@@ -177,7 +177,7 @@ static void durations_count_by_the_calendar_of_a_place(void **state) {
                  "P1D");
     script_check(*state, "return time.diff('2025-01-01T00:00:00Z', '2025-03-01T00:00:00Z', 0)",
                  "-P2M");
-    script_check_has(*state, "time.add(0, 'P9000Y')", "outside of the years 0001 to 9999");
+    script_check_has(*state, "time.add(0, 'P9000Y')", "outside of the years 0000 to 9999");
     script_check_has(*state, "time.add(0, 'P1X')", "the units are Y, M, W and D");
     script_check_has(*state, "time.add(0, 'P1D', 'Mars')", "is not a zone");
     script_check_has(*state, "time.duration('P1M')", "vary in length");

@@ -175,6 +175,23 @@ bool store_list_ids(struct store *store, struct arena *arena, struct text machin
     return store_machines(store, arena, ids, count, fault);
 }
 
+bool store_index_fields(struct store *store, struct text machine, const struct text *fields,
+                        size_t count, int64_t most, bool *more, struct fault *fault) {
+    (void)store;
+    (void)machine;
+    (void)fields;
+    (void)count;
+    (void)most;
+    (void)more;
+    return fault_set(fault, FAULT_STORE_UNAVAILABLE, "no store in this test");
+}
+
+void worker_wait(struct worker *worker, struct job *job, int64_t at_us) {
+    (void)worker;
+    (void)job;
+    (void)at_us;
+}
+
 /* --- waiting --- */
 
 static void sleep_ms(long milliseconds) {

@@ -1,0 +1,95 @@
+-- Readiness tries what the job needs: a write.
+local eventually = require "tests.support.eventually"
+local http       = require "tests.support.http"
+local policies   = require "tests.support.policies"
+local redis      = require "tests.support.redis"
+local server     = require "tests.support.server"
+
+local DOOR = [[return machine "door" { initial = "SHUT", states = { SHUT = { to = { OPEN = true } }, OPEN = { to = { SHUT = true } } } }]]
+
+describe("a SQLite store whose file", function()
+  local statute, directory
+
+  before_each(function()
+    directory = policies.temporary()
+    statute = server.start { policies = { ["door.lua"] = DOOR }, store = "sqlite:" .. directory .. "/x.db" }
+    statute:create("door", "d1", {})
+  end)
+  after_each(function()
+    statute:stop()
+    policies.remove(directory)
+  end)
+
+  local function refuses()
+    local answer = statute.client:post("/v1/entities/door", { id = "d2" })
+    local problem = http.expect(answer, 503, "store_unavailable")
+    assert.truthy(problem.detail:find("deleted or replaced", 1, true), problem.detail)
+    http.expect(statute:move("door", "d1", "OPEN"), 503, "store_unavailable")
+    http.expect(statute:read("door", "d1"), 503, "store_unavailable")
+    assert.equal("down", http.expect(statute.client:get "/readyz", 503).store)
+  end
+
+  it("is deleted answers nothing any more, and is not ready", function()
+    os.remove(directory .. "/x.db")
+    refuses()
+  end)
+
+  it("is replaced likewise, until it is put back", function()
+    os.execute(("mv %s/x.db %s/away && cp %s/away %s/x.db"):format(directory, directory, directory, directory))
+    refuses()
+    os.execute(("mv %s/away %s/x.db"):format(directory, directory))
+    http.expect(statute:move("door", "d1", "OPEN"), 200)
+    http.expect(statute.client:get "/readyz", 200)
+  end)
+
+  it("has lost its write-ahead log likewise", function()
+    os.remove(directory .. "/x.db-wal")
+    refuses()
+  end)
+end)
+
+describe("a lock in Redis that", function()
+  local lock, statute
+
+  before_each(function()
+    lock = redis.start()
+    statute = server.start { policies = { ["door.lua"] = DOOR }, lock = lock.url }
+    statute:create("door", "d1", {})
+  end)
+  after_each(function()
+    statute:stop()
+    lock:stop()
+  end)
+
+  local function refuses(what)
+    eventually(function() return statute.client:get("/readyz").status == 503 end, 10, what)
+    assert.equal("down", http.expect(statute.client:get "/readyz", 503, "lock_unavailable").lock)
+  end
+
+  local function accepts(what)
+    eventually(function() return statute.client:get("/readyz").status == 200 end, 10, what)
+    http.expect(statute:move("door", "d1", http.expect(statute:read("door", "d1"), 200).state == "SHUT" and "OPEN" or "SHUT"), 200)
+  end
+
+  it("is out of memory is not ready", function()
+    lock:say "CONFIG SET maxmemory 1"
+    refuses "out of memory"
+    lock:say "CONFIG SET maxmemory 0"
+    accepts "memory again"
+  end)
+
+  it("is read-only is not ready", function()
+    lock:say "REPLICAOF 127.0.0.1 1"
+    refuses "a replica"
+    lock:say "REPLICAOF NO ONE"
+    accepts "a master again"
+  end)
+
+  it("may not be written is not ready", function()
+    lock:say "ACL SETUSER default -set"
+    refuses "without the right to write"
+    lock:say "ACL SETUSER default +set"
+    accepts "with it"
+    assert.equal("$-1", lock:say "GET state_transition:statute:readyz")
+  end)
+end)
