@@ -3,6 +3,8 @@
 #include "api/generation.h"
 #include "api/reading.h"
 
+#include "timezone/instant.h"
+
 /* --- create --- */
 
 static bool read_create(struct call *call, struct attempt_job **job, struct fault *fault) {
@@ -82,6 +84,12 @@ void api_entity_update(struct call *call) {
 
 /* --- read one --- */
 
+struct shown {
+    struct entity entity;
+    struct store_deadline *timers; /* done ones too */
+    size_t timer_count;
+};
+
 static bool find_one(struct worker *worker, struct call *call, struct entity *entity,
                      struct text *extra, struct fault *fault) {
     struct store_key key = {call->parameters[0], call->parameters[1]};
@@ -97,35 +105,65 @@ static bool find_one(struct worker *worker, struct call *call, struct entity *en
     return reading_allowed(worker, call, actor, entity, extra, fault);
 }
 
-static bool read_one(struct worker *worker, struct call *call, struct entity *entity,
+static bool read_one(struct worker *worker, struct call *call, struct shown *shown,
                      struct text *extra, struct fault *fault) {
     struct store *store = worker->core.store;
+    struct store_key key = {call->parameters[0], call->parameters[1]};
     if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    bool read = find_one(worker, call, entity, extra, fault);
+    bool read = find_one(worker, call, &shown->entity, extra, fault) &&
+                store_timers(store, &call->exchange->arena, &key, 1, &shown->timers,
+                             &shown->timer_count, fault);
     store_rollback(store);
     return read;
 }
 
+static void put_timer(struct js_writer *writer, const struct store_deadline *timer) {
+    char instant[INSTANT_TEXT];
+    js_open(writer, '{');
+    js_key(writer, TEXT("to"));
+    js_put_text(writer, timer->to_state);
+    js_key(writer, TEXT("due_at"));
+    js_put_text(writer, instant_print(timer->due_us, instant));
+    js_key(writer, TEXT("attempts"));
+    js_put_integer(writer, timer->attempts);
+    js_close(writer, '}');
+}
+
+static struct text entity_json(struct arena *arena, const struct shown *shown) {
+    struct buffer buffer;
+    struct js_writer writer;
+    buffer_init(&buffer, arena);
+    js_writer_init(&writer, &buffer);
+    js_open(&writer, '{');
+    answer_members(&writer, &shown->entity);
+    js_key(&writer, TEXT("timers"));
+    js_open(&writer, '[');
+    for (size_t i = 0; i < shown->timer_count; i++) {
+        if (shown->timers[i].done_us == 0) {
+            put_timer(&writer, &shown->timers[i]);
+        }
+    }
+    js_close(&writer, ']');
+    js_close(&writer, '}');
+    return buffer_view(&buffer);
+}
+
 static void run_read(struct job *job, struct worker *worker) {
     struct call *call = job->context;
-    struct entity entity;
+    struct arena *arena = &call->exchange->arena;
+    struct shown shown;
     struct text extra = TEXT_NONE;
     struct fault fault = FAULT_INIT;
-    if (!read_one(worker, call, &entity, &extra, &fault)) {
+    if (!read_one(worker, call, &shown, &extra, &fault)) {
         call_fail(call->exchange, &fault, extra);
         return;
     }
-    struct buffer buffer;
-    struct js_writer writer;
-    buffer_init(&buffer, &call->exchange->arena);
-    js_writer_init(&writer, &buffer);
-    answer_entity(&writer, &entity);
-    struct text tag = answer_etag(&call->exchange->arena, entity.version);
+    struct text tag = answer_etag(arena, shown.entity.version);
     bool is_known = call_has_tag(call, tag);
     struct http_answer answer = {.status = is_known ? 304 : 200,
-                                 .body = is_known ? TEXT("") : buffer_view(&buffer),
+                                 .body = is_known ? TEXT("") : entity_json(arena, &shown),
                                  .headers = {{TEXT("ETag"), tag}},
                                  .header_count = 1};
     http_answer(call->exchange, &answer);

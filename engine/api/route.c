@@ -28,6 +28,7 @@ const struct route route_table[] = {
     {HTTP_GET,    "/v1/machines/{machine}/{diagram}",        api_machine_diagram,  SCOPE_READ,       false, false, false},
     {HTTP_GET,    "/v1/policies",                            api_policy_list,      SCOPE_READ,       false, false, false},
     {HTTP_POST,   "/v1/policies/reload",                     api_policy_reload,    SCOPE_ADMIN,      false, false, false},
+    {HTTP_GET,    "/v1/stats/states/{machine}",              api_stats_states,     SCOPE_READ,       false, false, false},
     {HTTP_POST,   "/v1/sanitize",                            api_sanitize,         SCOPE_READ,       false, true, false},
     {HTTP_POST,   "/v1/locks/{key}",                         api_lock_acquire,     SCOPE_TRANSITION, false, true, false},
     {HTTP_PUT,    "/v1/locks/{key}",                         api_lock_renew,       SCOPE_TRANSITION, false, true, false},

@@ -67,6 +67,7 @@ route_handler api_transition, api_transition_list; /* transitions.c */
 route_handler api_history, api_audit_search;       /* audit.c */
 route_handler api_batch_create, api_batch_list, api_batch_read, api_batch_pause, api_batch_resume,
     api_batch_cancel;                                                  /* batches.c */
+route_handler api_stats_states;                                            /* stats.c */
 route_handler api_machine_list, api_machine_read, api_machine_diagram; /* machines.c */
 route_handler api_policy_list, api_policy_reload;                      /* policies.c */
 route_handler api_lock_acquire, api_lock_renew, api_lock_release;      /* locks.c */

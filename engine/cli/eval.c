@@ -13,6 +13,7 @@ struct eval_values {
     struct text policies;
     bool lines;
     bool explain;
+    struct text timer;
 };
 
 static const struct option rows[] = {
@@ -23,6 +24,8 @@ static const struct option rows[] = {
     {"explain", OPTION_FLAG, offsetof(struct eval_values, explain), NULL, 0, 0,
      "which rules were asked, where they stand, what is missing, and what is nearest to be "
      "allowed"},
+    {"timer", OPTION_TEXT, offsetof(struct eval_values, timer), "STATE", 0, 0,
+     "let the timer that leads to this state fire, in place of `to` or `transition`"},
 };
 
 static void defaults(void *values) {
@@ -119,6 +122,7 @@ struct evaluator {
     struct arena arena; /* of one request */
     struct now now;
     bool explain;
+    struct text timer; /* TEXT_NONE: the request says what is attempted */
 };
 
 /* What the engine answers without asking a policy, the same here. */
@@ -161,6 +165,7 @@ static bool decide(struct evaluator *evaluator, struct text json, struct decisio
                    struct fault *fault) {
     struct eval_request *request = ARENA_NEW(&evaluator->arena, struct eval_request);
     *out = (struct decision){0};
+    request->timer = evaluator->timer;
     if (!eval_request_read(evaluator->generation, &evaluator->arena, json, evaluator->now, request,
                            fault)) {
         return false;
@@ -238,7 +243,9 @@ static bool eval_lines(struct invocation *invocation, struct evaluator *evaluato
 
 static bool run(struct invocation *invocation, struct fault *fault) {
     const struct eval_values *eval = invocation->values;
-    struct evaluator evaluator = {.now = now_system(), .explain = eval->explain};
+    struct evaluator evaluator = {.now = now_system(),
+                                  .explain = eval->explain,
+                                  .timer = eval->timer.length > 0 ? eval->timer : TEXT_NONE};
     if (!policies_load_or_tell(eval->policies, invocation->arena, &evaluator.generation, fault)) {
         return false;
     }
@@ -258,7 +265,9 @@ const struct command command_eval = {
         "The request is a JSON object:\n"
         "  machine                  required\n"
         "  action                   \"transition\" (default), \"create\" or \"update\"\n"
-        "  to | transition          the state wanted, or the verb that leads there\n"
+        "  to | transition | timer  the state wanted, the verb that leads there, or the state that "
+        "a\n"
+        "                           timer of the entity's state leads to: it fires\n"
         "  id, state, version, data the entity; state: the machine's initial one if absent\n"
         "  patch                    JSON merge patch of its data; the data itself for \"create\"\n"
         "  actor                    {id, roles?, permissions?, attributes?}\n"

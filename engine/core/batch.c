@@ -23,6 +23,7 @@
 
 #include "core/claims.h"
 #include "core/execute.h"
+#include "core/timers.h"
 
 #define ALONE_TRIES 4
 
@@ -162,10 +163,20 @@ static bool run_refused(struct work *work, struct member *member, struct fault *
     return true;
 }
 
+/* The end of a chain of timers that would go on for ever. */
+static bool run_endless(struct work *work, struct member *member, struct fault *fault) {
+    member->attempted = 1;
+    return execute_refuse(work, &member->attempts[0], FAULT_POLICY_ERROR,
+                          timers_endless_message(work, member), &member->outcomes[0], fault);
+}
+
 static bool run_attempts(struct work *work, struct member *member, int64_t started_us,
                          struct fault *fault) {
     if (member->fault == FAULT_LOCK_TIMEOUT) {
         return run_refused(work, member, fault);
+    }
+    if (timers_is_endless(member)) {
+        return run_endless(work, member, fault);
     }
     if (member->mode == MEMBER_EACH) {
         return run_each(work, member, started_us, fault);
@@ -192,16 +203,15 @@ static bool run_member(struct work *work, struct member *member, int64_t started
         }
         member->unwanted = !wanted;
     }
-    if (member->unwanted) {
+    if (member->unwanted || timers_is_cancelled(work, member)) {
+        member->unwanted = true;
         return true;
     }
+    work->chain = member->fired != NULL ? member->fired->chain + 1 : 0;
     if (!run_attempts(work, member, started_us, fault)) {
         return false;
     }
-    if (member->fired != NULL) {
-        *(struct store_deadline *)work_add(work, &work->fired, sizeof *member->fired) =
-            *member->fired;
-    }
+    timers_end(work, member);
     keep_answer(work, member);
     return true;
 }
@@ -283,6 +293,7 @@ static bool run_in_transaction(struct work *work, struct member *const *members,
                                struct claims *claims, struct fault *fault) {
     bool read_only = work->core->read_only;
     if (!work_read(work, members, count, fault) || !read_answers(work, members, count, fault) ||
+        !timers_look(work, members, count, fault) ||
         !run_members(work, members, count, claims, fault)) {
         return false;
     }
@@ -314,6 +325,7 @@ static bool run_once(struct core *core, struct member *const *members, size_t co
 static void forget_run(struct member *member) {
     member->replayed = false;
     member->unwanted = false;
+    member->timer_end = TIMER_WAITS;
     member->attempted = 0;
     member->blocked = false;
     if (member->fault == FAULT_IDEMPOTENCY_REUSED) {

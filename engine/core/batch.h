@@ -52,6 +52,15 @@ enum member_mode {
     MEMBER_EACH, /* each attempt for itself */
 };
 
+/* What became of a timer that was tried. */
+enum timer_end {
+    TIMER_WAITS, /* nothing happened to it: blocked, cancelled, or another node was first */
+    TIMER_FIRED,
+    TIMER_AGAIN,   /* a policy failed, or a rule refused it that it is to be held against again */
+    TIMER_FAILED,  /* a rule refused it, and it is done */
+    TIMER_STOPPED, /* it was the end of a chain of timers without a pause, and is done */
+};
+
 struct member;
 
 /* Writes more in the member's own transaction (bulk progress). Runs after the decisions, before the
@@ -94,6 +103,7 @@ struct member {
         fault; /* of the member as a whole (store, idempotency); FAULT_NONE: see outcomes */
     struct text fault_message;
     struct outcome *outcomes;   /* attempt_count of them */
+    enum timer_end timer_end;   /* of `fired` */
     struct store_answer answer; /* filled by render or, when replayed, from the store */
 };
 

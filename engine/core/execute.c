@@ -91,10 +91,15 @@ static void apply(struct work *work, struct slot *slot, const struct attempt *at
     slot->body_changed = true;
     slot->row_due = true;
     slot->gone = false;
-    if (decision->timers_changed) {
-        slot->disarm = true;
+    if (attempt->kind != ATTEMPT_UPDATE) {
+        entity->entered_us = work->now_us;
+    }
+    if (decision->timers_changed || decision->timers_asked) {
+        slot->disarm = slot->disarm || decision->timers_changed;
+        slot->rearm = !slot->disarm;
         slot->timers = decision->timers;
         slot->timer_count = decision->timer_count;
+        slot->chain = work->chain;
     }
 }
 

@@ -45,6 +45,9 @@ static void follow_row(struct arena *arena, const struct row_view *view, int64_t
         entity->exists = true;
         entity->created_us = now_us;
     }
+    if (!text_equal(entity->state, row->state)) {
+        entity->entered_us = now_us;
+    }
     entity->version = row->version > entity->version ? row->version : entity->version + 1;
     entity->state = row->state;
     entity->data = merged(arena, view->table, entity->data, row->fields);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/rows.h"
+#include "core/timers.h"
 
 const struct machine *core_machine(const struct core *core, const struct attempt *attempt) {
     return generation_machine(core->policy.generation, attempt->machine);
@@ -98,21 +99,16 @@ static int by_key(const void *a, const void *b) {
     return text_compare(((const struct wanted *)a)->key, ((const struct wanted *)b)->key);
 }
 
-/* The distinct entities that the members name, in key order. */
-static size_t wanted_of(struct work *work, struct member *const *members, size_t count,
+/* The distinct ones, in key order. */
+static size_t wanted_of(struct work *work, const struct store_key *keys, size_t count,
                         struct wanted *wanted) {
-    size_t total = 0;
     for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < members[i]->attempt_count; j++) {
-            const struct attempt *attempt = &members[i]->attempts[j];
-            wanted[total++] =
-                (struct wanted){key_of(&work->core->arena, attempt->machine, attempt->id),
-                                {attempt->machine, attempt->id}};
-        }
+        wanted[i] =
+            (struct wanted){key_of(&work->core->arena, keys[i].machine, keys[i].id), keys[i]};
     }
-    qsort(wanted, total, sizeof *wanted, by_key);
+    qsort(wanted, count, sizeof *wanted, by_key);
     size_t distinct = 0;
-    for (size_t i = 0; i < total; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (distinct == 0 || !text_equal(wanted[distinct - 1].key, wanted[i].key)) {
             wanted[distinct++] = wanted[i];
         }
@@ -120,21 +116,33 @@ static size_t wanted_of(struct work *work, struct member *const *members, size_t
     return distinct;
 }
 
-bool work_read(struct work *work, struct member *const *members, size_t count,
-               struct fault *fault) {
+bool work_read_keys(struct work *work, const struct store_key *keys, size_t count,
+                    struct fault *fault) {
     struct arena *arena = &work->core->arena;
-    size_t most = core_attempts(members, count);
-    struct wanted *wanted = ARENA_ARRAY(arena, struct wanted, most);
-    size_t distinct = wanted_of(work, members, count, wanted);
+    struct wanted *wanted = ARENA_ARRAY(arena, struct wanted, count);
+    size_t distinct = wanted_of(work, keys, count, wanted);
     struct store_key *names = ARENA_ARRAY(arena, struct store_key, distinct);
-    struct text *keys = ARENA_ARRAY(arena, struct text, distinct);
+    struct text *slot_keys = ARENA_ARRAY(arena, struct text, distinct);
     struct entity *entities = ARENA_ARRAY(arena, struct entity, distinct);
     for (size_t i = 0; i < distinct; i++) {
         names[i] = wanted[i].entity;
-        keys[i] = wanted[i].key;
+        slot_keys[i] = wanted[i].key;
     }
     return store_read(work->core->store, arena, names, distinct, entities, fault) &&
-           slots_add(work, keys, entities, distinct, fault);
+           slots_add(work, slot_keys, entities, distinct, fault);
+}
+
+bool work_read(struct work *work, struct member *const *members, size_t count,
+               struct fault *fault) {
+    size_t most = core_attempts(members, count), total = 0;
+    struct store_key *keys = ARENA_ARRAY(&work->core->arena, struct store_key, most);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < members[i]->attempt_count; j++) {
+            const struct attempt *attempt = &members[i]->attempts[j];
+            keys[total++] = (struct store_key){attempt->machine, attempt->id};
+        }
+    }
+    return work_read_keys(work, keys, total, fault);
 }
 
 bool work_slot(struct work *work, struct text machine, struct text id, struct slot **out,
@@ -192,51 +200,14 @@ static size_t changed_entities(struct work *work, struct store_entity_write *wri
     return count;
 }
 
-static size_t disarmed_entities(struct work *work, struct store_key *keys) {
-    size_t count = 0;
-    for (size_t i = 0; i < work->slots.count; i++) {
-        const struct slot *slot = work->slots.entries[i].value;
-        if (slot->disarm && slot->original.exists) {
-            keys[count++] = (struct store_key){slot->current.machine, slot->current.id};
-        }
-    }
-    return count;
-}
-
-/* The timers that are armed when all is decided: those of the last state entered. */
-static void armed_deadlines(struct work *work, struct list *deadlines) {
-    for (size_t i = 0; i < work->slots.count; i++) {
-        const struct slot *slot = work->slots.entries[i].value;
-        for (size_t j = 0; j < slot->timer_count; j++) {
-            struct store_deadline *deadline = work_add(work, deadlines, sizeof *deadline);
-            deadline->machine = slot->current.machine;
-            deadline->entity_id = slot->current.id;
-            deadline->due_us = slot->timers[j].due_us;
-            deadline->to_state = slot->timers[j].to;
-            deadline->reason = slot->timers[j].reason;
-            deadline->comments = slot->timers[j].comments;
-            deadline->entity_version = slot->current.version;
-        }
-    }
-}
-
-static void note_earliest(struct core *core, const struct list *deadlines) {
-    const struct store_deadline *items = deadlines->items;
-    for (size_t i = 0; i < deadlines->count; i++) {
-        if (items[i].due_us < core->earliest_deadline_us) {
-            core->earliest_deadline_us = items[i].due_us;
-        }
-    }
-}
-
 bool work_write(struct work *work, struct fault *fault) {
     struct arena *arena = &work->core->arena;
     struct store_entity_write *writes =
         ARENA_ARRAY(arena, struct store_entity_write, work->slots.count + 1);
-    struct store_key *disarmed = ARENA_ARRAY(arena, struct store_key, work->slots.count + 1);
-    struct list deadlines = {0};
-    armed_deadlines(work, &deadlines);
-    note_earliest(work->core, &deadlines);
+    struct timer_writes timers;
+    if (!timers_settle(work, &timers, fault)) {
+        return false;
+    }
     struct store_batch batch = {
         .entities = writes,
         .entity_count = changed_entities(work, writes),
@@ -244,12 +215,12 @@ bool work_write(struct work *work, struct fault *fault) {
         .record_count = work->records.count,
         .outbox = work->outbox.items,
         .outbox_count = work->outbox.count,
-        .disarmed = disarmed,
-        .disarmed_count = disarmed_entities(work, disarmed),
+        .disarmed = timers.disarmed,
+        .disarmed_count = timers.disarmed_count,
         .fired = work->fired.items,
         .fired_count = work->fired.count,
-        .deadlines = deadlines.items,
-        .deadline_count = deadlines.count,
+        .deadlines = timers.armed.items,
+        .deadline_count = timers.armed.count,
         .answers = work->answers.items,
         .answer_count = work->answers.count,
     };

@@ -9,6 +9,7 @@ struct timer {
     struct text to;
     struct text reason;
     struct text comments; /* TEXT_NONE: none */
+    bool asked;           /* its delay is a function */
 };
 
 struct decision {
@@ -34,9 +35,10 @@ struct decision {
     const struct js
         *follow; /* array of {machine, id, to | transition, comments?, metadata?, data?}, or NULL */
     const struct js *create;    /* array of {machine, id?, data?}, or NULL */
-    const struct timer *timers; /* armed by entering `to`; those of `from` are cancelled */
+    const struct timer *timers; /* of the state that the entity is in afterwards */
     size_t timer_count;
     bool timers_changed; /* the state was entered or left: cancel old timers, arm these */
+    bool timers_asked;   /* it stays in its state, but these may differ from those that are armed */
 };
 
 #endif

@@ -4,8 +4,9 @@
  *     way_resolve       which transition? ── invalid_transition, or "already there"
  *     permission_check  names alone       ── permission_denied
  *     judge             in one vm_call when any function takes part, else directly:
- *       way_settle ─ permission_ask ─ prepare ─ validate ─ guard ─ effects_run ─ effects_arm ─
- * settle warn              what to say of it, when it is allowed
+ *       way_settle ─ permission_ask ─ prepare_data ─ validate ─ guard ─ effects_run ─ timers_arm ─
+ *       settle
+ *     warn              what to say of it, when it is allowed
  *
  * Every step returns false once the decision is made. The budget is one for the whole attempt.
  *
@@ -265,12 +266,13 @@ static bool settle(struct turn *turn) {
     turn->out->changed =
         turn->attempt->kind != ATTEMPT_UPDATE || !js_equal(turn->data, turn->stored);
     turn->out->timers_changed = turn->attempt->kind != ATTEMPT_UPDATE;
+    turn->out->timers_asked = turn->attempt->kind == ATTEMPT_UPDATE && timers_ask(turn);
     return true;
 }
 
 static bool judge(struct turn *turn) {
     return way_settle(turn) && permission_ask(turn) && prepare_data(turn) && validate(turn) &&
-           guard(turn) && effects_run(turn) && effects_arm(turn) && settle(turn);
+           guard(turn) && effects_run(turn) && timers_arm(turn) && settle(turn);
 }
 
 static int judge_protected(lua_State *lua) {
@@ -281,15 +283,6 @@ static int judge_protected(lua_State *lua) {
     return 0;
 }
 
-static bool has_timer_function(const struct state *state) {
-    for (size_t i = 0; i < state->timer_count; i++) {
-        if (state->timers[i].has_delay_function) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool has_way_function(const struct turn *turn) {
     bool is_transition = turn->attempt->kind == ATTEMPT_TRANSITION;
     const struct way *way = turn->way;
@@ -297,8 +290,9 @@ static bool has_way_function(const struct turn *turn) {
            (turn->act != NULL && turn->act->has_guard) ||
            (way != NULL && (way->has_guard || way->has_effect)) ||
            (is_transition && turn->from->has_on_exit) ||
-           (turn->to != NULL && ((is_transition && turn->to->has_require) ||
-                                 turn->to->has_on_enter || has_timer_function(turn->to)));
+           (turn->to != NULL &&
+            ((is_transition && turn->to->has_require) || turn->to->has_on_enter)) ||
+           timers_ask(turn);
 }
 
 static bool needs_lua(const struct turn *turn) {
@@ -363,6 +357,7 @@ bool policy_decide(struct policy policy, struct arena *arena, const struct attem
     turn_init(&turn, policy, arena, machine, entity);
     turn.attempt = attempt;
     turn.now_us = now_us;
+    turn.entered_us = attempt->kind == ATTEMPT_UPDATE ? entity->entered_us : now_us;
     turn.reads = reads;
     turn.out = out;
     turn.explanation = attempt->explain ? &explanation : NULL;

@@ -382,6 +382,13 @@ static void seat_everybody(struct build *build) {
     }
 }
 
+static void number_timers(struct generation *generation) {
+    for (size_t i = 0; i < generation->machine_count; i++) {
+        struct machine *machine = &generation->machines[i];
+        machine->timer_rules = machine_timer_rules(machine, generation->name);
+    }
+}
+
 static void build_it(struct build *build) {
     struct generation *generation = build->generation;
     name_it(generation);
@@ -389,6 +396,7 @@ static void build_it(struct build *build) {
     generation->seats = ARENA_ARRAY(&generation->arena, struct seat, generation->seat_count);
     prove(build);
     if (build->problems->count == build->problems_before) {
+        number_timers(generation);
         seat_everybody(build);
     }
 }

@@ -79,6 +79,15 @@ bool policy_decide(struct policy policy, struct arena *arena, const struct attem
                    const struct entity *entity, int64_t now_us, const struct policy_reads *reads,
                    struct decision *out, struct fault *fault) MUST_CHECK;
 
+/* The timers that an entity has by these rules, in `out`, which says FAULT_POLICY_ERROR when a
+ * delay function failed, FAULT_UNKNOWN_MACHINE or FAULT_INVALID_TRANSITION when the rules know
+ * nothing of its machine or its state. The same as policy_decide found at its latest change
+ * (decide_timers.c).
+ */
+bool policy_timers(struct policy policy, struct arena *arena, const struct entity *entity,
+                   const struct policy_reads *reads, struct decision *out,
+                   struct fault *fault) MUST_CHECK;
+
 /* The transitions out of the entity's state for this actor, as the API shows them:
  * [{to, name, permitted, allowed, messages, required_permissions, final, doc?}]. A policy that
  * fails on one is a message of that one; false only when a read failed. */

@@ -36,6 +36,7 @@ struct turn {
     const struct actor *actor; /* of an access, which has no attempt: see turn_actor */
     const struct entity *entity;
     int64_t now_us;
+    int64_t entered_us; /* when it entered the state that it is in, or is entering */
     const struct policy_reads *reads;
     const struct state *from; /* NULL: a creation, or a state that the machine has no more */
     const struct state *to;
@@ -108,7 +109,10 @@ bool way_settle(struct turn *turn);
 /* Whether the engine itself makes this attempt: an effect or a timer, not a request. */
 bool turn_is_engines(const struct turn *turn);
 bool effects_run(struct turn *turn);
-bool effects_arm(struct turn *turn); /* timers */
+/* Timers of the state that the entity is in afterwards, if they may be others than before. */
+bool timers_arm(struct turn *turn);
+/* Whether timers_arm calls a function. */
+bool timers_ask(const struct turn *turn);
 /* The permissions that the attempt needs (decide_permission.c): what names alone decide; then,
  * inside vm_call, what functions have to say. */
 bool permission_check(struct turn *turn);

@@ -34,6 +34,7 @@ static const struct key_rule timer_keys[] = {
     {"to", KIND_TEXT, "the name of a state"},
     {"reason", KIND_TEXT, "a string"},
     {"comments", KIND_TEXT, "a string"},
+    {"retry", KIND_TEXT, "a duration such as '1h'"},
 };
 
 /* --- timers --- */
@@ -51,6 +52,19 @@ static void read_delay(struct check *check, int table, const struct key_path *at
     }
 }
 
+static void read_retry(struct check *check, int table, const struct key_path *at,
+                       struct timer_rule *out) {
+    struct key_path path = {at, TEXT("retry"), 0};
+    out->retry = check_text(check, table, "retry");
+    if (!text_given(out->retry)) {
+        return;
+    }
+    out->retry_us = check_duration(check, table, at, "retry", 1);
+    if (out->retry_us <= 0) {
+        check_problem(check, &path, "it must be longer than no time at all");
+    }
+}
+
 /* stack: [-0, +0]. The timer is on top. */
 static void read_timer(struct check *check, const struct key_path *at, struct names states,
                        struct timer_rule *out) {
@@ -63,6 +77,7 @@ static void read_timer(struct check *check, const struct key_path *at, struct na
     }
     check_keys(check, table, at, timer_keys, COUNT(timer_keys));
     read_delay(check, table, at, out);
+    read_retry(check, table, at, out);
     out->comments = check_text(check, table, "comments");
     struct text reason = check_text(check, table, "reason");
     out->reason = text_given(reason) ? reason : out->reason;

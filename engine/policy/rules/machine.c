@@ -154,6 +154,7 @@ static const struct js *timer_json(struct arena *arena, const void *item) {
         timer->has_delay_function ? &js_null : text_or_none(arena, timer->delay));
     add(&members, TEXT("reason"), text_or_none(arena, timer->reason));
     add(&members, TEXT("comments"), text_or_none(arena, timer->comments));
+    add(&members, TEXT("retry"), text_or_none(arena, timer->retry));
     return object_of(arena, &members);
 }
 

@@ -74,6 +74,8 @@ struct timer_rule {
     size_t to_index;      /* into machine.states */
     struct text reason;   /* "system_auto" unless the policy says otherwise */
     struct text comments; /* TEXT_NONE: none */
+    struct text retry;    /* as written; TEXT_NONE: none */
+    int64_t retry_us;     /* tried again so long after a rule refused it; 0: then it is done */
 };
 
 struct state {
@@ -114,6 +116,7 @@ struct machine {
     int64_t lock_wait_ms;          /* 5 s */
     int64_t retries;               /* 3 */
     const struct app_table *table; /* an application's own; NULL: state and data are the store's */
+    int64_t timer_rules;           /* machine_timer_rules */
 };
 
 const struct state *machine_state(const struct machine *machine, struct text name); /* NULL: none */
@@ -128,6 +131,16 @@ bool machine_has_verb(const struct machine *machine, struct text verb);
 
 /* What holds for a change of data in this state (NULL: one that the machine has no more). */
 const struct act_rule *machine_update(const struct machine *machine, const struct state *state);
+
+/* The rule of a timer of this state; NULL: it has none such. */
+const struct timer_rule *machine_timer(const struct state *state, struct text to,
+                                       struct text reason);
+/* Whether a timer of the state has a function as its delay. */
+bool state_asks_delay(const struct state *state);
+/* A number of all that is declared of the machine's timers, never 0: timers that rules of the same
+ * number armed need not be looked at again. A delay that is a function may depend on every file, so
+ * then the generation's name is in it. */
+int64_t machine_timer_rules(const struct machine *machine, struct text generation);
 
 /* "; did you mean 'DRAFT'?", or "". */
 struct text machine_state_hint(struct arena *arena, const struct machine *machine,

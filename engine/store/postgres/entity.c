@@ -51,8 +51,9 @@ static bool parse_data(struct arena *arena, struct text data, struct entity *out
 }
 
 static int64_t entered_us(const PGresult *result, int row, int64_t otherwise_us) {
-    bool known = PQnfields(result) > ENTITY_ENTERED && !PQgetisnull(result, row, ENTITY_ENTERED);
-    return known ? cell_integer(result, row, ENTITY_ENTERED) : otherwise_us;
+    int64_t known_us =
+        PQnfields(result) > ENTITY_ENTERED ? cell_integer(result, row, ENTITY_ENTERED) : 0;
+    return known_us != 0 ? known_us : otherwise_us;
 }
 
 bool postgres_entity_of_row(struct arena *arena, const PGresult *result, int row,

@@ -9,7 +9,7 @@ static const char COUNT_TIMERS[] =
     "min(d.due_us) FILTER (WHERE d.due_us <= $1::bigint) "
     "FROM deadline d JOIN entity e ON e.number = d.entity GROUP BY e.machine ORDER BY e.machine";
 static const char COUNT_STATES[] =
-    "SELECT e.state, count(*), min(coalesce(e.entered_us, e.updated_us)), coalesce(sum(("
+    "SELECT e.state, count(*), min(coalesce(nullif(e.entered_us, 0), e.updated_us)), coalesce(sum(("
     "SELECT count(*) FROM deadline d WHERE d.entity = e.number AND d.due_us <= $2::bigint)), "
     "0)::bigint FROM entity e WHERE e.machine = $1 AND e.state IS NOT NULL GROUP BY e.state "
     "ORDER BY e.state";

@@ -84,7 +84,7 @@ BEGIN
     UPDATE entity e SET state = u.state, version = u.version, fence = u.fence,
         audit_sequence = u.audit_sequence, audit_hash = u.audit_hash,
         created_us = CASE WHEN e.version = 0 THEN u.created_us ELSE e.created_us END,
-        updated_us = u.updated_us, data = u.data, entered_us = u.entered_us
+        updated_us = u.updated_us, data = u.data, entered_us = nullif(u.entered_us, 0)
     FROM unnest(numbers, versions_read, states, versions, fences, sequences, hashes, created,
         updated, datas, entered) u(number, version_read, state, version, fence, audit_sequence,
         audit_hash, created_us, updated_us, data, entered_us)

@@ -113,10 +113,10 @@ static bool parse_data(struct arena *arena, sqlite3_stmt *statement, struct enti
                         TEXT_ARGS(out->id));
 }
 
-/* A column that is not there is NULL. */
+/* A column that is not there is NULL, which is 0. */
 static int64_t entered_us(sqlite3_stmt *statement, int64_t otherwise_us) {
-    bool known = sqlite3_column_type(statement, ENTITY_ENTERED) != SQLITE_NULL;
-    return known ? sql_integer(statement, ENTITY_ENTERED) : otherwise_us;
+    int64_t known_us = sql_integer(statement, ENTITY_ENTERED);
+    return known_us != 0 ? known_us : otherwise_us;
 }
 
 bool sqlite_entity_of_row(struct sqlite_store *self, struct arena *arena, sqlite3_stmt *statement,

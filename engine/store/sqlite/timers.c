@@ -9,7 +9,8 @@ static const char COUNT_TIMERS[] =
     "FROM deadline d JOIN entity e ON e.number = d.entity JOIN machine m ON m.id = e.machine "
     "GROUP BY m.name ORDER BY m.name";
 static const char COUNT_STATES[] =
-    "SELECT k.state, count(*), min(coalesce(e.entered_us, e.updated_us)), sum((SELECT count(*) "
+    "SELECT k.state, count(*), min(coalesce(nullif(e.entered_us, 0), e.updated_us)), sum((SELECT "
+    "count(*) "
     "FROM deadline d WHERE d.entity = e.number AND d.due_us <= ?2)) FROM entity e "
     "JOIN machine m ON m.id = e.machine JOIN kind k ON k.id = e.kind WHERE m.name = ?1 "
     "GROUP BY k.state ORDER BY k.state";
