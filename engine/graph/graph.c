@@ -6,8 +6,7 @@
 /* --- labels --- */
 
 /* TEXT_NONE: it has no verb, and no choice leads to it. */
-static struct text verbs_of(struct arena *arena, const struct state *state,
-                            const struct way *way) {
+static struct text verbs_of(struct arena *arena, const struct state *state, const struct way *way) {
     struct buffer buffer;
     buffer_init(&buffer, arena);
     if (text_given(way->name)) {

@@ -5,9 +5,10 @@
 
 #include "policy/declare/check.h"
 
-#define READS_MOST      50                 /* fields of one machine */
-#define READS_SCAN_MOST (64 * 1024 * 1024) /* bytes, of a policy directory: then no more is seen   \
-                                            */
+#define READS_MOST 50 /* fields of one machine */
+#define READS_SCAN_MOST                                                                            \
+    (64 * 1024 * 1024) /* bytes, of a policy directory: then no more is seen                       \
+                        */
 
 /* Adds to check.reads. The function is on top. stack: [-0, +0] */
 void reads_note(struct check *check);

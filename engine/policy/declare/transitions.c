@@ -141,7 +141,8 @@ void transitions_read(struct check *check, const struct key_path *at, struct nam
         struct key_path path = {at, names[i], 0};
         int64_t index =
             check_reference(check, &path, "state", names[i], states.items, states.count);
-        size_t read = read_target(check, at, names[i], index >= 0 ? (size_t)index : 0, ways + known);
+        size_t read =
+            read_target(check, at, names[i], index >= 0 ? (size_t)index : 0, ways + known);
         known += index >= 0 ? read : 0;
     }
     out->ways = ways;
@@ -192,9 +193,9 @@ static void report_doubled_verbs(struct check *check, const struct key_path *at,
         }
         for (size_t j = 0; text_given(way->name) && j < i; j++) {
             if (text_equal(way->name, state->ways[j].name)) {
-                report_doubled(check, at, state, way,
-                               text_print(check->problems->arena, "'%.*s'",
-                                          TEXT_ARGS(state->ways[j].to)));
+                report_doubled(
+                    check, at, state, way,
+                    text_print(check->problems->arena, "'%.*s'", TEXT_ARGS(state->ways[j].to)));
             }
         }
     }
@@ -241,7 +242,8 @@ void transitions_spread(struct check *check, const struct key_path *at, const st
         report_doubled_verbs(check, at, &states[i]);
         if (states[i].choice_count > 0 && states[i].way_count == 0) {
             struct key_path state = {at, states[i].name, 0}, path = {&state, TEXT("choose"), 0};
-            check_problem(check, &path, "the state has no `to`, so there is nothing to choose from");
+            check_problem(check, &path,
+                          "the state has no `to`, so there is nothing to choose from");
         }
     }
 }

@@ -14,7 +14,7 @@ struct names {
 
 /* stack: [-0, +0] for all; the table is on top, and `at` leads to it. */
 void transitions_read(struct check *check, const struct key_path *at, struct names states,
-                      struct state *out);                                     /* `to` */
+                      struct state *out);                                             /* `to` */
 void choices_read(struct check *check, const struct key_path *at, struct state *out); /* `choose` */
 
 /* Adds the transitions of ["*"] to each state that takes them, and checks that no state has a verb

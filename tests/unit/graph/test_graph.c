@@ -59,15 +59,14 @@ static void every_picture_knows_verbs_in_lists_choices_and_any_state(void **stat
     struct fixture *fixture = *state;
     fixture_load_source(fixture, newer);
     const struct machine *machine = fixture_machine(fixture, "m");
-    check_text(graph_mermaid(&fixture->arena, machine),
-               "stateDiagram-v2\n"
-               "    [*] --> A\n"
-               "    A --> B : approve, review?\n"
-               "    A --> B : approve_large, review? [p]\n"
-               "    A --> B : (internal)\n"
-               "    A --> C : cancel, review?\n"
-               "    B --> C : cancel\n"
-               "    C --> [*]\n");
+    check_text(graph_mermaid(&fixture->arena, machine), "stateDiagram-v2\n"
+                                                        "    [*] --> A\n"
+                                                        "    A --> B : approve, review?\n"
+                                                        "    A --> B : approve_large, review? [p]\n"
+                                                        "    A --> B : (internal)\n"
+                                                        "    A --> C : cancel, review?\n"
+                                                        "    B --> C : cancel\n"
+                                                        "    C --> [*]\n");
     struct text dot = graph_dot(&fixture->arena, machine);
     check_says(fixture, dot, "\"A\" -> \"B\" [label=\"approve_large, review?: p\"];");
     check_says(fixture, dot, "\"B\" -> \"C\" [label=\"cancel\"];");

@@ -29,7 +29,8 @@ static const char any[] =
     "return machine 'm' { initial = 'NEW', states = {\n"
     "  ['*'] = { to = { CANCELLED = { name = 'cancel', permit = 'm.cancel',\n"
     "                                 guard = function(d) return d.free ~= true, 'free' end,\n"
-    "                                 effect = function(d, c) return { set = { was = c.from } } end },\n"
+    "                                 effect = function(d, c) return { set = { was = c.from } } "
+    "end },\n"
     "                   NEW = { name = 'restart' } } },\n"
     "  NEW = { to = { OPEN = true } },\n"
     "  OPEN = { to = { CANCELLED = { name = 'drop' }, DONE = true } },\n"
@@ -50,8 +51,8 @@ static void a_transition_of_any_state_is_one_of_each(void **state) {
     check_allowed(go(fixture, "OPEN", "NEW", NULL));
 }
 
-static void a_transition_of_any_state_is_none_of_the_target_the_final_and_those_with_their_own(
-    void **state) {
+static void
+a_transition_of_any_state_is_none_of_the_target_the_final_and_those_with_their_own(void **state) {
     struct fixture *fixture = *state;
     struct actor actor = holder(fixture, "[\"*\"]");
     fixture_load_source(fixture, any);
@@ -73,8 +74,8 @@ static void the_machine_shows_where_a_transition_comes_from(void **state) {
     const struct way *cancel =
         machine_way(machine_state(machine, TEXT("NEW")), TEXT_NONE, TEXT("cancel"));
     assert_true(cancel->is_from_any);
-    assert_false(
-        machine_way(machine_state(machine, TEXT("OPEN")), TEXT("CANCELLED"), TEXT_NONE)->is_from_any);
+    assert_false(machine_way(machine_state(machine, TEXT("OPEN")), TEXT("CANCELLED"), TEXT_NONE)
+                     ->is_from_any);
 }
 
 /* --- several verbs to one state --- */
@@ -141,8 +142,9 @@ static void what_is_internal_no_request_takes(void **state) {
     struct fixture *fixture = *state;
     struct attempt attempt = fixture_attempt("PAID");
     struct actor actor = holder(fixture, "[\"*\"]");
-    fixture_load_source(fixture, "return machine 'm' { initial = 'NEW', states = { PAID = {},\n"
-                                 "  NEW = { to = { PAID = { name = 'pay', internal = true } } } } }");
+    fixture_load_source(fixture,
+                        "return machine 'm' { initial = 'NEW', states = { PAID = {},\n"
+                        "  NEW = { to = { PAID = { name = 'pay', internal = true } } } } }");
     struct entity entity = fixture_entity(fixture, "NEW", "{}");
     attempt.actor = &actor;
     attempt.skip_permissions = true;
@@ -241,10 +243,10 @@ static void transitions_are_shown_as_the_actor_may_take_them(void **state) {
 
 static void guards_and_requirements_say_why_not(void **state) {
     struct fixture *fixture = *state;
-    fixture_load_source(fixture,
-                        "return machine 'm' { initial = 'A', states = {\n"
-                        "  A = { to = { B = { guard = function() return false, 'no' end } } },\n"
-                        "  B = { require = function(d) return d.x ~= nil, 'x is missing' end } } }");
+    fixture_load_source(
+        fixture, "return machine 'm' { initial = 'A', states = {\n"
+                 "  A = { to = { B = { guard = function() return false, 'no' end } } },\n"
+                 "  B = { require = function(d) return d.x ~= nil, 'x is missing' end } } }");
     check_json(fixture, shown(fixture, "A", "{}", NULL),
                "[{\"allowed\":false,\"final\":false,\"messages\":[\"no\",\"x is missing\"],"
                "\"name\":null,\"permitted\":true,\"required_permissions\":[],\"to\":\"B\"}]");
