@@ -8,6 +8,8 @@
 
 #include "core/rows.h"
 
+static const struct footprint no_footprint;
+
 const struct machine *core_machine(const struct core *core, const struct attempt *attempt) {
     return generation_machine(core->policy.generation, attempt->machine);
 }
@@ -26,9 +28,13 @@ size_t core_attempts(struct member *const *members, size_t count) {
     return total;
 }
 
-void work_init(struct work *work, struct core *core) {
-    *work = (struct work){.core = core, .now_us = now_wall_us(&core->now)};
+void work_init(struct work *work, struct core *core, const struct footprint *footprint) {
+    *work = (struct work){.core = core,
+                          .footprint = footprint != NULL ? footprint : &no_footprint,
+                          .now_us = now_wall_us(&core->now)};
     map_init(&work->slots, &core->arena);
+    map_init(&work->counts, &core->arena);
+    map_init(&work->counted, &core->arena);
 }
 
 void *work_add(struct work *work, struct list *list, size_t size) {
@@ -55,12 +61,13 @@ static struct text key_of(struct arena *arena, struct text machine, struct text 
 
 /* Makes slots of entities that have just been read; what their rows say is laid over them. */
 static bool slots_add(struct work *work, const struct text *keys, struct entity *entities,
-                      size_t count, struct fault *fault) {
+                      size_t count, bool looked, struct fault *fault) {
     struct arena *arena = &work->core->arena;
     struct slot *slots = ARENA_ARRAY(arena, struct slot, count);
     struct row_view *views = ARENA_ARRAY(arena, struct row_view, count);
     for (size_t i = 0; i < count; i++) {
-        slots[i] = (struct slot){.key = keys[i], .original = entities[i]};
+        slots[i] = (struct slot){.key = keys[i], .original = entities[i], .looked = looked};
+        views[i].looked = looked;
     }
     if (!rows_overlay(work->core, arena, entities, views, count, fault)) {
         return false;
@@ -91,14 +98,22 @@ const struct entity *work_present(struct work *work, const struct slot *slot) {
 
 struct wanted {
     struct text key;
-    struct store_key entity;
+    struct store_reading entity;
 };
 
 static int by_key(const void *a, const void *b) {
     return text_compare(((const struct wanted *)a)->key, ((const struct wanted *)b)->key);
 }
 
-/* The distinct entities that the members name, in key order. */
+static void add_footprint(const struct work *work, struct wanted *wanted, size_t *total) {
+    for (size_t i = 0; i < work->footprint->keys.count; i++) {
+        const struct map_entry *entry = &work->footprint->keys.entries[i];
+        wanted[(*total)++] = (struct wanted){entry->key, *(const struct store_reading *)entry->value};
+    }
+}
+
+/* The distinct entities that the members name or the footprint has, in key order; of two wishes for
+ * one the stronger. */
 static size_t wanted_of(struct work *work, struct member *const *members, size_t count,
                         struct wanted *wanted) {
     size_t total = 0;
@@ -107,34 +122,46 @@ static size_t wanted_of(struct work *work, struct member *const *members, size_t
             const struct attempt *attempt = &members[i]->attempts[j];
             wanted[total++] =
                 (struct wanted){key_of(&work->core->arena, attempt->machine, attempt->id),
-                                {attempt->machine, attempt->id}};
+                                {{attempt->machine, attempt->id}, STORE_HOLD}};
         }
     }
+    add_footprint(work, wanted, &total);
     qsort(wanted, total, sizeof *wanted, by_key);
     size_t distinct = 0;
     for (size_t i = 0; i < total; i++) {
         if (distinct == 0 || !text_equal(wanted[distinct - 1].key, wanted[i].key)) {
             wanted[distinct++] = wanted[i];
+        } else if (wanted[i].entity.hold < wanted[distinct - 1].entity.hold) {
+            wanted[distinct - 1].entity.hold = wanted[i].entity.hold;
         }
     }
     return distinct;
 }
 
+static bool guard(struct work *work, struct fault *fault) {
+    const struct map *guards = &work->footprint->guards;
+    struct text *machines = ARENA_ARRAY(&work->core->arena, struct text, guards->count);
+    for (size_t i = 0; i < guards->count; i++) {
+        machines[i] = guards->entries[i].key;
+    }
+    return store_guard(work->core->store, machines, guards->count, fault);
+}
+
 bool work_read(struct work *work, struct member *const *members, size_t count,
                struct fault *fault) {
     struct arena *arena = &work->core->arena;
-    size_t most = core_attempts(members, count);
+    size_t most = core_attempts(members, count) + work->footprint->keys.count;
     struct wanted *wanted = ARENA_ARRAY(arena, struct wanted, most);
     size_t distinct = wanted_of(work, members, count, wanted);
-    struct store_key *names = ARENA_ARRAY(arena, struct store_key, distinct);
+    struct store_reading *names = ARENA_ARRAY(arena, struct store_reading, distinct);
     struct text *keys = ARENA_ARRAY(arena, struct text, distinct);
     struct entity *entities = ARENA_ARRAY(arena, struct entity, distinct);
     for (size_t i = 0; i < distinct; i++) {
         names[i] = wanted[i].entity;
         keys[i] = wanted[i].key;
     }
-    return store_read(work->core->store, arena, names, distinct, entities, fault) &&
-           slots_add(work, keys, entities, distinct, fault);
+    return store_read_as(work->core->store, arena, names, distinct, entities, fault) &&
+           slots_add(work, keys, entities, distinct, false, fault) && guard(work, fault);
 }
 
 bool work_slot(struct work *work, struct text machine, struct text id, struct slot **out,
@@ -145,9 +172,9 @@ bool work_slot(struct work *work, struct text machine, struct text id, struct sl
         return true;
     }
     struct entity entity;
-    struct store_key wanted = {machine, id};
-    if (!store_read(work->core->store, &work->core->arena, &wanted, 1, &entity, fault) ||
-        !slots_add(work, &key, &entity, 1, fault)) {
+    struct store_reading wanted = {{machine, id}, STORE_LOOK};
+    if (!store_read_as(work->core->store, &work->core->arena, &wanted, 1, &entity, fault) ||
+        !slots_add(work, &key, &entity, 1, true, fault)) {
         return false;
     }
     *out = map_find(&work->slots, key);
@@ -178,12 +205,15 @@ void work_touch(struct work *work, struct slot *slot) {
 
 /* --- writing --- */
 
+bool work_is_written(const struct slot *slot) {
+    return slot->body_changed || slot->current.audit_sequence != slot->original.audit_sequence;
+}
+
 static size_t changed_entities(struct work *work, struct store_entity_write *writes) {
     size_t count = 0;
     for (size_t i = 0; i < work->slots.count; i++) {
         const struct slot *slot = work->slots.entries[i].value;
-        bool moved = slot->current.audit_sequence != slot->original.audit_sequence;
-        if (slot->current.exists && (slot->body_changed || moved)) {
+        if (slot->current.exists && work_is_written(slot)) {
             writes[count++] = (struct store_entity_write){
                 &slot->current, slot->original.exists ? slot->original.version : 0,
                 slot->body_changed};
@@ -253,5 +283,6 @@ bool work_write(struct work *work, struct fault *fault) {
         .answers = work->answers.items,
         .answer_count = work->answers.count,
     };
-    return store_write(work->core->store, &batch, fault) && rows_write(work, fault);
+    return rows_confirm(work, fault) && store_write(work->core->store, &batch, fault) &&
+           rows_write(work, fault);
 }

@@ -8,9 +8,22 @@
 #include "model/attempt.h"
 #include "model/entity.h"
 
+/* How a writing transaction holds what it reads, until it ends. */
+enum store_hold {
+    STORE_HOLD,  /* nobody else changes it, nor holds it */
+    STORE_SHARE, /* nobody else changes it */
+    STORE_LOOK,  /* not at all: store_write sees whether it is still so */
+    STORE_TRY    /* of rows of an application's table: held, unless somebody else holds it */
+};
+
 struct store_key {
     struct text machine;
     struct text id;
+};
+
+struct store_reading {
+    struct store_key key;
+    enum store_hold hold; /* of all that are read in one call STORE_LOOK, or of none */
 };
 
 /* --- what a batch writes --- */

@@ -55,6 +55,8 @@ static bool postgres_begin(struct store *store, enum store_access access, enum i
     arena_reset(&self->arena);
     map_init(&self->seen, &self->arena);
     self->answers_from_us = INT64_MAX;
+    self->guards = NULL;
+    self->guard_count = self->guard_capacity = 0;
     if (access == STORE_WRITE) {
         self->xid[0] = '\0';
     }
@@ -79,6 +81,20 @@ bool postgres_run(struct postgres_store *self, const char *sql, const struct val
                   struct fault *fault) {
     postgres_queue(self, sql, values);
     return wire_run(&self->wire, fault);
+}
+
+/* Statements of one round trip without BEGIN are one transaction. */
+bool postgres_run_beside(struct postgres_store *self, const char *sql, const struct values *values,
+                         struct fault *fault) {
+    struct wire *beside = &self->beside;
+    if ((beside->url == NULL && !wire_init(beside, text_of(self->wire.url), fault)) ||
+        !wire_ready(beside, fault)) {
+        return false;
+    }
+    wire_queue(beside, SET_TIMEOUTS, NULL);
+    wire_lead(beside);
+    wire_queue(beside, sql, values);
+    return wire_run(beside, fault);
 }
 
 /* --- ends --- */
@@ -176,6 +192,8 @@ const struct store_driver store_postgres = {
     .rollback = postgres_rollback,
     .ping = postgres_ping,
     .read = postgres_read,
+    .read_as = postgres_read_as,
+    .guard = postgres_guard,
     .write = postgres_write,
     .settle = postgres_settle,
     .check_table = postgres_check_table,

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 extern const struct text schema_postgres_001, schema_postgres_002, schema_postgres_003,
-    schema_postgres_004;
+    schema_postgres_004, schema_postgres_005;
 
 /* version, oldest_program, SQL, summary. A version 1 program asks no schema how old it may be. */
 static const struct migration migrations[] = {
@@ -20,6 +20,7 @@ static const struct migration migrations[] = {
     {2, 2, &schema_postgres_002, "how old a program may be and still use the store"},
     {3, 2, &schema_postgres_003, "locks for applications, and between nodes"},
     {4, 2, &schema_postgres_004, "the statements of batches as functions"},
+    {5, 2, &schema_postgres_005, "reads that lock nothing, counts that hold; skipped members"},
 };
 
 #define MIGRATION_COUNT (sizeof migrations / sizeof migrations[0])
@@ -245,6 +246,7 @@ bool postgres_migrate(struct text place, migrate_report *report, void *context,
 void postgres_close(struct store *store) {
     struct postgres_store *self = postgres_of(store);
     wire_deinit(&self->wire);
+    wire_deinit(&self->beside);
     arena_deinit(&self->arena);
     arena_deinit(&self->scratch);
     free(self);

@@ -121,6 +121,16 @@ bool sqlite_leave(struct sqlite_store *self, bool own, bool fine, struct fault *
     return false;
 }
 
+/* Nobody else writes. */
+static bool sqlite_guard(struct store *store, const struct text *machines, size_t count,
+                         struct fault *fault) {
+    (void)store;
+    (void)machines;
+    (void)count;
+    (void)fault;
+    return true;
+}
+
 static bool sqlite_ping(struct store *store, struct fault *fault) {
     return sql_do(&sqlite_of(store)->sql, PING, fault);
 }
@@ -135,6 +145,8 @@ const struct store_driver store_sqlite = {
     .rollback = sqlite_rollback,
     .ping = sqlite_ping,
     .read = sqlite_read,
+    .read_as = sqlite_read_as,
+    .guard = sqlite_guard,
     .write = sqlite_write,
     .settle = sqlite_settle,
     .check_table = sqlite_check_table,

@@ -15,13 +15,15 @@
 
 #define APPLICATION_ID 0x53544154 /* as in schema/sqlite_001.sql */
 
-extern const struct text schema_sqlite_001, schema_sqlite_002, schema_sqlite_003;
+extern const struct text schema_sqlite_001, schema_sqlite_002, schema_sqlite_003,
+    schema_sqlite_004;
 
 /* version, oldest_program, SQL, summary. A version 1 program asks no schema how old it may be. */
 static const struct migration migrations[] = {
     {1, 1, &schema_sqlite_001, "entities, audit, deadlines, outbox, answers, bulks, keys"},
     {2, 2, &schema_sqlite_002, "how old a program may be and still use the store"},
     {3, 2, &schema_sqlite_003, "locks for applications"},
+    {4, 2, &schema_sqlite_004, "members of batches that were skipped"},
 };
 
 #define MIGRATION_COUNT (sizeof migrations / sizeof migrations[0])
