@@ -137,7 +137,10 @@ static bool run_each(struct work *work, struct member *member, int64_t started_u
         if (i > 0 && is_over_time(work, started_us)) {
             break;
         }
-        if (!execute_attempt(work, &member->attempts[i], &member->outcomes[i], fault)) {
+        const struct attempt *attempt = &member->attempts[i];
+        struct outcome *out = &member->outcomes[i];
+        if (!execute_fits(work, attempt, member->where, out, fault) ||
+            (!out->skipped && !execute_attempt(work, attempt, out, fault))) {
             return false;
         }
         member->attempted = i + 1;
@@ -165,10 +168,9 @@ static bool run_attempts(struct work *work, struct member *member, int64_t start
         return run_each(work, member, started_us, fault);
     }
     member->attempted = member->attempt_count;
-    return member->attempt_count == 1
+    return member->attempt_count == 1 && member->where == NULL
                ? execute_attempt(work, &member->attempts[0], &member->outcomes[0], fault)
-               : execute_all(work, member->attempts, member->attempt_count, member->outcomes,
-                             fault);
+               : execute_all(work, member, fault);
 }
 
 static bool run_member(struct work *work, struct member *member, int64_t started_us,

@@ -32,6 +32,7 @@ struct outcome {
     struct text message;  /* why not */
     bool by_effect;       /* refused because something that was to follow was */
     bool changed;
+    bool skipped; /* the entity had left the member's `where`: nothing was attempted */
     struct text from, to;
     int64_t version; /* after; for a refusal: the current one, 0 if there is no entity */
     const struct entity *entity; /* after; NULL when there is none */
@@ -69,9 +70,11 @@ struct member {
     const struct attempt *attempts;
     size_t attempt_count;
     enum member_mode mode;
-    struct text idempotency_scope; /* with idempotency_key given */
+    const struct store_where *where; /* NULL: any. An attempt on an entity that does not fit when
+                                        its turn comes is skipped */
+    struct text idempotency_scope;   /* with idempotency_key given */
     struct text idempotency_key;
-    unsigned char body_hash[DIGEST_BYTES];
+    unsigned char body_hash[DIGEST_BYTES]; /* of the body's canonical JSON */
     member_render *render;              /* may be NULL without an idempotency key */
     member_wanted *wanted;              /* may be NULL: always */
     member_extra *extra;                /* may be NULL */

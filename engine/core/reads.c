@@ -24,8 +24,17 @@ static bool has_state(const struct store_where *where, struct text state) {
     return where->state_count == 0;
 }
 
+static bool is_old_enough(const struct store_where *where, int64_t updated_us) {
+    return where->updated_before_us == 0 || updated_us < where->updated_before_us;
+}
+
 static bool matches(const struct entity *entity, const struct store_where *where) {
-    return entity->exists && has_state(where, entity->state) && js_holds(entity->data, where->data);
+    return entity->exists && has_state(where, entity->state) &&
+           is_old_enough(where, entity->updated_us) && js_holds(entity->data, where->data);
+}
+
+bool work_fits(const struct slot *slot, const struct store_where *where) {
+    return where == NULL || (!slot->gone && matches(&slot->current, where));
 }
 
 static int64_t changes_since(const struct work *work, struct text machine,

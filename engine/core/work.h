@@ -107,6 +107,9 @@ void work_back(struct work *work, struct mark mark);
 /* Keeps the slot's present state for work_back. Call before each change of a slot. */
 void work_touch(struct work *work, struct slot *slot);
 
+/* Whether the entity, as the batch has it now, is there and fits; `where` NULL fits all. */
+bool work_fits(const struct slot *slot, const struct store_where *where);
+
 /* Whether the batch writes the entity, or a record of it. */
 bool work_is_written(const struct slot *slot);
 

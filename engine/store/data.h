@@ -133,7 +133,7 @@ struct store_bulk {
     struct text id;
     struct text request; /* JSON: what was asked, with actor and caller */
     enum bulk_status status;
-    int64_t total, position, succeeded, failed; /* position: members already attempted */
+    int64_t total, position, succeeded, failed, skipped; /* position: members done with */
     int64_t created_us, updated_us, execution_us;
 };
 

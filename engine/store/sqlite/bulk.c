@@ -3,11 +3,10 @@
 
 #define BULK_COLUMNS                                                                               \
     "id, request, status, total, position, succeeded, failed, created_us, updated_us, "            \
-    "execution_us"
+    "execution_us, skipped"
 
 static const char ADD_BULK[] =
-    "INSERT INTO bulk (id, request, status, total, position, succeeded, failed, created_us, "
-    "updated_us, execution_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    "INSERT INTO bulk (" BULK_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 static const char ADD_MEMBER[] =
     "INSERT INTO bulk_member (bulk, position, entity_id) VALUES (?1, ?2, ?3)";
 static const char FIND_BULK[] = "SELECT " BULK_COLUMNS " FROM bulk WHERE id = ?1";
@@ -18,7 +17,7 @@ static const char LIST_MEMBERS[] = "SELECT entity_id FROM bulk_member WHERE bulk
                                    "AND position >= ?2 ORDER BY position LIMIT ?3";
 static const char SAVE_BULK[] =
     "UPDATE bulk SET status = ?2, total = ?3, position = ?4, succeeded = ?5, failed = ?6, "
-    "updated_us = ?7, execution_us = ?8 WHERE number = ?1";
+    "updated_us = ?7, execution_us = ?8, skipped = ?9 WHERE number = ?1";
 static const char ADD_ERROR[] =
     "INSERT INTO bulk_error (bulk, entity_id, code, message) VALUES (?1, ?2, ?3, ?4)";
 static const char LIST_ERRORS[] = "SELECT entity_id, code, message FROM bulk_error WHERE bulk = ?1 "
@@ -52,6 +51,7 @@ static bool add_row(struct sqlite_store *self, const struct store_bulk *bulk, st
     sql_put_integer(statement, 8, bulk->created_us);
     sql_put_integer(statement, 9, bulk->updated_us);
     sql_put_integer(statement, 10, bulk->execution_us);
+    sql_put_integer(statement, 11, bulk->skipped);
     return sql_run(&self->sql, statement, fault);
 }
 
@@ -105,6 +105,7 @@ static bool save_row(struct sqlite_store *self, int64_t number, const struct sto
     sql_put_integer(statement, 6, bulk->failed);
     sql_put_integer(statement, 7, bulk->updated_us);
     sql_put_integer(statement, 8, bulk->execution_us);
+    sql_put_integer(statement, 9, bulk->skipped);
     return sql_run(&self->sql, statement, fault);
 }
 
@@ -161,6 +162,7 @@ static void read_bulk(struct arena *arena, sqlite3_stmt *statement, void *item) 
     bulk->created_us = sql_integer(statement, 7);
     bulk->updated_us = sql_integer(statement, 8);
     bulk->execution_us = sql_integer(statement, 9);
+    bulk->skipped = sql_integer(statement, 10);
 }
 
 bool sqlite_find_bulk(struct store *store, struct arena *arena, struct text id,
