@@ -23,6 +23,7 @@ struct store_driver {
     void (*close)(struct store *store);
     /* How many connections may write at once; asked without opening anything. */
     unsigned writers_most;
+    bool has_chain_order; /* what store_has_chain_order answers */
 
     /* --- transactions: at most one at a time --- */
     bool (*begin)(struct store *store, enum store_access access, enum isolation isolation,

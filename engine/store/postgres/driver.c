@@ -190,6 +190,7 @@ const struct store_driver store_postgres = {
     .begin = postgres_begin,
     .commit = postgres_commit,
     .rollback = postgres_rollback,
+    .has_chain_order = true,
     .ping = postgres_ping,
     .read = postgres_read,
     .read_as = postgres_read_as,

@@ -1,6 +1,7 @@
 /* search.c: audit records.
  *
- * The history of one entity goes by its chain, all else by position. Conditions that are not given
+ * The history of one entity goes by its chain, all else by position, or, to verify it, by chain
+ * after chain. Conditions that are not given
  * are NULL; the server plans each statement with its values, so that they cost nothing.
  *
  * Records of one entity are written one transaction after the other, so that the order of their
@@ -27,6 +28,13 @@ static const char SEARCH[] = COLUMNS
 static const char HISTORY[] = COLUMNS
     "a.entity = " ENTITY " AND a.sequence > coalesce((SELECT sequence FROM audit WHERE position = "
     "$11::bigint), 0) " CONDITIONS "ORDER BY a.sequence LIMIT $10::bigint";
+#define OF_LAST(column)                                                                            \
+    "coalesce((SELECT " column " FROM audit WHERE position = $11::bigint), 0)"
+/* e.number is compared too, for a join that goes through both in order. */
+static const char CHAINS[] = COLUMNS
+    "($1::text IS NULL OR e.machine = $1) AND ($2::text IS NULL OR e.id = $2) " CONDITIONS
+    "AND e.number >= " OF_LAST("entity") " AND (a.entity, a.sequence) > "
+    "(" OF_LAST("entity") ", " OF_LAST("sequence") ") ORDER BY a.entity, a.sequence LIMIT $10::bigint";
 /* Whether the record that a cursor names is of this entity. */
 static const char FIND_PLACE[] =
     "SELECT 1 FROM audit WHERE position = $3::bigint AND entity = " ENTITY;
@@ -102,7 +110,11 @@ static void queue_search(struct postgres_store *self, const struct store_search 
     values_add_integer(&values, search->until_us);
     values_add_integer(&values, limit + 1);
     values_add_integer(&values, after);
-    postgres_queue(self, is_history(search) ? HISTORY : SEARCH, &values);
+    postgres_queue(self,
+                   is_history(search)  ? HISTORY
+                   : search->by_chain ? CHAINS
+                                      : SEARCH,
+                   &values);
 }
 
 /* *rows is lent until the next statement. */
