@@ -69,11 +69,11 @@ static void put_bulk(struct js_writer *writer, const struct store_bulk *bulk,
 static const struct js *clean_member(struct arena *arena, const struct generation *generation,
                                      const struct js *request, const struct js *object) {
     const struct js *data = js_find(object, TEXT("data"));
-    return data == NULL ? object
-                        : js_with(arena, object, TEXT("data"),
-                                  generation_clean(generation,
-                                                   js_text(js_find(request, TEXT("machine"))),
-                                                   arena, data));
+    return data == NULL
+               ? object
+               : js_with(arena, object, TEXT("data"),
+                         generation_clean(generation, js_text(js_find(request, TEXT("machine"))),
+                                          arena, data));
 }
 
 /* The request as it is kept has the entities' data as they were sent: the new, and what they were

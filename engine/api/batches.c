@@ -161,8 +161,8 @@ static bool choose(struct core *core, struct bulk_order *order, struct text **id
         if (order->older_than_us > 0) {
             order->request.where.updated_before_us = now_wall_us(&core->now) - order->older_than_us;
         }
-        if (!bulk_select(core, arena, order->request.attempt.machine, &order->request.where, most, ids,
-                         count, fault)) {
+        if (!bulk_select(core, arena, order->request.attempt.machine, &order->request.where, most,
+                         ids, count, fault)) {
             return false;
         }
     }

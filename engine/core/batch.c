@@ -13,9 +13,9 @@
  *  8. A commit whose answer was lost is unknown, and settled by looking for its audit record.
  *  9. A batch that fails as a whole is run again one member at a time, so a poisoned request fails
  *     alone.
- * 10. What a decision found and counted is still so when it commits. What is only read is not locked
- *     before what is written is known: it is confirmed by store_write. A batch that lost a race holds
- *     from the start what it wanted then (footprint.c).
+ * 10. What a decision found and counted is still so when it commits. What is only read is not
+ * locked before what is written is known: it is confirmed by store_write. A batch that lost a race
+ * holds from the start what it wanted then (footprint.c).
  *
  *   claim locks ─ run_together ─ok──────────────────────────────────── drop locks
  *                   │ conflict: again at once, with its footprint          │
@@ -294,6 +294,14 @@ struct again {
     bool alone;
 };
 
+/* Who counted is run again under read committed (store_guard). What a decision sees of entities is
+ * confirmed at the write, so together that is no less than serializable. */
+static enum isolation isolation_of(const struct core *core, struct member *const *members,
+                                   size_t count, const struct again *again) {
+    return again->footprint.guards.count > 0 ? ISOLATION_READ_COMMITTED
+                                             : strongest(core, members, count);
+}
+
 static bool run_once(struct core *core, struct member *const *members, size_t count,
                      struct claims *claims, struct again *again, struct fault *fault) {
     struct work work;
@@ -301,7 +309,7 @@ static bool run_once(struct core *core, struct member *const *members, size_t co
     work.retries = again->retries++;
     work.careful = again->alone;
     enum store_access access = core->read_only ? STORE_READ : STORE_WRITE;
-    if (!store_begin(core->store, access, strongest(core, members, count), fault)) {
+    if (!store_begin(core->store, access, isolation_of(core, members, count, again), fault)) {
         return false;
     }
     if (!run_in_transaction(&work, members, count, claims, fault)) {

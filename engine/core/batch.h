@@ -75,15 +75,15 @@ struct member {
     struct text idempotency_scope;   /* with idempotency_key given */
     struct text idempotency_key;
     unsigned char body_hash[DIGEST_BYTES]; /* of the body's canonical JSON */
-    member_render *render;              /* may be NULL without an idempotency key */
-    member_wanted *wanted;              /* may be NULL: always */
-    member_extra *extra;                /* may be NULL */
-    const struct store_deadline *fired; /* the timer that this attempt is; NULL: none */
-    void *context;                      /* of render and extra */
-    const struct store_answer *kept;    /* private: what the store has for its key; NULL: nothing */
-    int64_t waiting_since_us; /* monotonic; when the lock was first asked for; 0: not yet */
-    int64_t lock_attempts;    /* how often a wait for the lock ran out and began again */
-    int64_t store_attempts;   /* how often a passing fault of the store was waited out */
+    member_render *render;                 /* may be NULL without an idempotency key */
+    member_wanted *wanted;                 /* may be NULL: always */
+    member_extra *extra;                   /* may be NULL */
+    const struct store_deadline *fired;    /* the timer that this attempt is; NULL: none */
+    void *context;                         /* of render and extra */
+    const struct store_answer *kept; /* private: what the store has for its key; NULL: nothing */
+    int64_t waiting_since_us;        /* monotonic; when the lock was first asked for; 0: not yet */
+    int64_t lock_attempts;           /* how often a wait for the lock ran out and began again */
+    int64_t store_attempts;          /* how often a passing fault of the store was waited out */
     /* out */
     bool blocked; /* nothing happened (a lock was not free, the store had a passing fault, or the
                      batch had used up its time): run it again at retry_at_us */

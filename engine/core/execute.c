@@ -394,9 +394,8 @@ bool execute_all(struct work *work, struct member *member, struct fault *fault) 
     }
     work_back(work, mark);
     for (size_t i = 0; i < member->attempt_count; i++) {
-        if (!(i == refused
-                  ? record_refusal(work, &member->attempts[i], &member->outcomes[i], fault)
-                  : abort_with(work, member, refused, i, fault))) {
+        if (!(i == refused ? record_refusal(work, &member->attempts[i], &member->outcomes[i], fault)
+                           : abort_with(work, member, refused, i, fault))) {
             return false;
         }
     }

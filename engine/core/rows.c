@@ -8,8 +8,8 @@
  *   absent     there                 somebody deleted it: the entity is not found
  *
  * In a transaction that writes, the row is locked from here on, or looked at and confirmed before
- * the write, so what is written at the end is written over what was decided about. The version goes on growing: with a version column both
- * sides count together, and the larger number wins. */
+ * the write, so what is written at the end is written over what was decided about. The version goes
+ * on growing: with a version column both sides count together, and the larger number wins. */
 #include "core/rows.h"
 
 #include "core/audit.h"
@@ -143,10 +143,9 @@ void rows_note(struct work *work, struct slot *slot) {
 
 static bool is_same(const struct store_row *now, const struct store_row *read) {
     return now->exists == read->exists &&
-           (!now->exists ||
-            (text_given(now->state) == text_given(read->state) &&
-             text_equal(now->state, read->state) && now->version == read->version &&
-             js_equal(now->fields, read->fields)));
+           (!now->exists || (text_given(now->state) == text_given(read->state) &&
+                             text_equal(now->state, read->state) && now->version == read->version &&
+                             js_equal(now->fields, read->fields)));
 }
 
 static bool confirm(struct work *work, struct slot *slot, struct fault *fault) {

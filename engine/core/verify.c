@@ -78,7 +78,8 @@ static bool prove_in_order(struct pass *pass, struct fault *fault) {
 static bool prove_chains(struct pass *pass, struct fault *fault) {
     return store_has_chain_order(pass->verify.store)
                ? prove_in_order(pass, fault)
-               : pages_records(pass->verify.store, PAGES_OWN, &everything, 0, walk_if_first, pass, fault);
+               : pages_records(pass->verify.store, PAGES_OWN, &everything, 0, walk_if_first, pass,
+                               fault);
 }
 
 /* --- passes 2 and 3: what has no beginning --- */

@@ -2,8 +2,8 @@
  * call: two round trips for a thousand records.
  *
  * A chain may go on in the next page, and grow between the two: so its entity is read with every
- * page that has a part of it, and the newest one counts. If the next page has none, then nothing was
- * added between its moment and that of the page before that the entity does not know of. */
+ * page that has a part of it, and the newest one counts. If the next page has none, then nothing
+ * was added between its moment and that of the page before that the entity does not know of. */
 #include "core/verify_stream.h"
 
 #include "core/pages.h"

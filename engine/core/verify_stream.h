@@ -1,4 +1,5 @@
-/* verify_stream.h: proves all chains of a store that has them in order. Used by core/verify.c only. */
+/* verify_stream.h: proves all chains of a store that has them in order. Used by core/verify.c only.
+ */
 #ifndef STATUTE_VERIFY_STREAM_H
 #define STATUTE_VERIFY_STREAM_H
 

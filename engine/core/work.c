@@ -108,7 +108,8 @@ static int by_key(const void *a, const void *b) {
 static void add_footprint(const struct work *work, struct wanted *wanted, size_t *total) {
     for (size_t i = 0; i < work->footprint->keys.count; i++) {
         const struct map_entry *entry = &work->footprint->keys.entries[i];
-        wanted[(*total)++] = (struct wanted){entry->key, *(const struct store_reading *)entry->value};
+        wanted[(*total)++] =
+            (struct wanted){entry->key, *(const struct store_reading *)entry->value};
     }
 }
 

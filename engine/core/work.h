@@ -48,18 +48,18 @@ struct footprint {
 struct work {
     struct core *core;
     const struct footprint *footprint; /* of the runs before this one */
-    struct map slots;    /* key -> struct slot */
-    struct map counts;   /* what was counted -> int64_t, as the store has it */
-    struct map counted;  /* machines that were counted -> the work */
-    struct list records; /* struct store_record */
-    struct list outbox;  /* struct store_outbox */
-    struct list fired;   /* struct store_deadline */
-    struct list answers; /* struct store_answer */
-    struct list undo;    /* struct undo: older states of slots, newest last */
-    int64_t now_us;      /* wall clock of the whole batch: ctx.now */
-    size_t effects;      /* follow and create done for the current root attempt */
-    bool careful;        /* ask an application's table about each row before it is written */
-    int64_t retries;     /* how often the batch was run again */
+    struct map slots;                  /* key -> struct slot */
+    struct map counts;                 /* what was counted -> int64_t, as the store has it */
+    struct map counted;                /* machines that were counted -> the work */
+    struct list records;               /* struct store_record */
+    struct list outbox;                /* struct store_outbox */
+    struct list fired;                 /* struct store_deadline */
+    struct list answers;               /* struct store_answer */
+    struct list undo;                  /* struct undo: older states of slots, newest last */
+    int64_t now_us;                    /* wall clock of the whole batch: ctx.now */
+    size_t effects;                    /* follow and create done for the current root attempt */
+    bool careful;    /* ask an application's table about each row before it is written */
+    int64_t retries; /* how often the batch was run again */
 };
 
 struct undo {
@@ -89,8 +89,8 @@ void footprint_add(struct footprint *footprint, const struct work *work);
 /* Adds a zeroed element of `size` bytes and returns it; valid until the next add. */
 void *work_add(struct work *work, struct list *list, size_t size);
 
-/* Reads all the entities that the members name, and the footprint's, in one call, in key order; then
- * guards the footprint's machines. */
+/* Reads all the entities that the members name, and the footprint's, in one call, in key order;
+ * then guards the footprint's machines. */
 bool work_read(struct work *work, struct member *const *members, size_t count,
                struct fault *fault) MUST_CHECK;
 

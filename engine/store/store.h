@@ -56,8 +56,10 @@ bool store_read_as(struct store *store, struct arena *arena, const struct store_
 
 /* From here to its end the transaction, which writes, is alone in changing what store_count says of
  * these machines. store_count of a writing transaction does the same for the one it counts. Locks
- * are waited for in one order; FAULT_STORE_CONFLICT when one that comes earlier in it is not free:
- * roll back, and ask for all machines at once. */
+ * are waited for in one order; FAULT_STORE_CONFLICT when one that comes earlier in it is not free
+ * (roll back, and ask for all machines at once), or when the isolation is more than read committed
+ * and the store cannot do both: what was read stays confirmed by store_write, so nothing is lost by
+ * counting under read committed. */
 bool store_guard(struct store *store, const struct text *machines, size_t count,
                  struct fault *fault) MUST_CHECK;
 

@@ -38,8 +38,8 @@ bool store_check_table(struct store *store, const struct app_table *table,
                        struct fault *fault) MUST_CHECK;
 
 /* Fills the `out` part of each row; in a transaction that writes the rows are held as they say, in
- * the order of ids: STORE_SHARE is STORE_HOLD, and a row that STORE_TRY does not get does not exist.
- * FAULT_BAD_REQUEST: an id that the column's type cannot hold. */
+ * the order of ids: STORE_SHARE is STORE_HOLD, and a row that STORE_TRY does not get does not
+ * exist. FAULT_BAD_REQUEST: an id that the column's type cannot hold. */
 bool store_read_rows(struct store *store, struct arena *arena, const struct app_table *table,
                      struct store_row *rows, size_t count, struct fault *fault) MUST_CHECK;
 

@@ -157,18 +157,25 @@ static void who_only_writes_waits_for_nobody_who_writes(void **state) {
     store_close(other);
 }
 
-static void a_count_knows_what_the_snapshot_does_not(void **state) {
+static void who_has_a_snapshot_may_not_count(void **state) {
+    struct fixture *fixture = *state;
+    static const enum isolation levels[] = {ISOLATION_REPEATABLE_READ, ISOLATION_SERIALIZABLE};
+    int64_t count;
+    for (size_t i = 0; i < COUNT_OF(levels); i++) {
+        FINE(store_begin(fixture->store, STORE_WRITE, levels[i], &fault));
+        FAILS(FAULT_STORE_CONFLICT, store_count(fixture->store, TASK, NULL, &count, &fault));
+        store_rollback(fixture->store);
+    }
+}
+
+static void a_count_sees_what_was_committed_before_it(void **state) {
     struct fixture *fixture = *state;
     struct store *other = open_store(fixture, STORE_WRITER);
-    static const enum isolation levels[] = {ISOLATION_READ_COMMITTED, ISOLATION_REPEATABLE_READ,
-                                            ISOLATION_SERIALIZABLE};
-    for (size_t i = 0; i < COUNT_OF(levels); i++) {
-        FINE(store_begin(other, STORE_WRITE, levels[i], &fault));
-        assert_false(read_by(fixture, other, TASK, TEXT("T-0")).exists);
-        make_task(fixture, print(fixture, "T", (int)i).bytes);
-        assert_int_equal(count_tasks(other), i + 1);
-        store_rollback(other);
-    }
+    begin(other, STORE_WRITE);
+    assert_false(read_by(fixture, other, TASK, TEXT("T-2")).exists);
+    make_task(fixture, "T-1");
+    assert_int_equal(count_tasks(other), 1);
+    store_rollback(other);
     store_close(other);
 }
 
@@ -182,7 +189,8 @@ int main(void) {
         TEST(who_counts_out_of_order_conflicts_with_who_counts),
         TEST(who_writes_what_is_counted_conflicts_with_who_counts),
         TEST(who_only_writes_waits_for_nobody_who_writes),
-        TEST(a_count_knows_what_the_snapshot_does_not),
+        TEST(who_has_a_snapshot_may_not_count),
+        TEST(a_count_sees_what_was_committed_before_it),
     };
     subject_at_hand = subject_postgres;
     return cmocka_run_group_tests(tests, NULL, NULL);

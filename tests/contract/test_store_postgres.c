@@ -101,7 +101,7 @@ static void a_row_that_changed_after_the_snapshot_conflicts(void **state) {
 
 /* Each lists what the other is about to add to: no order of the two would give both lists. */
 static bool list_and_make(struct fixture *fixture, struct store *store, const char *id,
-                           struct fault *told) {
+                          struct fault *told) {
     struct store *own = fixture->store;
     struct changed changed;
     struct text *ids;

@@ -1,9 +1,10 @@
 /* batch.c: everything a batch writes, in one round trip.
  *
  * First all is planned in memory (plan.c). The rows are locked, or confirmed by the first statement
- * (guard.c), so the plan holds; each statement is conditional all the same, and its count of rows is compared. Every kind of row
- * is one statement over arrays. New entities are inserted in the order of their keys, as rows are
- * locked, so that transactions which make the same ones wait in one direction only. */
+ * (guard.c), so the plan holds; each statement is conditional all the same, and its count of rows
+ * is compared. Every kind of row is one statement over arrays. New entities are inserted in the
+ * order of their keys, as rows are locked, so that transactions which make the same ones wait in
+ * one direction only. */
 #include "store/postgres/guard.h"
 #include "store/postgres/plan.h"
 

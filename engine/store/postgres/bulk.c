@@ -8,7 +8,8 @@
 
 static const char ADD_BULK[] =
     "WITH b AS (INSERT INTO bulk (" BULK_COLUMNS ") VALUES ($1, $2, $3::bigint, $4::bigint, "
-    "$5::bigint, $6::bigint, $7::bigint, $8::bigint, $9::bigint, $10::bigint, $12::bigint) RETURNING number) "
+    "$5::bigint, $6::bigint, $7::bigint, $8::bigint, $9::bigint, $10::bigint, $12::bigint) "
+    "RETURNING number) "
     "INSERT INTO bulk_member (bulk, position, entity_id) SELECT b.number, m.n - 1, m.id "
     "FROM b CROSS JOIN unnest($11::text[]) WITH ORDINALITY m(id, n)";
 static const char FIND_BULK[] = "SELECT " BULK_COLUMNS " FROM bulk WHERE id = $1";

@@ -83,20 +83,6 @@ bool postgres_run(struct postgres_store *self, const char *sql, const struct val
     return wire_run(&self->wire, fault);
 }
 
-/* Statements of one round trip without BEGIN are one transaction. */
-bool postgres_run_beside(struct postgres_store *self, const char *sql, const struct values *values,
-                         struct fault *fault) {
-    struct wire *beside = &self->beside;
-    if ((beside->url == NULL && !wire_init(beside, text_of(self->wire.url), fault)) ||
-        !wire_ready(beside, fault)) {
-        return false;
-    }
-    wire_queue(beside, SET_TIMEOUTS, NULL);
-    wire_lead(beside);
-    wire_queue(beside, sql, values);
-    return wire_run(beside, fault);
-}
-
 /* --- ends --- */
 
 /* A transaction that has failed answers COMMIT with ROLLBACK. */

@@ -21,8 +21,6 @@ struct guard {
 struct postgres_store {
     struct store store; /* first */
     struct wire wire;
-    struct wire beside; /* asked what the open transaction's snapshot does not show; url NULL: not
-                           yet needed */
     enum store_role role;
     enum postgres_phase phase;
     enum isolation isolation; /* of the open transaction */
@@ -56,10 +54,6 @@ void postgres_queue(struct postgres_store *self, const char *sql, const struct v
 /* Queues nothing else, and runs: one statement in one round trip. */
 bool postgres_run(struct postgres_store *self, const char *sql, const struct values *values,
                   struct fault *fault) MUST_CHECK;
-/* One statement in a transaction of its own, which sees all that is committed now, whatever the
- * isolation of the open one is. Its answers are of self->beside. */
-bool postgres_run_beside(struct postgres_store *self, const char *sql, const struct values *values,
-                         struct fault *fault) MUST_CHECK;
 /* What a statement needs joins the open transaction, or gets one of its own, which leave ends:
  *   bool own; return postgres_enter(self, access, &own, fault) &&
  *                    postgres_leave(self, own, work(...), fault)

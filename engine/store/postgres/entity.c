@@ -2,8 +2,8 @@
  *
  * A writing transaction locks what it holds in the order of keys, so that two that want the same
  * entities never wait for each other in a circle; what it only looks at waits for nobody, and is
- * confirmed when it writes (guard.c). It remembers the rows (`seen`), so that the write goes to them
- * by number and knows the ends of their chains. */
+ * confirmed when it writes (guard.c). It remembers the rows (`seen`), so that the write goes to
+ * them by number and knows the ends of their chains. */
 #include "store/postgres/entity.h"
 
 /* What only reads is plain SQL, so that it can look at a store that has not been migrated yet. */
@@ -139,9 +139,7 @@ static const char *reading_sql(const struct postgres_store *self,
     if (self->phase != PG_WRITING) {
         return READ;
     }
-    return mixed                            ? READ_AND_HOLD
-           : readings[0].hold == STORE_LOOK ? LOOK
-                                            : READ_AND_LOCK;
+    return mixed ? READ_AND_HOLD : readings[0].hold == STORE_LOOK ? LOOK : READ_AND_LOCK;
 }
 
 static bool ask_rows(struct postgres_store *self, const struct store_reading *readings,

@@ -10,13 +10,13 @@ struct seen {
     struct text machine, id;
     enum store_hold hold; /* of its row */
     bool written;         /* by the batch that is being written */
-    bool known; /* false: to be read before anything else is believed */
+    bool known;           /* false: to be read before anything else is believed */
     int64_t number;
     bool exists; /* false: only its audit chain is there */
     int64_t version;
     int64_t audit_sequence;
     unsigned char audit_hash[DIGEST_BYTES];
-    bool head_moved; /* records were added that its row does not know of */
+    bool head_moved;                     /* records were added that its row does not know of */
     int64_t version_read, sequence_read; /* what the row had when it was read */
 };
 

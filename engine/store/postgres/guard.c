@@ -2,17 +2,18 @@
  *
  * Each machine has an advisory lock. Who counts it has the lock alone from the count to the end of
  * the transaction; who writes entities of it shares the lock from the write on. So no count changes
- * between a decision and its commit, and those who only write never wait for each other. What is not
- * there cannot be locked: who looked for an entity in vain has its machine's lock alone while it
- * writes.
+ * between a decision and its commit, and those who only write never wait for each other. What is
+ * not there cannot be locked: who looked for an entity in vain has its machine's lock alone while
+ * it writes.
  *
  * Nothing is waited for in a circle, because all wait in one order: rows of entities by key, then
  * machines by the number of their lock, then (batch.c) keys of new rows. What would be out of order
  * is only tried: a lock with a smaller number than one at hand, and every row that was looked at.
  * Who does not get it runs again, and asks for all of it first.
  *
- * With a snapshot of its own (repeatable read, serializable) a transaction does not see what was
- * committed while it waited for the lock. So it counts beside itself (list.c). */
+ * A transaction with a snapshot of its own (repeatable read, serializable) does not see what was
+ * committed while it waited for the lock, and there is no lock that is had before the snapshot. So
+ * it may not count. */
 #include "store/postgres/guard.h"
 
 #include <stdlib.h>
@@ -147,6 +148,12 @@ bool postgres_guard(struct store *store, const struct text *machines, size_t cou
     struct postgres_store *self = postgres_of(store);
     if (self->phase != PG_WRITING) {
         return true;
+    }
+    if (self->isolation > ISOLATION_READ_COMMITTED) {
+        return fault_set(
+            fault, FAULT_STORE_CONFLICT,
+            "%s: a snapshot does not see what others commit before they are locked out",
+            self->wire.name);
     }
     arena_reset(&self->scratch);
     struct asked asked = {.items = ARENA_ARRAY(&self->scratch, struct guard, count)};

@@ -4,8 +4,7 @@
  * for (store/where.h); what passes is compared here, exactly, as in every store. So with a
  * condition on data rows are read in pieces until enough of them fit.
  *
- * What a writing transaction counts it is alone in changing (guard.c), so the count may as well be
- * made beside it, where its own snapshot would hide what was committed before the lock was had.
+ * What a writing transaction counts it is alone in changing (guard.c).
  *
  * A number is given when a row is written and seen when it is committed: with several writers an
  * entity may appear before others that a page has shown already. */
@@ -35,7 +34,6 @@ struct scan {
     struct text machine;
     const struct store_where *where;
     struct where data;
-    bool beside;    /* asked in another transaction */
     bool with_data; /* rows bring their data */
     int64_t after;  /* the last number looked at */
     int64_t piece;  /* rows asked for at once */
@@ -57,16 +55,6 @@ static void scan_init(struct scan *scan, struct postgres_store *self, struct are
 }
 
 /* --- what is asked --- */
-
-static bool ask(struct scan *scan, const char *sql, const struct values *values,
-                struct fault *fault) {
-    return scan->beside ? postgres_run_beside(scan->self, sql, values, fault)
-                        : postgres_run(scan->self, sql, values, fault);
-}
-
-static const PGresult *told(const struct scan *scan) {
-    return wire_result(scan->beside ? &scan->self->beside : &scan->self->wire, 0);
-}
 
 static void add_traces(struct values *values, const struct where *where) {
     struct array traces;
@@ -102,10 +90,10 @@ static bool read_piece(struct scan *scan, struct fault *fault) {
     add_conditions(&values, scan);
     values_add_integer(&values, scan->piece);
     values_add_bool(&values, scan->with_data);
-    if (!ask(scan, LIST, &values, fault)) {
+    if (!postgres_run(scan->self, LIST, &values, fault)) {
         return false;
     }
-    scan->rows = told(scan);
+    scan->rows = wire_result(&scan->self->wire, 0);
     scan->next = 0;
     scan->over = PQntuples(scan->rows) < scan->piece;
     return true;
@@ -260,10 +248,10 @@ bool postgres_list_ids(struct store *store, struct arena *arena, struct text mac
 static bool count_on_server(struct scan *scan, int64_t *count, struct fault *fault) {
     struct values values;
     add_conditions(&values, scan);
-    if (!ask(scan, COUNT, &values, fault)) {
+    if (!postgres_run(scan->self, COUNT, &values, fault)) {
         return false;
     }
-    *count = cell_integer(told(scan), 0, 0);
+    *count = cell_integer(wire_result(&scan->self->wire, 0), 0, 0);
     return true;
 }
 
@@ -291,7 +279,6 @@ bool postgres_count(struct store *store, struct text machine, const struct store
     }
     arena_init(&arena, 0);
     scan_init(&scan, self, &arena, machine, where);
-    scan.beside = self->phase == PG_WRITING && self->isolation > ISOLATION_READ_COMMITTED;
     bool counted = postgres_guard(store, &machine, 1, fault) &&
                    (scan.data.count == 0 ? count_on_server(&scan, count, fault)
                                          : count_rows(&scan, count, fault));

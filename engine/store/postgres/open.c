@@ -246,7 +246,6 @@ bool postgres_migrate(struct text place, migrate_report *report, void *context,
 void postgres_close(struct store *store) {
     struct postgres_store *self = postgres_of(store);
     wire_deinit(&self->wire);
-    wire_deinit(&self->beside);
     arena_deinit(&self->arena);
     arena_deinit(&self->scratch);
     free(self);

@@ -142,8 +142,7 @@ static void put_comparison(struct buffer *sql, struct text column) {
 
 enum row_column { ROW_ID, ROW_STATE, ROW_VERSION, ROW_FIELDS, ROW_AS_KNOWN };
 
-static const char *read_sql(struct arena *arena, const struct app_table *table,
-                            const char *lock) {
+static const char *read_sql(struct arena *arena, const struct app_table *table, const char *lock) {
     struct buffer sql;
     struct text names[ROWS_COLUMNS_MOST];
     size_t count = rows_columns(table, names);

@@ -28,13 +28,14 @@ static const char SEARCH[] = COLUMNS
 static const char HISTORY[] = COLUMNS
     "a.entity = " ENTITY " AND a.sequence > coalesce((SELECT sequence FROM audit WHERE position = "
     "$11::bigint), 0) " CONDITIONS "ORDER BY a.sequence LIMIT $10::bigint";
-#define OF_LAST(column)                                                                            \
-    "coalesce((SELECT " column " FROM audit WHERE position = $11::bigint), 0)"
+#define OF_LAST(column) "coalesce((SELECT " column " FROM audit WHERE position = $11::bigint), 0)"
 /* e.number is compared too, for a join that goes through both in order. */
-static const char CHAINS[] = COLUMNS
-    "($1::text IS NULL OR e.machine = $1) AND ($2::text IS NULL OR e.id = $2) " CONDITIONS
-    "AND e.number >= " OF_LAST("entity") " AND (a.entity, a.sequence) > "
-    "(" OF_LAST("entity") ", " OF_LAST("sequence") ") ORDER BY a.entity, a.sequence LIMIT $10::bigint";
+static const char CHAINS[] =
+    COLUMNS "($1::text IS NULL OR e.machine = $1) AND ($2::text IS NULL OR e.id = $2) " CONDITIONS
+            "AND e.number >= " OF_LAST(
+                "entity") " AND (a.entity, a.sequence) > "
+                          "(" OF_LAST("entity") ", " OF_LAST(
+                              "sequence") ") ORDER BY a.entity, a.sequence LIMIT $10::bigint";
 /* Whether the record that a cursor names is of this entity. */
 static const char FIND_PLACE[] =
     "SELECT 1 FROM audit WHERE position = $3::bigint AND entity = " ENTITY;
@@ -111,7 +112,7 @@ static void queue_search(struct postgres_store *self, const struct store_search 
     values_add_integer(&values, limit + 1);
     values_add_integer(&values, after);
     postgres_queue(self,
-                   is_history(search)  ? HISTORY
+                   is_history(search) ? HISTORY
                    : search->by_chain ? CHAINS
                                       : SEARCH,
                    &values);

@@ -173,8 +173,8 @@ static bool read_row(struct sqlite_store *self, struct arena *arena, struct mach
 static bool read_one(struct sqlite_store *self, struct arena *arena, const struct store_key *key,
                      struct entity *out, struct fault *fault) {
     struct machine_name *machine;
-    *out = (struct entity){.machine = text_copy(arena, key->machine),
-                           .id = text_copy(arena, key->id)};
+    *out =
+        (struct entity){.machine = text_copy(arena, key->machine), .id = text_copy(arena, key->id)};
     return names_find_machine(&self->names, key->machine, &machine, fault) &&
            (machine == NULL || read_row(self, arena, machine, out, fault));
 }

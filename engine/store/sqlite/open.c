@@ -15,8 +15,7 @@
 
 #define APPLICATION_ID 0x53544154 /* as in schema/sqlite_001.sql */
 
-extern const struct text schema_sqlite_001, schema_sqlite_002, schema_sqlite_003,
-    schema_sqlite_004;
+extern const struct text schema_sqlite_001, schema_sqlite_002, schema_sqlite_003, schema_sqlite_004;
 
 /* version, oldest_program, SQL, summary. A version 1 program asks no schema how old it may be. */
 static const struct migration migrations[] = {
