@@ -10,7 +10,7 @@ stds.policy = {
   read_globals = {
     "assert", "error", "ipairs", "next", "pairs", "pcall", "require", "select", "tonumber", "tostring", "type",
     "table", "math", "utf8", "string", "time",
-    "machine", "roles", "pii", "access", "directory", "webhooks",
+    "machine", "roles", "pii", "access", "directory", "webhooks", "any",
   },
 }
 

@@ -45,6 +45,12 @@ local function item(id, state, order)
 end
 
 describe("work_order", function()
+  it("lapses when nobody begins with it for 30 days after the approval", function()
+    local lapsed = decide { machine = "work_order", id = "w1", state = "APPROVED", timer = "CANCELLED", data = { vendor_id = "v1" } }
+    assert.is_true(lapsed.allowed)
+    assert.equal("CANCELLED", lapsed.to)
+  end)
+
   for _, way in ipairs(ways.pairs(WAYS)) do
     if way.declared then
       it(("goes from %s to %s"):format(way.from, way.to), function()

@@ -103,8 +103,9 @@ static bool complete_party(struct worker *worker, struct arena *arena, struct pa
     return true;
 }
 
-static void read_attempt(struct arena *arena, const struct access_question *question,
-                         const struct machine *machine, struct attempt *attempt) {
+static void read_attempt(const struct generation *generation, struct arena *arena,
+                         const struct access_question *question, const struct machine *machine,
+                         struct attempt *attempt) {
     const struct js *sent = question->action_properties;
     bool is_state = machine_state(machine, question->action) != NULL;
     *attempt = (struct attempt){
@@ -113,7 +114,7 @@ static void read_attempt(struct arena *arena, const struct access_question *ques
         .id = question->resource.id,
         .to = is_state ? question->action : TEXT_NONE,
         .verb = is_state ? TEXT_NONE : question->action,
-        .actor = access_actor(arena, &question->subject),
+        .actor = access_actor(generation, arena, &question->subject),
         .reason = TEXT("user_action"),
         .comments = js_text(js_find(sent, TEXT("comments"))),
         .dry_run = true,
@@ -156,7 +157,7 @@ static bool evaluate_way(struct worker *worker, struct arena *arena,
                                                            TEXT_ARGS(question->resource.id))};
         return true;
     }
-    read_attempt(arena, question, machine, &attempt);
+    read_attempt(core->policy.generation, arena, question, machine, &attempt);
     if (!policy_decide(core->policy, arena, &attempt, entity, now_wall_us(&core->now), &reads,
                        &decision, fault)) {
         return false;
@@ -165,7 +166,8 @@ static bool evaluate_way(struct worker *worker, struct arena *arena,
     *out = (struct access_answer){.code = decision.code,
                                   .reason = decision.message,
                                   .required = decision.required_permissions,
-                                  .missing = decision.missing_permissions};
+                                  .missing = decision.missing_permissions,
+                                  .denied_by = decision.denied_by};
     read_rule(&decision, out);
     return true;
 }
@@ -222,6 +224,10 @@ static void put_reason(struct js_writer *writer, const struct access_answer *ans
     if (answer->missing != NULL) {
         js_key(writer, TEXT("missing_permissions"));
         js_put(writer, answer->missing);
+    }
+    if (text_given(answer->denied_by)) {
+        js_key(writer, TEXT("denied_by"));
+        js_put_text(writer, answer->denied_by);
     }
     if (text_given(answer->rule)) {
         js_key(writer, TEXT("rule"));

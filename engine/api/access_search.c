@@ -345,6 +345,19 @@ static const struct state *state_of(struct search *search, const struct machine 
                : NULL;
 }
 
+static bool walk_choices(struct search *search, const struct state *state, size_t position,
+                         bool *going_on, struct fault *fault) {
+    const struct generation *generation = search->worker->core.policy.generation;
+    for (size_t i = 0; i < state->choice_count && *going_on; i++) {
+        struct text name = state->choices[i];
+        if (!access_declares(generation, search->question.resource.type, name) &&
+            !try_action(search, name, TEXT_NONE, position++, going_on, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* But for those that `access` decides, which are listed already. */
 static bool walk_ways(struct search *search, const struct state *state, size_t position,
                       bool *going_on, struct fault *fault) {
@@ -352,12 +365,13 @@ static bool walk_ways(struct search *search, const struct state *state, size_t p
     for (size_t i = 0; i < state->way_count && *going_on; i++) {
         const struct way *way = &state->ways[i];
         struct text name = text_given(way->name) ? way->name : way->to;
-        if (!access_declares(generation, search->question.resource.type, name) &&
+        if (!way->internal &&
+            !access_declares(generation, search->question.resource.type, name) &&
             !try_action(search, name, way->to, position++, going_on, fault)) {
             return false;
         }
     }
-    return true;
+    return walk_choices(search, state, position, going_on, fault);
 }
 
 static bool walk_actions(struct search *search, struct fault *fault) {

@@ -128,6 +128,10 @@ static void put_details(struct js_writer *writer, const struct decision *decisio
     put_given(writer, TEXT("allowed"), decision->allowed);
     put_given(writer, TEXT("required_permissions"), decision->required_permissions);
     put_given(writer, TEXT("missing_permissions"), decision->missing_permissions);
+    if (text_given(decision->denied_by)) {
+        js_key(writer, TEXT("denied_by"));
+        js_put_text(writer, decision->denied_by);
+    }
     put_given(writer, TEXT("messages"), decision->messages);
     put_given(writer, TEXT("errors"), decision->errors);
     put_given(writer, TEXT("explanation"), decision->explanation);

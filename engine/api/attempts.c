@@ -126,12 +126,9 @@ static bool next_tag(struct text *list, int64_t *version) {
 /* Both were sent: the one of the body has to be among those of the header, and is what counts. */
 static bool agrees(const struct attempt *attempt, const int64_t *versions, size_t count,
                    struct fault *fault) {
-    for (size_t i = 0; i < count; i++) {
-        if (versions[i] == attempt->if_version) {
-            return true;
-        }
-    }
-    return fault_set(fault, FAULT_BAD_REQUEST, "If-Match and if_version differ");
+    struct attempt header = {.if_versions = versions, .if_version_count = count};
+    return attempt_wants_version(&header, attempt->if_versions[0]) ||
+           fault_set(fault, FAULT_BAD_REQUEST, "If-Match and if_version differ");
 }
 
 /* If-Match (RFC 9110 section 13.1.1): *, or a list of tags as ETag gave them, of which one has to
@@ -141,6 +138,11 @@ static bool read_if_match(struct call *call, struct attempt *attempt, struct fau
     if (!text_given(list) || text_equal(list, TEXT("*"))) {
         return true;
     }
+    if (text_starts(list, TEXT("W/"))) {
+        return fault_set(fault, FAULT_BAD_REQUEST,
+                         "If-Match: W/ marks a weak validator, which If-Match never matches "
+                         "(RFC 9110); send the version in quotes alone, as ETag gave it: \"3\"");
+    }
     int64_t *versions = ARENA_ARRAY(&call->exchange->arena, int64_t, list.length / 2 + 1);
     size_t count = 0;
     do {
@@ -149,12 +151,11 @@ static bool read_if_match(struct call *call, struct attempt *attempt, struct fau
                              "If-Match: expected versions in quotes, as ETag gave them: \"3\"");
         }
     } while (list.length > 0);
-    if (attempt->if_version != 0) {
+    if (attempt->if_version_count > 0) {
         return agrees(attempt, versions, count, fault);
     }
-    attempt->if_version = versions[0];
-    attempt->if_versions = versions + 1;
-    attempt->if_version_count = count - 1;
+    attempt->if_versions = versions;
+    attempt->if_version_count = count;
     return true;
 }
 

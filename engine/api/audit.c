@@ -1,7 +1,8 @@
 /* audit.c: the history of one entity, and search over all records. */
 #include "api/attempts.h"
+#include "api/listing.h"
+#include "api/reach.h"
 #include "model/chain.h"
-#include "timezone/instant.h"
 
 static bool search(struct worker *worker, struct call *call, const struct store_search *search,
                    const struct store_page *page, struct store_record **items, size_t *count,
@@ -53,6 +54,7 @@ static void answer_page(struct worker *worker, struct call *call, const struct s
 static bool read_page(struct call *call, int64_t fallback, struct store_page *page,
                       struct fault *fault) {
     return call_query_integer(call, "limit", 1, 1000, fallback, &page->limit, fault) &&
+           listing_order(call, &page->newest, fault) &&
            call_query(call, "cursor", &page->cursor, fault);
 }
 
@@ -74,7 +76,7 @@ static bool was_ever(struct worker *worker, struct call *call, struct fault *fau
 }
 
 static void run_history(struct job *job, struct worker *worker) {
-    static const char *const names[] = {"limit", "cursor", NULL};
+    static const char *const names[] = {"order", "limit", "cursor", NULL};
     struct call *call = job->context;
     struct store_page page = {0};
     struct fault fault = FAULT_INIT;
@@ -100,42 +102,45 @@ void api_history(struct call *call) {
 /* --- search --- */
 
 static bool read_success(struct call *call, int *out, struct fault *fault) {
-    struct text value = TEXT_NONE;
-    if (!call_query(call, "success", &value, fault)) {
+    struct text given = TEXT_NONE;
+    bool success = false;
+    if (!listing_bool(call, "success", &success, fault) ||
+        !call_query(call, "success", &given, fault)) {
         return false;
     }
-    *out = !text_given(value) ? -1 : text_equal(value, TEXT("true")) ? 1 : 0;
-    return *out != 0 || text_equal(value, TEXT("false")) ||
-           fault_set(fault, FAULT_BAD_REQUEST, "success: expected true or false");
+    *out = text_given(given) ? success : -1;
+    return true;
 }
 
-static bool read_instant(struct call *call, const char *name, int64_t *out, struct fault *fault) {
-    struct text value = TEXT_NONE;
-    int offset;
-    if (!call_query(call, name, &value, fault) || !text_given(value)) {
-        return fault->code == FAULT_NONE;
-    }
-    if (!instant_parse(value, out, &offset, fault)) {
-        fault->code = FAULT_BAD_REQUEST;
-        return fault_within(fault, "%s", name);
+static bool read_texts(struct call *call, struct store_search *wanted, struct fault *fault) {
+    const struct {
+        const char *name;
+        struct text *out;
+    } texts[] = {
+        {"machine", &wanted->machine},       {"entity", &wanted->entity_id},
+        {"from_state", &wanted->from_state}, {"to_state", &wanted->to_state},
+        {"transition", &wanted->transition}, {"actor", &wanted->actor_id},
+        {"reason", &wanted->reason},         {"error_code", &wanted->error_code},
+        {"request_id", &wanted->request_id}, {"batch", &wanted->batch},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (!call_query(call, texts[i].name, texts[i].out, fault)) {
+            return false;
+        }
     }
     return true;
 }
 
 static bool read_search(struct call *call, struct store_search *wanted, struct fault *fault) {
-    static const char *const names[] = {"machine", "entity", "from_state", "to_state",
-                                        "actor",   "reason", "success",    "since",
-                                        "until",   "limit",  "cursor",     NULL};
-    return call_query_known(call, names, fault) &&
-           call_query(call, "machine", &wanted->machine, fault) &&
-           call_query(call, "entity", &wanted->entity_id, fault) &&
-           call_query(call, "from_state", &wanted->from_state, fault) &&
-           call_query(call, "to_state", &wanted->to_state, fault) &&
-           call_query(call, "actor", &wanted->actor_id, fault) &&
-           call_query(call, "reason", &wanted->reason, fault) &&
+    static const char *const names[] = {
+        "machine", "entity",     "from_state", "to_state", "transition", "actor",
+        "reason",  "error_code", "request_id", "batch",    "success",    "since",
+        "until",   "order",      "limit",      "cursor",   NULL};
+    return call_query_known(call, names, fault) && read_texts(call, wanted, fault) &&
+           reach_search(call, &wanted->machine, fault) &&
            read_success(call, &wanted->success, fault) &&
-           read_instant(call, "since", &wanted->since_us, fault) &&
-           read_instant(call, "until", &wanted->until_us, fault);
+           listing_instant(call, "since", &wanted->since_us, fault) &&
+           listing_instant(call, "until", &wanted->until_us, fault);
 }
 
 static void run_search(struct job *job, struct worker *worker) {

@@ -1,6 +1,8 @@
 /* batch_answer.c: a bulk as the calls of /v1/batches show it. */
 #include "api/batch_answer.h"
 
+#include "api/reach.h"
+
 #include "core/bulk.h"
 #include "timezone/instant.h"
 
@@ -133,6 +135,12 @@ static bool has_stopped(const struct store_bulk *bulk, struct fault *fault) {
                TEXT_ARGS(bulk->id));
 }
 
+static bool reaches(const struct http_exchange *exchange, const struct store_bulk *bulk,
+                    struct fault *fault) {
+    return reach_bulk(exchange->context, bulk) ||
+           fault_set(fault, FAULT_NOT_FOUND, "there is no batch '%.*s'", TEXT_ARGS(bulk->id));
+}
+
 static void answer(struct store *store, struct http_exchange *exchange, struct text id,
                    bool again) {
     struct store_bulk *bulk;
@@ -140,7 +148,7 @@ static void answer(struct store *store, struct http_exchange *exchange, struct t
     size_t count = 0;
     struct fault fault = FAULT_INIT;
     if (!read_bulk(store, &exchange->arena, id, &bulk, &errors, &count, &fault) ||
-        (again && !has_stopped(bulk, &fault))) {
+        !reaches(exchange, bulk, &fault) || (again && !has_stopped(bulk, &fault))) {
         call_fail(exchange, &fault, TEXT_NONE);
         return;
     }

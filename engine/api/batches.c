@@ -1,6 +1,7 @@
 /* batches.c: one transition for many entities: start, watch, pause, resume, cancel. */
 #include "api/attempts.h"
 #include "api/batch_answer.h"
+#include "api/reach.h"
 #include "base/map.h"
 #include "core/bulk.h"
 #include "timezone/instant.h"
@@ -179,14 +180,10 @@ static bool find_answer(struct core *core, struct bulk_order *order, struct faul
     if (!text_given(key.key)) {
         return true;
     }
-    if (!store_find_answers(core->store, &order->call->exchange->arena, &key, 1,
-                            now_wall_us(&core->now) - ANSWER_KEPT_US, &order->kept, fault)) {
+    if (!batch_find_answers(core, &order->call->exchange->arena, &key, 1, &order->kept, fault)) {
         return false;
     }
-    return order->kept == NULL ||
-           memcmp(order->kept->body_hash, order->answer.body_hash, DIGEST_BYTES) == 0 ||
-           fault_set(fault, FAULT_IDEMPOTENCY_REUSED,
-                     "this Idempotency-Key was used before with another body; use a new key");
+    return order->kept == NULL || batch_answer_is_of(order->kept, order->answer.body_hash, fault);
 }
 
 /* The answer to `wait: false`. Who waits gets what the bulk has come to, which it leads to. */
@@ -419,48 +416,75 @@ void api_batch_read(struct call *call) {
     }
 }
 
-static bool list_status(struct store *store, struct arena *arena, enum bulk_status status,
-                        struct js_writer *writer, struct fault *fault) {
-    struct store_bulk *bulks;
-    size_t count;
-    if (!store_list_bulks(store, arena, status, &bulks, &count, fault)) {
-        return false;
+struct bulk_listing {
+    struct store_bulk_search search;
+    struct store_page page;
+};
+
+static bool read_status(struct call *call, int *out, struct fault *fault) {
+    struct text name = TEXT_NONE;
+    *out = -1;
+    if (!call_query(call, "status", &name, fault) || !text_given(name)) {
+        return fault->code == FAULT_NONE;
     }
-    for (size_t i = 0; i < count; i++) {
-        batch_put_summary(writer, &bulks[i]);
+    for (int status = BULK_RUNNING; status <= BULK_FAILED; status++) {
+        if (text_equal(name, bulk_status_name((enum bulk_status)status))) {
+            *out = status;
+            return true;
+        }
     }
-    return true;
+    return fault_set(fault, FAULT_BAD_REQUEST,
+                     "status: expected running, paused, cancelled, completed or failed");
 }
 
-static bool list_all(struct store *store, struct arena *arena, struct js_writer *writer,
-                     struct fault *fault) {
+static bool read_bulk_listing(struct call *call, struct bulk_listing *out, struct fault *fault) {
+    static const char *const names[] = {"status", "machine", "limit", "cursor", NULL};
+    return call_query_known(call, names, fault) && read_status(call, &out->search.status, fault) &&
+           call_query(call, "machine", &out->search.machine, fault) &&
+           call_query(call, "cursor", &out->page.cursor, fault) &&
+           call_query_integer(call, "limit", 1, 1000, 50, &out->page.limit, fault);
+}
+
+static bool page_bulks(struct store *store, struct arena *arena, const struct bulk_listing *listing,
+                       struct store_bulk **items, size_t *count, struct text *next,
+                       struct fault *fault) {
     if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    bool listed = list_status(store, arena, BULK_RUNNING, writer, fault) &&
-                  list_status(store, arena, BULK_PAUSED, writer, fault) &&
-                  list_status(store, arena, BULK_FAILED, writer, fault) &&
-                  list_status(store, arena, BULK_CANCELLED, writer, fault) &&
-                  list_status(store, arena, BULK_COMPLETED, writer, fault);
+    bool found =
+        store_page_bulks(store, arena, &listing->search, &listing->page, items, count, next, fault);
     store_rollback(store);
-    return listed;
+    return found;
 }
 
 static void run_list(struct job *job, struct worker *worker) {
     struct call *call = job->context;
-    struct fault fault = FAULT_INIT;
+    struct arena *arena = &call->exchange->arena;
+    struct bulk_listing listing = {0};
+    struct store_bulk *items;
+    size_t count;
+    struct text next;
     struct buffer buffer;
     struct js_writer writer;
-    buffer_init(&buffer, &call->exchange->arena);
+    struct fault fault = FAULT_INIT;
+    if (!read_bulk_listing(call, &listing, &fault) ||
+        !page_bulks(worker->core.store, arena, &listing, &items, &count, &next, &fault)) {
+        call_fail(call->exchange, &fault, TEXT_NONE);
+        return;
+    }
+    buffer_init(&buffer, arena);
     js_writer_init(&writer, &buffer);
     js_open(&writer, '{');
     js_key(&writer, TEXT("items"));
     js_open(&writer, '[');
-    if (!list_all(worker->core.store, &call->exchange->arena, &writer, &fault)) {
-        call_fail(call->exchange, &fault, TEXT_NONE);
-        return;
+    for (size_t i = 0; i < count; i++) {
+        if (reach_bulk(call, &items[i])) {
+            batch_put_summary(&writer, &items[i]);
+        }
     }
     js_close(&writer, ']');
+    js_key(&writer, TEXT("next_cursor"));
+    js_put_text(&writer, next);
     js_close(&writer, '}');
     call_ok(call->exchange, 200, buffer_view(&buffer));
 }
@@ -493,7 +517,7 @@ static bool change(struct core *core, const struct wish *wish, struct text id,
     if (!store_find_bulk(core->store, &core->arena, id, &bulk, fault)) {
         return false;
     }
-    if (bulk == NULL) {
+    if (bulk == NULL || !reach_bulk(wish->call, bulk)) {
         return fault_set(fault, FAULT_NOT_FOUND, "there is no batch '%.*s'", TEXT_ARGS(id));
     }
     if (!is_possible(wish, bulk, fault)) {

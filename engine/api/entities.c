@@ -1,5 +1,9 @@
 /* entities.c: create, read, list and change entities. */
 #include "api/attempts.h"
+#include "api/generation.h"
+#include "api/listing.h"
+
+#include "timezone/instant.h"
 
 /* --- create --- */
 
@@ -59,7 +63,7 @@ static bool read_update(struct call *call, struct attempt_job **job, struct faul
     struct form inner = {&call->exchange->arena, object, "options", fault};
     return form_object(&form, "data", &attempt->patch) && form_known(&inner, options) &&
            form_bool(&inner, "dry_run", &attempt->dry_run) &&
-           form_integer(&inner, "if_version", 1, INT64_MAX, &attempt->if_version) &&
+           form_version(&inner, "if_version", attempt) &&
            attempt_read_context(call, &form, attempt, fault) &&
            attempt_read_headers(call, *job, fault);
 }
@@ -80,38 +84,75 @@ void api_entity_update(struct call *call) {
 
 /* --- read one --- */
 
-static bool read_one(struct worker *worker, struct call *call, struct entity *entity,
+struct shown {
+    struct entity entity;
+    struct store_deadline *timers; /* done ones too */
+    size_t timer_count;
+};
+
+static bool read_one(struct worker *worker, struct call *call, struct shown *shown,
                      struct fault *fault) {
     struct store *store = worker->core.store;
+    struct entity *entity = &shown->entity;
     struct store_key key = {call->parameters[0], call->parameters[1]};
     if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    bool read = core_read(&worker->core, &call->exchange->arena, &key, 1, entity, fault);
+    bool read = core_read(&worker->core, &call->exchange->arena, &key, 1, entity, fault) &&
+                store_timers(store, &call->exchange->arena, &key, 1, &shown->timers,
+                             &shown->timer_count, fault);
     store_rollback(store);
     return read &&
            (entity->exists || fault_set(fault, FAULT_ENTITY_NOT_FOUND, "%.*s '%.*s' does not exist",
                                         TEXT_ARGS(key.machine), TEXT_ARGS(key.id)));
 }
 
+static void put_timer(struct js_writer *writer, const struct store_deadline *timer) {
+    char instant[INSTANT_TEXT];
+    js_open(writer, '{');
+    js_key(writer, TEXT("to"));
+    js_put_text(writer, timer->to_state);
+    js_key(writer, TEXT("due_at"));
+    js_put_text(writer, instant_print(timer->due_us, instant));
+    js_key(writer, TEXT("attempts"));
+    js_put_integer(writer, timer->attempts);
+    js_close(writer, '}');
+}
+
+static struct text entity_json(struct arena *arena, const struct shown *shown) {
+    struct buffer buffer;
+    struct js_writer writer;
+    buffer_init(&buffer, arena);
+    js_writer_init(&writer, &buffer);
+    js_open(&writer, '{');
+    answer_members(&writer, &shown->entity);
+    js_key(&writer, TEXT("timers"));
+    js_open(&writer, '[');
+    for (size_t i = 0; i < shown->timer_count; i++) {
+        if (shown->timers[i].done_us == 0) {
+            put_timer(&writer, &shown->timers[i]);
+        }
+    }
+    js_close(&writer, ']');
+    js_close(&writer, '}');
+    return buffer_view(&buffer);
+}
+
 static void run_read(struct job *job, struct worker *worker) {
     struct call *call = job->context;
-    struct entity entity;
+    struct arena *arena = &call->exchange->arena;
+    struct shown shown;
     struct fault fault = FAULT_INIT;
-    if (!read_one(worker, call, &entity, &fault)) {
+    if (!read_one(worker, call, &shown, &fault)) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }
-    struct buffer buffer;
-    struct js_writer writer;
-    buffer_init(&buffer, &call->exchange->arena);
-    js_writer_init(&writer, &buffer);
-    answer_entity(&writer, &entity);
-    struct http_answer answer = {
-        .status = 200,
-        .body = buffer_view(&buffer),
-        .headers = {{TEXT("ETag"), answer_etag(&call->exchange->arena, entity.version)}},
-        .header_count = 1};
+    struct text tag = answer_etag(arena, shown.entity.version);
+    bool is_known = call_has_tag(call, tag);
+    struct http_answer answer = {.status = is_known ? 304 : 200,
+                                 .body = is_known ? TEXT("") : entity_json(arena, &shown),
+                                 .headers = {{TEXT("ETag"), tag}},
+                                 .header_count = 1};
     http_answer(call->exchange, &answer);
 }
 
@@ -126,33 +167,27 @@ void api_entity_read(struct call *call) {
 
 /* --- list --- */
 
-struct listing {
-    struct store_where where;
-    struct store_page page;
-    struct text state;
+/* A page of the list. */
+struct listed {
+    struct entity *items;
+    size_t count;
+    struct text next;
+    int64_t total; /* when it is asked for */
 };
 
-static bool read_listing(struct call *call, struct listing *listing, struct fault *fault) {
-    static const char *const names[] = {"state", "limit", "cursor", NULL};
-    if (!call_machine(call, call->parameters[0], fault) || !call_query_known(call, names, fault) ||
-        !call_query(call, "state", &listing->state, fault) ||
-        !call_query(call, "cursor", &listing->page.cursor, fault)) {
-        return false;
-    }
-    listing->where.states = &listing->state;
-    listing->where.state_count = text_given(listing->state) ? 1 : 0;
-    return call_query_integer(call, "limit", 1, 1000, 50, &listing->page.limit, fault);
-}
-
 static bool list(struct worker *worker, struct call *call, const struct listing *listing,
-                 struct entity **items, size_t *count, struct text *next, struct fault *fault) {
+                 struct listed *out, struct fault *fault) {
     struct store *store = worker->core.store;
+    struct arena *arena = &call->exchange->arena;
+    struct text machine = call->parameters[0];
     if (!store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    bool listed = store_list(store, &call->exchange->arena, call->parameters[0], &listing->where,
-                             &listing->page, items, count, next, fault) &&
-                  core_refresh(&worker->core, &call->exchange->arena, *items, *count, fault);
+    bool listed =
+        store_list(store, arena, machine, &listing->where, &listing->page, &out->items, &out->count,
+                   &out->next, fault) &&
+        (!listing->count || store_count(store, machine, &listing->where, &out->total, fault)) &&
+        core_refresh(&worker->core, arena, out->items, out->count, fault);
     store_rollback(store);
     return listed;
 }
@@ -160,18 +195,17 @@ static bool list(struct worker *worker, struct call *call, const struct listing 
 /* Somebody else may have changed or deleted the row since the store last saw it. */
 static bool is_listed(const struct listing *listing, const struct entity *entity) {
     return entity->exists &&
-           (!text_given(listing->state) || text_equal(entity->state, listing->state));
+           (!text_given(listing->state) || text_equal(entity->state, listing->state)) &&
+           js_holds(entity->data, listing->where.data);
 }
 
 static void run_list(struct job *job, struct worker *worker) {
     struct call *call = job->context;
     struct listing listing = {0};
-    struct entity *items;
-    size_t count;
-    struct text next;
+    struct listed listed = {0};
     struct fault fault = FAULT_INIT;
-    if (!read_listing(call, &listing, &fault) ||
-        !list(worker, call, &listing, &items, &count, &next, &fault)) {
+    if (!listing_read(call, worker->core.policy.generation, &listing, &fault) ||
+        !list(worker, call, &listing, &listed, &fault)) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }
@@ -182,14 +216,18 @@ static void run_list(struct job *job, struct worker *worker) {
     js_open(&writer, '{');
     js_key(&writer, TEXT("items"));
     js_open(&writer, '[');
-    for (size_t i = 0; i < count; i++) {
-        if (is_listed(&listing, &items[i])) {
-            answer_entity(&writer, &items[i]);
+    for (size_t i = 0; i < listed.count; i++) {
+        if (is_listed(&listing, &listed.items[i])) {
+            answer_entity(&writer, &listed.items[i]);
         }
     }
     js_close(&writer, ']');
     js_key(&writer, TEXT("next_cursor"));
-    js_put_text(&writer, next);
+    js_put_text(&writer, listed.next);
+    if (listing.count) {
+        js_key(&writer, TEXT("count"));
+        js_put_integer(&writer, listed.total);
+    }
     js_close(&writer, '}');
     call_ok(call->exchange, 200, buffer_view(&buffer));
 }

@@ -2,6 +2,7 @@
 #include "api/form.h"
 
 #include "model/entity.h"
+#include "model/grant.h"
 
 static const struct js *member_of(const struct form *form, const char *key) {
     const struct js *value = js_find(form->object, text_of(key));
@@ -89,6 +90,20 @@ bool form_integer(const struct form *form, const char *key, int64_t least, int64
     return true;
 }
 
+bool form_version(const struct form *form, const char *key, struct attempt *attempt) {
+    int64_t version = 0;
+    if (!form_integer(form, key, 1, INT64_MAX, &version)) {
+        return false;
+    }
+    if (version != 0) {
+        int64_t *only = ARENA_NEW(form->arena, int64_t);
+        *only = version;
+        attempt->if_versions = only;
+        attempt->if_version_count = 1;
+    }
+    return true;
+}
+
 bool form_bool(const struct form *form, const char *key, bool *out) {
     const struct js *value = member_of(form, key);
     if (value == NULL) {
@@ -127,10 +142,29 @@ bool form_texts(const struct form *form, const char *key, const struct js **out)
     return true;
 }
 
+bool form_roles(const struct form *form, const char *key, const struct js **out) {
+    const struct js *value = member_of(form, key);
+    if (value == NULL) {
+        return true;
+    }
+    if (!js_is(value, JS_ARRAY)) {
+        return expected(form, key, "an array of roles", value);
+    }
+    for (size_t i = 0; i < value->array.count; i++) {
+        struct text refusal = held_role_refusal(value->array.items[i]);
+        if (text_given(refusal)) {
+            return fault_set(form->fault, FAULT_BAD_REQUEST, "%s%s%s: each item %.*s", form->where,
+                             dot(form), key, TEXT_ARGS(refusal));
+        }
+    }
+    *out = value;
+    return true;
+}
+
 static bool read_actor(const struct form *form, struct actor *actor) {
     static const char *const keys[] = {"id", "roles", "permissions", "attributes", NULL};
     return form_known(form, keys) && form_text(form, "id", ENTITY_ID_MOST, &actor->id) &&
-           form_texts(form, "roles", &actor->roles) &&
+           form_roles(form, "roles", &actor->roles) &&
            form_texts(form, "permissions", &actor->permissions) &&
            form_object(form, "attributes", &actor->attributes);
 }

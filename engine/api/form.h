@@ -23,8 +23,12 @@ bool form_integer(const struct form *form, const char *key, int64_t least, int64
                   int64_t *out) MUST_CHECK;
 bool form_bool(const struct form *form, const char *key, bool *out) MUST_CHECK;
 bool form_object(const struct form *form, const char *key, const struct js **out) MUST_CHECK;
+/* An entity's version, the only one that the attempt may be made on. */
+bool form_version(const struct form *form, const char *key, struct attempt *attempt) MUST_CHECK;
 /* An array of strings. */
 bool form_texts(const struct form *form, const char *key, const struct js **out) MUST_CHECK;
+/* An array of roles: names, and {role, within}. */
+bool form_roles(const struct form *form, const char *key, const struct js **out) MUST_CHECK;
 /* {id, roles?, permissions?, attributes?}; NULL when absent or null. */
 bool form_actor(const struct form *form, const char *key, const struct actor **out) MUST_CHECK;
 

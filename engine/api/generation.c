@@ -18,12 +18,16 @@ static bool has_tag(struct text list, struct text tag) {
            (text_given(list) && memmem(list.bytes, list.length, tag.bytes, tag.length) != NULL);
 }
 
+bool call_has_tag(const struct call *call, struct text tag) {
+    return has_tag(http_header(call->exchange, "If-None-Match"), tag);
+}
+
 void answer_generation(struct call *call, const struct generation *generation,
                        struct text content_type, struct text body) {
     struct text tag =
         text_print(&call->exchange->arena, "\"%.*s\"", TEXT_ARGS(generation_name(generation)));
     struct http_answer answer = {.status = 200, .content_type = content_type, .body = body};
-    if (has_tag(http_header(call->exchange, "If-None-Match"), tag)) {
+    if (call_has_tag(call, tag)) {
         answer.status = 304;
         answer.body = TEXT("");
     }

@@ -9,6 +9,9 @@
  */
 struct generation *call_generation(struct call *call);
 
+/* Whether If-None-Match (RFC 9110 section 13.1.2) names the tag: then the answer is 304. */
+bool call_has_tag(const struct call *call, struct text tag);
+
 /* Answers 200 with the generation's name as ETag, or 304 when the caller has it already
  * (If-None-Match, RFC 9110 section 13.1.2). `content_type` TEXT_NONE: JSON. */
 void answer_generation(struct call *call, const struct generation *generation,

@@ -56,7 +56,7 @@ static bool read_key(struct call *call, struct text *key, struct fault *fault) {
                          key->length, KEY_MOST);
     }
     for (size_t i = 0; i < key->length; i++) {
-        if ((unsigned char)key->bytes[i] < ' ' || key->bytes[i] == '\x7f') {
+        if (text_is_control(key->bytes[i])) {
             return fault_set(fault, FAULT_BAD_REQUEST,
                              "key: byte %zu is a control character; none is allowed", i + 1);
         }

@@ -32,16 +32,19 @@ static void put_summary(struct js_writer *writer, const struct machine *machine)
     js_close(writer, '}');
 }
 
-static struct text list_json(struct arena *arena, const struct generation *generation) {
+static struct text list_json(const struct call *call, const struct generation *generation) {
     struct buffer buffer;
     struct js_writer writer;
-    buffer_init(&buffer, arena);
+    buffer_init(&buffer, &call->exchange->arena);
     js_writer_init(&writer, &buffer);
     js_open(&writer, '{');
     js_key(&writer, TEXT("machines"));
     js_open(&writer, '[');
     for (size_t i = 0; i < generation_machine_count(generation); i++) {
-        put_summary(&writer, generation_machine_at(generation, i));
+        const struct machine *machine = generation_machine_at(generation, i);
+        if (caller_reaches(&call->caller, machine->name)) {
+            put_summary(&writer, machine);
+        }
     }
     js_close(&writer, ']');
     js_close(&writer, '}');
@@ -51,8 +54,7 @@ static struct text list_json(struct arena *arena, const struct generation *gener
 void api_machine_list(struct call *call) {
     struct generation *generation = call_generation(call);
     if (generation != NULL) {
-        answer_generation(call, generation, TEXT_NONE,
-                          list_json(&call->exchange->arena, generation));
+        answer_generation(call, generation, TEXT_NONE, list_json(call, generation));
         generation_unref(generation);
     }
 }

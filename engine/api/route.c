@@ -5,6 +5,7 @@
 
 #include "api/batch_answer.h"
 #include "api/gate.h"
+#include "api/reach.h"
 
 /* clang-format off */
 const struct route route_table[] = {
@@ -27,6 +28,7 @@ const struct route route_table[] = {
     {HTTP_GET,    "/v1/machines/{machine}/{diagram}",        api_machine_diagram,  SCOPE_READ,       false, false, false},
     {HTTP_GET,    "/v1/policies",                            api_policy_list,      SCOPE_READ,       false, false, false},
     {HTTP_POST,   "/v1/policies/reload",                     api_policy_reload,    SCOPE_ADMIN,      false, false, false},
+    {HTTP_GET,    "/v1/stats/states/{machine}",              api_stats_states,     SCOPE_READ,       false, false, false},
     {HTTP_POST,   "/v1/sanitize",                            api_sanitize,         SCOPE_READ,       false, true, false},
     {HTTP_POST,   "/v1/locks/{key}",                         api_lock_acquire,     SCOPE_TRANSITION, false, true, false},
     {HTTP_PUT,    "/v1/locks/{key}",                         api_lock_renew,       SCOPE_TRANSITION, false, true, false},
@@ -153,6 +155,28 @@ static const struct route *find_route(enum http_method method, struct text path,
     return NULL;
 }
 
+/* --- queries --- */
+
+/* Who reads the query, and refuses what it does not know. All others take none. */
+static route_handler *const query_readers[] = {
+    api_entity_list, api_transition,   api_transition_list, api_history,      api_audit_search,
+    api_batch_list,  api_lock_acquire, api_lock_renew,      api_lock_release, api_token_list,
+};
+
+static bool reads_query(const struct route *route) {
+    for (size_t i = 0; i < sizeof query_readers / sizeof *query_readers; i++) {
+        if (query_readers[i] == route->handler) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_query(struct call *call, struct fault *fault) {
+    static const char *const none[] = {NULL};
+    return reads_query(call->route) || call_query_known(call, none, fault);
+}
+
 /* --- one request --- */
 
 static bool identify(struct call *call, struct fault *fault) {
@@ -270,7 +294,7 @@ static void route_call(void *context, struct http_exchange *exchange) {
     if (call->route == NULL) {
         refuse_route(call, &allow);
     } else if (enter(call, &fault) && decode_parameters(call, raw, &fault) &&
-               parse_body(call, &fault)) {
+               check_query(call, &fault) && parse_body(call, &fault) && reach_check(call, &fault)) {
         call->route->handler(call);
     } else {
         call_fail(exchange, &fault, TEXT_NONE);
@@ -411,6 +435,16 @@ bool call_query_known(struct call *call, const char *const *names, struct fault 
         }
     }
     return true;
+}
+
+bool call_query_name(struct call *call, struct text *query, struct text *name,
+                     struct fault *fault) {
+    struct pair pair;
+    if (!next_pair(query, &pair)) {
+        return false;
+    }
+    return decode(&call->exchange->arena, pair.name, true, name) ||
+           fault_set(fault, FAULT_BAD_REQUEST, "the query is not percent-encoded UTF-8");
 }
 
 bool call_query_integer(struct call *call, const char *name, int64_t least, int64_t most,

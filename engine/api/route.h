@@ -1,6 +1,8 @@
-/* route.h: which call is which. One table (route.c) says of every call its method, its path, the
- * scope it needs and the function that answers it; the OpenAPI description is checked against it.
- */
+/* route.h: which call is which.
+ * Room api/: the route table and one file a family of calls. It uses everything above it. One table
+ * (route.c) says of every call its method, its path, the scope it needs and the function that
+ * answers it; the OpenAPI description is checked against it. To add a call: a row, a function, its
+ * description in openapi.json and README.md. */
 #ifndef STATUTE_ROUTE_H
 #define STATUTE_ROUTE_H
 
@@ -49,6 +51,9 @@ bool call_query(struct call *call, const char *name, struct text *out,
                 struct fault *fault) MUST_CHECK;
 /* FAULT_BAD_REQUEST when the query has a parameter that is not in the NULL-terminated list. */
 bool call_query_known(struct call *call, const char *const *names, struct fault *fault) MUST_CHECK;
+/* Cuts the next parameter's name off `query`; false at the end, or with a fault. */
+bool call_query_name(struct call *call, struct text *query, struct text *name,
+                     struct fault *fault) MUST_CHECK;
 /* An integer parameter within bounds, or `fallback` when absent. */
 bool call_query_integer(struct call *call, const char *name, int64_t least, int64_t most,
                         int64_t fallback, int64_t *out, struct fault *fault) MUST_CHECK;
@@ -62,6 +67,7 @@ route_handler api_transition, api_transition_list; /* transitions.c */
 route_handler api_history, api_audit_search;       /* audit.c */
 route_handler api_batch_create, api_batch_list, api_batch_read, api_batch_pause, api_batch_resume,
     api_batch_cancel;                                                  /* batches.c */
+route_handler api_stats_states;                                            /* stats.c */
 route_handler api_machine_list, api_machine_read, api_machine_diagram; /* machines.c */
 route_handler api_policy_list, api_policy_reload;                      /* policies.c */
 route_handler api_lock_acquire, api_lock_renew, api_lock_release;      /* locks.c */

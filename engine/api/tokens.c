@@ -95,13 +95,14 @@ static bool read_expiry(const struct form *form, int64_t now_us, int64_t *expire
 }
 
 static bool read_request(struct call *call, struct token_request *request, struct fault *fault) {
-    static const char *const keys[] = {"name",       "scopes",     "roles", "permissions",
-                                       "expires_at", "expires_in", NULL};
+    static const char *const keys[] = {"name",     "scopes",     "roles",      "permissions",
+                                       "machines", "expires_at", "expires_in", NULL};
     struct form form = {&call->exchange->arena, call->body, "", fault};
     int64_t now_us = now_wall_us(&call->service->now);
     return form_known(&form, keys) && form_text(&form, "name", 200, &request->name) &&
-           read_scopes(&form, &request->scopes) && form_texts(&form, "roles", &request->roles) &&
+           read_scopes(&form, &request->scopes) && form_roles(&form, "roles", &request->roles) &&
            form_texts(&form, "permissions", &request->permissions) &&
+           form_texts(&form, "machines", &request->machines) &&
            read_expiry(&form, now_us, &request->expires_us);
 }
 

@@ -1,5 +1,6 @@
 /* transitions.c: attempt a transition, and ask which are open to whom. */
 #include "api/attempts.h"
+#include "model/grant.h"
 
 static bool read_isolation(const struct form *form, struct attempt *attempt) {
     struct text name = TEXT_NONE;
@@ -26,8 +27,7 @@ static bool read_options(const struct form *form, struct attempt *attempt) {
            form_integer(form, "lock_timeout_ms", 1, 600000, &attempt->lock_timeout_ms) &&
            form_integer(form, "blocking_timeout_ms", 0, 60000, &attempt->blocking_timeout_ms) &&
            form_integer(form, "max_retries", 0, 10, &attempt->max_retries) &&
-           read_isolation(form, attempt) &&
-           form_integer(form, "if_version", 1, INT64_MAX, &attempt->if_version) &&
+           read_isolation(form, attempt) && form_version(form, "if_version", attempt) &&
            form_bool(form, "idempotent", &attempt->idempotent) &&
            form_bool(form, "skip_permissions", &attempt->skip_permissions);
 }
@@ -113,7 +113,7 @@ static const struct actor *actor_of_names(struct call *call, struct text id, str
     struct arena *arena = &call->exchange->arena;
     struct actor *actor = ARENA_NEW(arena, struct actor);
     actor->id = text_given(id) ? id : call->caller.name;
-    actor->roles = split(arena, roles);
+    actor->roles = held_roles_of_names(arena, split(arena, roles));
     actor->permissions = split(arena, permissions);
     return actor;
 }

@@ -1,7 +1,7 @@
 /* js.c: building, reading and merging. Parsing is in js_parse.c, writing in js_write.c.
  *
  * Invariants of every node:
- *  1. members are sorted by `key_order` and keys are unique, whoever built them;
+ *  1. members are sorted by `js_key_order` and keys are unique, whoever built them;
  *  2. nobody writes to a node after it was handed out, so that nodes may be shared freely;
  *  3. a real is finite and never -0. */
 #include "base/js.h"
@@ -32,7 +32,7 @@ static size_t common_start(struct text a, struct text b) {
     return at;
 }
 
-static int key_order(struct text a, struct text b) {
+int js_key_order(struct text a, struct text b) {
     size_t at = common_start(a, b);
     if (at == a.length || at == b.length) {
         return (a.length > b.length) - (a.length < b.length);
@@ -86,7 +86,7 @@ static const struct js *object_of_sorted(struct arena *arena, const struct js_me
 
 static bool is_strictly_sorted(const struct js_member *members, size_t count) {
     for (size_t i = 1; i < count; i++) {
-        if (key_order(members[i - 1].key, members[i].key) >= 0) {
+        if (js_key_order(members[i - 1].key, members[i].key) >= 0) {
             return false;
         }
     }
@@ -99,7 +99,7 @@ static void merge_runs(const struct js_member *from, struct js_member *to, size_
     size_t left = start, right = middle;
     for (size_t at = start; at < end; at++) {
         bool take_left =
-            left < middle && (right == end || key_order(from[left].key, from[right].key) <= 0);
+            left < middle && (right == end || js_key_order(from[left].key, from[right].key) <= 0);
         to[at] = take_left ? from[left++] : from[right++];
     }
 }
@@ -164,7 +164,7 @@ static size_t lower_bound(const struct js *object, struct text key) {
     size_t low = 0, high = object->object.count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (key_order(object->object.members[middle].key, key) < 0) {
+        if (js_key_order(object->object.members[middle].key, key) < 0) {
             low = middle + 1;
         } else {
             high = middle;
@@ -384,56 +384,35 @@ const char *js_type_name(const struct js *value) {
 
 /* --- merge patch --- */
 
-/* What one member of the patch leaves behind: NULL when it removes. */
-static const struct js *patched_value(struct arena *arena, const struct js *old,
-                                      const struct js *patch) {
-    return js_is(patch, JS_NULL) ? NULL : js_merge_patch(arena, old, patch);
-}
+/* What a member of `over` leaves behind where there was `old` (NULL: nothing); NULL: no member. */
+typedef const struct js *settle_member(struct arena *arena, const struct js *old,
+                                       const struct js *over);
 
-static int next_order(const struct js *target, size_t left, const struct js *patch, size_t right) {
-    if (left == target->object.count) {
+static int next_order(const struct js *under, size_t left, const struct js *over, size_t right) {
+    if (left == under->object.count) {
         return 1;
     }
-    if (right == patch->object.count) {
+    if (right == over->object.count) {
         return -1;
     }
-    return key_order(target->object.members[left].key, patch->object.members[right].key);
+    return js_key_order(under->object.members[left].key, over->object.members[right].key);
 }
 
-const struct js *js_over(struct arena *arena, const struct js *under, const struct js *over) {
-    if (!js_is(over, JS_OBJECT) || over->object.count == 0) {
-        return under != NULL ? under : &js_empty_object;
-    }
-    if (!js_is(under, JS_OBJECT)) {
-        return over;
-    }
+/* Both lists are sorted, so one walk over the two merges them. */
+static const struct js *merge_objects(struct arena *arena, const struct js *under,
+                                      const struct js *over, settle_member *settle) {
     size_t most = under->object.count + over->object.count;
     struct js_member *members = ARENA_ARRAY(arena, struct js_member, most);
     size_t count = 0, left = 0, right = 0;
     while (left < under->object.count || right < over->object.count) {
         int order = next_order(under, left, over, right);
-        members[count++] = order < 0 ? under->object.members[left] : over->object.members[right];
-        left += order <= 0;
-        right += order >= 0;
-    }
-    return object_of_sorted(arena, members, count);
-}
-
-/* Both lists are sorted, so one walk over the two merges them. */
-static const struct js *merge_objects(struct arena *arena, const struct js *target,
-                                      const struct js *patch) {
-    size_t most = target->object.count + patch->object.count;
-    struct js_member *members = ARENA_ARRAY(arena, struct js_member, most);
-    size_t count = 0, left = 0, right = 0;
-    while (left < target->object.count || right < patch->object.count) {
-        int order = next_order(target, left, patch, right);
         if (order < 0) {
-            members[count++] = target->object.members[left++];
+            members[count++] = under->object.members[left++];
             continue;
         }
-        const struct js *old = order == 0 ? target->object.members[left++].value : NULL;
-        const struct js_member *change = &patch->object.members[right++];
-        const struct js *value = patched_value(arena, old, change->value);
+        const struct js *old = order == 0 ? under->object.members[left++].value : NULL;
+        const struct js_member *change = &over->object.members[right++];
+        const struct js *value = settle(arena, old, change->value);
         if (value != NULL) {
             members[count++] = (struct js_member){change->key, value};
         }
@@ -441,10 +420,30 @@ static const struct js *merge_objects(struct arena *arena, const struct js *targ
     return object_of_sorted(arena, members, count);
 }
 
+static const struct js *settle_over(struct arena *arena, const struct js *old,
+                                    const struct js *over) {
+    (void)arena;
+    (void)old;
+    return over;
+}
+
+const struct js *js_over(struct arena *arena, const struct js *under, const struct js *over) {
+    if (!js_is(over, JS_OBJECT) || over->object.count == 0) {
+        return under != NULL ? under : &js_empty_object;
+    }
+    return js_is(under, JS_OBJECT) ? merge_objects(arena, under, over, settle_over) : over;
+}
+
+static const struct js *settle_patch(struct arena *arena, const struct js *old,
+                                     const struct js *patch) {
+    return js_is(patch, JS_NULL) ? NULL : js_merge_patch(arena, old, patch);
+}
+
 const struct js *js_merge_patch(struct arena *arena, const struct js *target,
                                 const struct js *patch) {
     if (!js_is(patch, JS_OBJECT)) {
         return patch;
     }
-    return merge_objects(arena, js_is(target, JS_OBJECT) ? target : &js_empty_object, patch);
+    return merge_objects(arena, js_is(target, JS_OBJECT) ? target : &js_empty_object, patch,
+                         settle_patch);
 }

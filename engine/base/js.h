@@ -75,12 +75,17 @@ bool js_is(const struct js *value, enum js_type type);
 bool js_is_bool(const struct js *value);
 struct text js_text(const struct js *value);           /* TEXT_NONE unless a string */
 bool js_equal(const struct js *a, const struct js *b); /* 1 and 1.0 are equal */
+/* RFC 8785 order of keys: below, at or above zero. */
+int js_key_order(struct text a, struct text b);
 /* "an object", "an array", "a string", "an integer", "a number", "a boolean", "null", "nothing". */
 const char *js_type_name(const struct js *value);
 
 /* JSON merge patch (RFC 7396). Neither argument is changed. `target` may be NULL. */
 const struct js *js_merge_patch(struct arena *arena, const struct js *target,
                                 const struct js *patch);
+/* The merge patch that leads from one object to another (either may be NULL: empty). A merge patch
+ * cannot set a member to null, so a null member of an object counts as absent. */
+const struct js *js_diff(struct arena *arena, const struct js *before, const struct js *after);
 
 /* --- writing --- */
 /* Canonical form (RFC 8785): sorted keys, shortest numbers as ECMAScript prints them. Integers

@@ -102,8 +102,7 @@ struct line {
 /* Control characters would let a message forge a line. */
 static void add_printable(struct buffer *buffer, struct text text) {
     for (size_t i = 0; i < text.length; i++) {
-        unsigned char byte = (unsigned char)text.bytes[i];
-        buffer_add_char(buffer, byte < 0x20 || byte == 0x7F ? ' ' : text.bytes[i]);
+        buffer_add_char(buffer, text_is_control(text.bytes[i]) ? ' ' : text.bytes[i]);
     }
 }
 

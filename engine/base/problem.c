@@ -29,10 +29,7 @@ static void grow(struct problem_list *list) {
 static struct text tidy(struct arena *arena, struct text message) {
     size_t length = message.length < MESSAGE_BYTES_MOST ? message.length : MESSAGE_BYTES_MOST;
     char *bytes = arena_alloc(arena, length + 1);
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)message.bytes[i];
-        bytes[i] = byte < ' ' || byte == 0x7F ? ' ' : message.bytes[i];
-    }
+    text_copy_line((struct text){message.bytes, length}, bytes);
     text_mend_utf8(bytes, length);
     return (struct text){bytes, length};
 }

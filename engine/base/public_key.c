@@ -3,6 +3,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
@@ -121,4 +122,56 @@ bool public_key_p256(struct arena *arena, struct text x, struct text y, struct t
     };
     return pem_of(arena, "EC", parameters, pem) ||
            fault_set(fault, FAULT_USAGE, "x and y are no point on the curve P-256");
+}
+
+/* --- signatures --- */
+
+static EVP_PKEY *read_pem(struct text pem) {
+    BIO *memory = BIO_new_mem_buf(pem.bytes, (int)pem.length);
+    EVP_PKEY *key = memory != NULL ? PEM_read_bio_PUBKEY(memory, NULL, NULL, NULL) : NULL;
+    BIO_free(memory);
+    return key;
+}
+
+/* The two numbers as libcrypto wants them, in DER; NULL when there are not two. OPENSSL_free. */
+static unsigned char *der_of(struct text signature, size_t *length) {
+    const unsigned char *bytes = (const unsigned char *)signature.bytes;
+    unsigned char *der = NULL;
+    int written = -1;
+    ECDSA_SIG *pair = signature.length == 2 * PUBLIC_KEY_P256 ? ECDSA_SIG_new() : NULL;
+    BIGNUM *r = pair != NULL ? BN_bin2bn(bytes, PUBLIC_KEY_P256, NULL) : NULL;
+    BIGNUM *s = pair != NULL ? BN_bin2bn(bytes + PUBLIC_KEY_P256, PUBLIC_KEY_P256, NULL) : NULL;
+    if (r != NULL && s != NULL && ECDSA_SIG_set0(pair, r, s) == 1) {
+        written = i2d_ECDSA_SIG(pair, &der);
+        r = s = NULL;
+    }
+    BN_free(r);
+    BN_free(s);
+    ECDSA_SIG_free(pair);
+    *length = written > 0 ? (size_t)written : 0;
+    return der;
+}
+
+static bool is_right(EVP_PKEY *key, struct text bytes, const unsigned char *signature,
+                     size_t length) {
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool right = context != NULL &&
+                 EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
+                 EVP_DigestVerify(context, signature, length, (const unsigned char *)bytes.bytes,
+                                  bytes.length) == 1;
+    EVP_MD_CTX_free(context);
+    return right;
+}
+
+bool public_key_signed(struct text pem, struct text bytes, struct text signature, bool is_ecdsa) {
+    EVP_PKEY *key = read_pem(pem);
+    size_t length = signature.length;
+    unsigned char *der = is_ecdsa ? der_of(signature, &length) : NULL;
+    const unsigned char *given = is_ecdsa ? der : (const unsigned char *)signature.bytes;
+    bool is_kind = key != NULL && EVP_PKEY_is_a(key, is_ecdsa ? "EC" : "RSA") == 1;
+    bool right = is_kind && given != NULL && is_right(key, bytes, given, length);
+    OPENSSL_free(der);
+    EVP_PKEY_free(key);
+    public_key_forget_errors();
+    return right;
 }

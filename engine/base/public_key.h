@@ -18,6 +18,10 @@ bool public_key_rsa(struct arena *arena, struct text modulus, struct text expone
 bool public_key_p256(struct arena *arena, struct text x, struct text y, struct text *pem,
                      struct fault *fault) MUST_CHECK;
 
+/* Whether `signature` is the key's over `bytes`, with SHA-256: RSASSA-PKCS1-v1_5, or ECDSA as two
+ * numbers of 32 bytes (RFC 7518 sections 3.3 and 3.4). */
+bool public_key_signed(struct text pem, struct text bytes, struct text signature, bool is_ecdsa);
+
 /* Empties the calling thread's queue of libcrypto's errors. Whoever lets another library check a
  * signature calls it: what a refusal leaves there would be taken for a failure of the thread's next
  * TLS connection. */

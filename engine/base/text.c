@@ -65,6 +65,21 @@ struct text text_copy(struct arena *arena, struct text text) {
     return (struct text){text_cstring(arena, text), text.length};
 }
 
+bool text_has_control(struct text text) {
+    for (size_t i = 0; i < text.length; i++) {
+        if (text_is_control(text.bytes[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void text_copy_line(struct text text, char *out) {
+    for (size_t i = 0; i < text.length; i++) {
+        out[i] = text_is_control(text.bytes[i]) ? ' ' : text.bytes[i];
+    }
+}
+
 struct text text_print(struct arena *arena, const char *format, ...) {
     va_list args, again;
     va_start(args, format);

@@ -1,4 +1,7 @@
 /* text.h: byte slices that carry their length.
+ * Room base/: bytes, memory, JSON, hashes, clocks, queues, faults, problems, the log; nothing here
+ * knows statute. It uses the C library and libcrypto. Begin with text, arena (memory that goes all
+ * at once) and fault (what went wrong, as a sentence).
  * A text lends its bytes: it owns nothing and is not terminated by NUL. `bytes == NULL` means
  * "not given", which is different from the empty text. Functions that take an arena return bytes
  * that live as long as the arena. */
@@ -26,6 +29,15 @@ struct text {
 
 /* For printf: printf("%.*s", TEXT_ARGS(name)). */
 #define TEXT_ARGS(text) (int)(text).length, (text).bytes != NULL ? (text).bytes : ""
+
+/* C0 controls and DEL (ISO 646): what would let a text forge a line where it is shown. */
+static inline bool text_is_control(char character) {
+    return (unsigned char)character < 0x20 || character == 0x7F;
+}
+bool text_has_control(struct text text);
+
+/* Copies `text` to `out`, which has room for it, with a space for each control character. */
+void text_copy_line(struct text text, char *out);
 
 static inline bool text_given(struct text text) {
     return text.bytes != NULL;

@@ -43,25 +43,39 @@ static struct text state_label(struct arena *arena, const struct machine *machin
 }
 
 static struct text permissions_of(struct arena *arena, const struct way *way) {
-    struct buffer buffer;
-    buffer_init(&buffer, arena);
-    for (size_t i = 0; i < way->permission_count; i++) {
-        buffer_add_text(&buffer, i > 0 ? TEXT(", ") : TEXT(""));
-        buffer_add_text(&buffer, way->permissions[i]);
+    struct text permit = permission_phrase(arena, way->permission.permit);
+    return way->permission.deny_count == 0
+               ? permit
+               : text_print(arena, "%.*s%sunless denied", TEXT_ARGS(permit),
+                            permit.length > 0 ? ", " : "");
+}
+
+static void add_note(struct buffer *buffer, bool holds, const char *note) {
+    if (holds) {
+        buffer_print(buffer, "%s%s", buffer->length > 0 ? ", " : "", note);
     }
-    if (way->has_permit_function) {
-        buffer_add_text(&buffer, TEXT("decided by a function"));
-    }
-    return buffer_view(&buffer);
 }
 
 /* What else stands in the way, or happens on it. */
 static struct text notes_of(struct arena *arena, const struct machine *machine,
                             const struct way *way) {
-    const struct state *target = &machine->states[way->to_index];
-    return text_print(arena, "%s%s%s", way->has_guard || target->has_require ? "guarded" : "",
-                      (way->has_guard || target->has_require) && way->has_effect ? ", " : "",
-                      way->has_effect ? "has effects" : "");
+    struct buffer buffer;
+    buffer_init(&buffer, arena);
+    add_note(&buffer, way->has_guard || machine->states[way->to_index].has_require, "guarded");
+    add_note(&buffer, way->has_effect, "has effects");
+    add_note(&buffer, way->internal, "internal");
+    add_note(&buffer, way->is_from_any, "from every state");
+    return buffer_view(&buffer);
+}
+
+static void add_choices(struct table *table, const struct state *state) {
+    for (size_t i = 0; i < state->choice_count; i++) {
+        table_add(table, TEXT(""));
+        table_add(table, TEXT("one of these"));
+        table_add(table, state->choices[i]);
+        table_add(table, TEXT(""));
+        table_add(table, TEXT("decided by a function"));
+    }
 }
 
 static void add_state(struct table *table, const struct machine *machine, size_t index) {
@@ -75,6 +89,7 @@ static void add_state(struct table *table, const struct machine *machine, size_t
         table_add(table, way != NULL ? permissions_of(table->arena, way) : TEXT(""));
         table_add(table, way != NULL ? notes_of(table->arena, machine, way) : TEXT(""));
     }
+    add_choices(table, state);
 }
 
 static void print_machine(const struct machine *machine, struct arena *arena) {
@@ -91,18 +106,31 @@ static void print_machine(const struct machine *machine, struct arena *arena) {
     putchar('\n');
 }
 
+static bool is_among(const struct js *granted, struct text permission) {
+    for (size_t i = 0; js_is(granted, JS_ARRAY) && i < granted->array.count; i++) {
+        if (policy_grants(js_text(granted->array.items[i]), permission)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* `role` is as roles_json has it: a list, or {grants, except}. */
+static bool role_grants(const struct js *role, struct text permission) {
+    return js_is(role, JS_ARRAY) ? is_among(role, permission)
+                                 : is_among(js_find(role, TEXT("grants")), permission) &&
+                                       !is_among(js_find(role, TEXT("except")), permission);
+}
+
 /* The roles that grant the permission, by a wildcard or by name. */
 static struct text roles_with(struct arena *arena, const struct js *roles, struct text permission) {
     struct buffer buffer;
     buffer_init(&buffer, arena);
     for (size_t i = 0; i < roles->object.count; i++) {
         const struct js_member *role = &roles->object.members[i];
-        for (size_t j = 0; j < role->value->array.count; j++) {
-            if (policy_grants(js_text(role->value->array.items[j]), permission)) {
-                buffer_add_text(&buffer, buffer.length > 0 ? TEXT(", ") : TEXT(""));
-                buffer_add_text(&buffer, role->key);
-                break;
-            }
+        if (role_grants(role->value, permission)) {
+            buffer_add_text(&buffer, buffer.length > 0 ? TEXT(", ") : TEXT(""));
+            buffer_add_text(&buffer, role->key);
         }
     }
     return buffer.length > 0 ? buffer_view(&buffer) : TEXT("no role");

@@ -1,5 +1,6 @@
 /* cli.h: the command line: one file a command, and one table of them (cli.c).
- * Exit status: 0 fine, 1 the answer is no, 2 usage, 3 the environment failed. */
+ * Room cli/: options, output, commands; it uses everything. To add a command: its file, and a line
+ * in the table. Exit status: 0 fine, 1 the answer is no, 2 usage, 3 the environment failed. */
 #ifndef STATUTE_CLI_H
 #define STATUTE_CLI_H
 

@@ -13,6 +13,7 @@ struct eval_values {
     struct text policies;
     bool lines;
     bool explain;
+    struct text timer;
 };
 
 static const struct option rows[] = {
@@ -23,6 +24,8 @@ static const struct option rows[] = {
     {"explain", OPTION_FLAG, offsetof(struct eval_values, explain), NULL, 0, 0,
      "which rules were asked, where they stand, what is missing, and what is nearest to be "
      "allowed"},
+    {"timer", OPTION_TEXT, offsetof(struct eval_values, timer), "STATE", 0, 0,
+     "let the timer that leads to this state fire, in place of `to` or `transition`"},
 };
 
 static void defaults(void *values) {
@@ -117,19 +120,21 @@ struct evaluator {
     struct arena arena; /* of one request */
     struct now now;
     bool explain;
+    struct text timer; /* TEXT_NONE: the request says what is attempted */
 };
 
 /* What the engine answers without asking a policy, the same here. */
 static bool is_version_conflict(const struct eval_request *request, struct arena *arena,
                                 struct decision *out) {
-    int64_t wanted = request->attempt.if_version, version = request->entity.version;
-    if (wanted == 0 || wanted == version || !request->entity.exists) {
+    const struct attempt *attempt = &request->attempt;
+    int64_t version = request->entity.version;
+    if (attempt_wants_version(attempt, version) || !request->entity.exists) {
         return false;
     }
     *out = (struct decision){
         .code = FAULT_VERSION_CONFLICT,
         .message = text_print(arena, "version %lld was expected, but the entity has version %lld",
-                              (long long)wanted, (long long)version),
+                              (long long)attempt->if_versions[0], (long long)version),
         .from = request->entity.state,
         .to = request->attempt.to,
     };
@@ -158,6 +163,7 @@ static bool decide(struct evaluator *evaluator, struct text json, struct decisio
                    struct fault *fault) {
     struct eval_request *request = ARENA_NEW(&evaluator->arena, struct eval_request);
     *out = (struct decision){0};
+    request->timer = evaluator->timer;
     if (!eval_request_read(evaluator->generation, &evaluator->arena, json, evaluator->now, request,
                            fault)) {
         return false;
@@ -235,7 +241,9 @@ static bool eval_lines(struct invocation *invocation, struct evaluator *evaluato
 
 static bool run(struct invocation *invocation, struct fault *fault) {
     const struct eval_values *eval = invocation->values;
-    struct evaluator evaluator = {.now = now_system(), .explain = eval->explain};
+    struct evaluator evaluator = {.now = now_system(),
+                                  .explain = eval->explain,
+                                  .timer = eval->timer.length > 0 ? eval->timer : TEXT_NONE};
     if (!policies_load_or_tell(eval->policies, invocation->arena, &evaluator.generation, fault)) {
         return false;
     }
@@ -255,7 +263,9 @@ const struct command command_eval = {
         "The request is a JSON object:\n"
         "  machine                  required\n"
         "  action                   \"transition\" (default), \"create\" or \"update\"\n"
-        "  to | transition          the state wanted, or the verb that leads there\n"
+        "  to | transition | timer  the state wanted, the verb that leads there, or the state that "
+        "a\n"
+        "                           timer of the entity's state leads to: it fires\n"
         "  id, state, version, data the entity; state: the machine's initial one if absent\n"
         "  patch                    JSON merge patch of its data; the data itself for \"create\"\n"
         "  actor                    {id, roles?, permissions?, attributes?}\n"

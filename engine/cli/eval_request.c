@@ -65,10 +65,18 @@ static bool read_action(const struct form *form, enum attempt_kind *out) {
                      "action: expected \"transition\", \"create\" or \"update\"");
 }
 
-static bool read_target(const struct form *form, struct attempt *attempt) {
+/* `timer`: no other member says what is attempted; fire_timer fills in the rest. */
+static bool read_target(const struct form *form, struct text timer, struct attempt *attempt) {
     if (!form_text(form, "to", 100, &attempt->to) ||
         !form_text(form, "transition", 100, &attempt->verb)) {
         return false;
+    }
+    if (text_given(timer)) {
+        return (attempt->kind == ATTEMPT_TRANSITION && !text_given(attempt->to) &&
+                !text_given(attempt->verb)) ||
+               fault_set(form->fault, FAULT_BAD_REQUEST,
+                         "`timer` is for the action \"transition\", without `to` and "
+                         "`transition`: it names the state that the timer leads to");
     }
     size_t given = (size_t)text_given(attempt->to) + (size_t)text_given(attempt->verb);
     if (attempt->kind == ATTEMPT_TRANSITION && given != 1) {
@@ -88,7 +96,7 @@ static bool read_options(const struct form *form, struct attempt *attempt) {
            form_bool(&options, "dry_run", &attempt->dry_run) &&
            form_bool(&options, "idempotent", &attempt->idempotent) &&
            form_bool(&options, "skip_permissions", &attempt->skip_permissions) &&
-           form_integer(&options, "if_version", 1, INT64_MAX, &attempt->if_version);
+           form_version(&options, "if_version", attempt);
 }
 
 static bool read_reason(const struct form *form, struct attempt *attempt) {
@@ -117,6 +125,35 @@ static bool read_now(const struct form *form, int64_t *now_us) {
         form->fault->code = FAULT_BAD_REQUEST;
         return fault_within(form->fault, "now");
     }
+    return true;
+}
+
+/* --- a timer --- */
+
+static const struct timer_rule *timer_to(const struct state *state, struct text to) {
+    for (size_t i = 0; i < state->timer_count; i++) {
+        if (text_equal(state->timers[i].to, to)) {
+            return &state->timers[i];
+        }
+    }
+    return NULL;
+}
+
+/* The attempt that the engine makes when the timer is due: by nobody, with what the rule says. */
+static bool fire_timer(const struct machine *machine, struct text timer, struct eval_request *out,
+                       struct fault *fault) {
+    struct attempt *attempt = &out->attempt;
+    const struct state *state = machine_state(machine, out->entity.state);
+    const struct timer_rule *rule = timer_to(state, timer);
+    if (rule == NULL) {
+        return fault_set(fault, FAULT_BAD_REQUEST, "timer: the state '%.*s' has no timer to '%.*s'",
+                         TEXT_ARGS(state->name), TEXT_ARGS(timer));
+    }
+    attempt->to = rule->to;
+    attempt->reason = rule->reason;
+    attempt->comments = rule->comments;
+    attempt->actor = NULL;
+    attempt->by_engine = attempt->skip_permissions = true;
     return true;
 }
 
@@ -188,10 +225,11 @@ static bool read_all(const struct form *form, const struct generation *generatio
                      struct eval_request *out) {
     struct description subject;
     const struct machine *machine;
+    struct text timer = out->timer;
     if (!read_description(form, &subject) || !read_action(form, &out->attempt.kind) ||
-        !read_target(form, &out->attempt) || !read_context(form, &out->attempt) ||
-        !read_options(form, &out->attempt) || !read_now(form, &out->now_us) ||
-        !read_others(form, out)) {
+        !form_text(form, "timer", 100, &timer) || !read_target(form, timer, &out->attempt) ||
+        !read_context(form, &out->attempt) || !read_options(form, &out->attempt) ||
+        !read_now(form, &out->now_us) || !read_others(form, out)) {
         return false;
     }
     if (!text_given(subject.machine)) {
@@ -207,7 +245,7 @@ static bool read_all(const struct form *form, const struct generation *generatio
         return place_creation(form, &subject, out);
     }
     place_existing(machine, &subject, out);
-    return true;
+    return !text_given(timer) || fire_timer(machine, timer, out, form->fault);
 }
 
 bool eval_request_read(const struct generation *generation, struct arena *arena, struct text json,
@@ -215,7 +253,7 @@ bool eval_request_read(const struct generation *generation, struct arena *arena,
     static const char *const keys[] = {"machine",  "id",         "state",  "version", "data",
                                        "to",       "transition", "action", "actor",   "reason",
                                        "comments", "metadata",   "patch",  "now",     "entities",
-                                       "options",  NULL};
+                                       "options",  "timer",      NULL};
     const struct js *object;
     if (!js_parse(arena, json, &object, fault)) {
         return false;
@@ -225,7 +263,7 @@ bool eval_request_read(const struct generation *generation, struct arena *arena,
                          js_type_name(object));
     }
     struct form form = {arena, object, "", fault};
-    *out = (struct eval_request){.now_us = now_wall_us(&now)};
+    *out = (struct eval_request){.now_us = now_wall_us(&now), .timer = out->timer};
     out->attempt.blocking_timeout_ms = out->attempt.max_retries = -1;
     return form_known(&form, keys) && read_all(&form, generation, out);
 }

@@ -6,6 +6,7 @@
 #include "policy/policy.h"
 
 struct eval_request {
+    struct text timer; /* in: fires the timer to this state, unless the request names one itself */
     struct attempt attempt;
     struct entity entity; /* exists == false for a creation */
     int64_t now_us;

@@ -29,7 +29,7 @@ void table_add(struct table *table, struct text cell) {
 static void put_cell(FILE *stream, struct text cell) {
     for (size_t i = 0; i < cell.length; i++) {
         unsigned char byte = (unsigned char)cell.bytes[i];
-        fputc(byte < 0x20 || byte == 0x7F ? '?' : byte, stream);
+        fputc(text_is_control((char)byte) ? '?' : byte, stream);
     }
 }
 

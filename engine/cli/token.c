@@ -1,6 +1,7 @@
 /* token.c: `statute token create | list | revoke`. The first key of a store is made here; while a
  * server has a SQLite store, keys are made and revoked through it. */
 #include "identity/token.h"
+#include "model/grant.h"
 
 #include <stdio.h>
 
@@ -18,6 +19,7 @@ struct token_values {
     struct text scopes;
     struct text roles;
     struct text permissions;
+    struct text machines;
     int64_t lifetime_us; /* 0: for ever */
     unsigned format;     /* "text|json" */
 };
@@ -35,9 +37,12 @@ static const struct option create_rows[] = {
      "who uses the key; it is the actor of what the key does, unless act_as is used"},
     {"scopes", OPTION_TEXT, AT(scopes), "LIST", 0, 0,
      "any of read,transition,act_as,system,audit,admin"},
-    {"roles", OPTION_TEXT, AT(roles), "LIST", 0, 0, "roles of the key as an actor: a,b"},
+    {"roles", OPTION_TEXT, AT(roles), "LIST", 0, 0,
+     "roles of the key as an actor: a,b; ROLE@TENANT counts within one tenant only"},
     {"permissions", OPTION_TEXT, AT(permissions), "LIST", 0, 0,
      "permissions of the key as an actor: a.b,c.*"},
+    {"machines", OPTION_TEXT, AT(machines), "LIST", 0, 0,
+     "the only machines that the key reads, changes, lists and audits: task,ticket"},
     {"expires", OPTION_DURATION, AT(lifetime_us), "TIME", NOW_SECOND, 36500 * DAY,
      "how long the key works"},
 };
@@ -105,7 +110,9 @@ static bool read_request(struct invocation *invocation, int64_t now_us,
     }
     *request = (struct token_request){
         .name = values->name,
-        .roles = array_of(invocation->arena, values->roles),
+        .roles = held_roles_of_names(invocation->arena, array_of(invocation->arena, values->roles)),
+        .machines =
+            text_given(values->machines) ? array_of(invocation->arena, values->machines) : NULL,
         .permissions = array_of(invocation->arena, values->permissions),
         .expires_us = values->lifetime_us != 0 ? now_us + values->lifetime_us : 0,
     };
@@ -123,11 +130,17 @@ static bool add(const struct token_values *values, const struct store_api_key *k
     return added;
 }
 
-static void show_once(const struct store_api_key *key, const char *token) {
+static void show_once(struct arena *arena, const struct store_api_key *key, const char *token) {
+    const struct js *machines = NULL;
     char expires[INSTANT_TEXT];
     struct text at = key->expires_us != 0 ? instant_print(key->expires_us, expires) : TEXT("never");
     fprintf(stderr, "API key '%.*s' (id %.*s), scopes %.*s, expires %.*s.\n", TEXT_ARGS(key->name),
-            TEXT_ARGS(key->id), TEXT_ARGS(key->scopes), TEXT_ARGS(at));
+            TEXT_ARGS(key->id),
+            TEXT_ARGS(js_print(arena, keys_scopes(arena, key->scopes, &machines))), TEXT_ARGS(at));
+    if (machines != NULL) {
+        fprintf(stderr, "It is bound to the machines %.*s.\n",
+                TEXT_ARGS(js_print(arena, machines)));
+    }
     fprintf(stderr, "This is the only time it is shown; send it as: Authorization: Bearer ...\n");
     printf("%s\n", token);
 }
@@ -148,7 +161,7 @@ static bool run_create(struct invocation *invocation, struct fault *fault) {
     if (!add(invocation->values, &key, fault)) {
         return false;
     }
-    show_once(&key, token);
+    show_once(invocation->arena, &key, token);
     return true;
 }
 
@@ -172,20 +185,33 @@ static void list_json(const struct store_api_key *items, size_t count, struct ar
     terminal_json(stdout, buffer_view(&buffer));
 }
 
-/* A stored JSON array of strings as "a, b". */
+/* A name, or ROLE@TENANT. */
+static void add_item(struct buffer *buffer, const struct js *item) {
+    struct held_role role;
+    if (js_is(item, JS_OBJECT) && held_role_read(item, &role)) {
+        buffer_print(buffer, "%.*s@%.*s", TEXT_ARGS(role.name), TEXT_ARGS(role.within));
+    } else {
+        buffer_add_text(buffer, js_text(item));
+    }
+}
+
+/* An array as "a, b". */
+static struct text list_of_array(struct arena *arena, const struct js *array) {
+    struct buffer buffer;
+    buffer_init(&buffer, arena);
+    for (size_t i = 0; i < array->array.count; i++) {
+        buffer_add_text(&buffer, i > 0 ? TEXT(", ") : TEXT(""));
+        add_item(&buffer, array->array.items[i]);
+    }
+    return buffer_view(&buffer);
+}
+
 static struct text list_of(struct arena *arena, struct text json) {
     const struct js *array;
     struct fault ignored = FAULT_INIT;
-    struct buffer buffer;
-    buffer_init(&buffer, arena);
-    if (!js_parse(arena, json, &array, &ignored) || !js_is(array, JS_ARRAY)) {
-        return TEXT("?");
-    }
-    for (size_t i = 0; i < array->array.count; i++) {
-        buffer_add_text(&buffer, i > 0 ? TEXT(", ") : TEXT(""));
-        buffer_add_text(&buffer, js_text(array->array.items[i]));
-    }
-    return buffer_view(&buffer);
+    return js_parse(arena, json, &array, &ignored) && js_is(array, JS_ARRAY)
+               ? list_of_array(arena, array)
+               : TEXT("?");
 }
 
 static struct text instant_of(struct arena *arena, int64_t instant_us, struct text none) {
@@ -202,16 +228,18 @@ static struct text status_of(struct arena *arena, const struct store_api_key *ke
 }
 
 static void list_text(const struct store_api_key *items, size_t count, struct arena *arena) {
-    static const char *const headings[] = {"NAME",    "ID",      "SCOPES", "ROLES",
+    static const char *const headings[] = {"NAME",    "ID",      "SCOPES", "ROLES", "MACHINES",
                                            "CREATED", "EXPIRES", "STATUS", NULL};
+    const struct js *machines;
     struct now now = now_system();
     struct table table;
     table_init(&table, arena, "", headings);
     for (size_t i = 0; i < count; i++) {
         table_add(&table, items[i].name);
         table_add(&table, items[i].id);
-        table_add(&table, list_of(arena, items[i].scopes));
+        table_add(&table, list_of_array(arena, keys_scopes(arena, items[i].scopes, &machines)));
         table_add(&table, list_of(arena, items[i].roles));
+        table_add(&table, machines != NULL ? list_of_array(arena, machines) : TEXT("all"));
         table_add(&table, instant_of(arena, items[i].created_us, TEXT("")));
         table_add(&table, instant_of(arena, items[i].expires_us, TEXT("never")));
         table_add(&table, status_of(arena, &items[i], now_wall_us(&now)));

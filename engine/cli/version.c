@@ -1,9 +1,9 @@
 /* version.c: `statute version`. */
 #include <stdio.h>
 
-#include "api/about.h"
 #include "cli/cli.h"
 #include "cli/terminal.h"
+#include "http/http.h"
 #include "lua/config.h"
 #include "store/inspect.h"
 #include "timezone/tz_cache.h"
@@ -38,7 +38,7 @@ static const struct option rows[] = {
 static void print_text(struct arena *arena, int64_t schema) {
     struct text libraries = inspect_libraries(arena);
     printf("statute %s (%s)\n", STATUTE_VERSION, BUILD);
-    printf("%s, %.*s, %s\n", config_lua_version(), TEXT_ARGS(libraries), about_http_library());
+    printf("%s, %.*s, %s\n", config_lua_version(), TEXT_ARGS(libraries), http_library());
     printf("tzdata %.*s\n", TEXT_ARGS(tz_cache_version(tz_cache_system())));
     if (schema > 0) {
         printf("schema %lld\n", (long long)schema);
@@ -62,7 +62,7 @@ static void print_json(struct arena *arena, int64_t schema) {
     put(&writer, TEXT("lua"), config_lua_version());
     js_key(&writer, TEXT("store"));
     js_put_text(&writer, inspect_libraries(arena));
-    put(&writer, TEXT("http"), about_http_library());
+    put(&writer, TEXT("http"), http_library());
     js_key(&writer, TEXT("tzdata"));
     js_put_text(&writer, tz_cache_version(tz_cache_system()));
     if (schema > 0) {

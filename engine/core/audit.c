@@ -24,6 +24,66 @@ static const struct js *clean_patch(struct work *work, const struct attempt *att
     return clean_value(work, &raw, attempt->patch, 0);
 }
 
+/* --- changes --- */
+
+static bool is_hidden(const struct work *work, const struct attempt *attempt, struct text key) {
+    return clean_text(work, attempt, key).bytes != key.bytes;
+}
+
+/* The members of `data` that `changes` speaks of. Cleaning looks at each member by itself, but for
+ * names that are personal data and may become one: then all members are wanted. */
+static const struct js *touched(struct work *work, const struct attempt *attempt,
+                                const struct js *data, const struct js *changes) {
+    struct arena *arena = &work->core->arena;
+    size_t count = 0, most = changes->object.count;
+    struct js_member *members = ARENA_ARRAY(arena, struct js_member, most);
+    for (size_t i = 0; i < most; i++) {
+        struct text key = changes->object.members[i].key;
+        const struct js *value = js_find(data, key);
+        if (is_hidden(work, attempt, key)) {
+            return data;
+        }
+        if (value != NULL) {
+            members[count++] = (struct js_member){key, value};
+        }
+    }
+    return js_object(arena, members, count);
+}
+
+static const struct js *clean_data(struct work *work, const struct attempt *attempt,
+                                   const struct attempt *cause, const struct js *data,
+                                   const struct js *changes) {
+    struct attempt raw = *attempt;
+    raw.cleaned = false;
+    raw.cause = cause;
+    return data == NULL ? NULL : clean_value(work, &raw, touched(work, attempt, data, changes), 0);
+}
+
+/* Whoever applies the changes of all records in turn has the data, cleaned, at every version: so
+ * they lead from cleaned data to cleaned data. (A cleaned patch would not do: a member that is
+ * hidden after it may have been in sight before.) What was there is cleaned by the rules of its own
+ * machine, what another machine's effect brings by that machine's rules too. */
+static const struct js *changes_of(struct work *work, const struct attempt *attempt,
+                                   const struct js *before, const struct js *after) {
+    struct arena *arena = &work->core->arena;
+    const struct js *raw = before == after ? &js_empty_object : js_diff(arena, before, after);
+    if (raw->object.count == 0) {
+        return raw;
+    }
+    return js_diff(arena, clean_data(work, attempt, NULL, before, raw),
+                   clean_data(work, attempt, attempt->cause, after, raw));
+}
+
+/* --- the record --- */
+
+/* The verb of the transition taken; of one that was refused before it was found, the verb sent. */
+static struct text verb_of(struct work *work, const struct attempt *attempt,
+                           const struct outcome *outcome) {
+    const struct decision *decision = outcome->decision;
+    bool is_found = decision != NULL && text_given(decision->transition);
+    return is_found ? decision->transition : clean_text(work, attempt, attempt->verb);
+}
+
 static struct text action_of(enum attempt_kind kind) {
     switch (kind) {
     case ATTEMPT_CREATE:
@@ -39,7 +99,8 @@ static struct text action_of(enum attempt_kind kind) {
 }
 
 static struct record record_of(struct work *work, const struct slot *slot,
-                               const struct attempt *attempt, const struct outcome *outcome) {
+                               const struct attempt *attempt, const struct js *before,
+                               const struct outcome *outcome) {
     const struct generation *generation = work->core->policy.generation;
     struct arena *arena = &work->core->arena;
     bool success = outcome->code == FAULT_NONE;
@@ -51,10 +112,13 @@ static struct record record_of(struct work *work, const struct slot *slot,
         .to_state = outcome->to,
         .actor = clean_actor(work, attempt),
         .action = action_of(attempt->kind),
+        .transition = verb_of(work, attempt, outcome),
+        .batch = attempt->batch,
         .reason = attempt->reason,
         .comments = clean_text(work, attempt, attempt->comments),
         .metadata = clean_value(work, attempt, attempt->metadata, 0),
         .patch = clean_patch(work, attempt),
+        .changes = changes_of(work, attempt, before, slot->current.data),
         .version = slot->current.version,
         .data_hash =
             slot->current.exists ? chain_data_hash(arena, slot->current.data_json) : TEXT_NONE,
@@ -84,6 +148,10 @@ static void store_row(struct work *work, const struct record *record, struct slo
     row->sequence = record->sequence;
     row->timestamp_us = record->timestamp_us;
     row->success = record->success;
+    row->transition = record->transition;
+    row->request_id = record->request_id;
+    row->batch = record->batch;
+    row->error_code = text_of(record->error_code);
     row->json = chain_record(&work->core->arena, record);
     memcpy(row->previous_hash, slot->current.audit_hash, DIGEST_BYTES);
     chain_hash(row->previous_hash, row->json, row->hash);
@@ -92,8 +160,8 @@ static void store_row(struct work *work, const struct record *record, struct slo
 }
 
 void audit_append(struct work *work, struct slot *slot, const struct attempt *attempt,
-                  struct outcome *outcome) {
-    struct record record = record_of(work, slot, attempt, outcome);
+                  const struct js *before, struct outcome *outcome) {
+    struct record record = record_of(work, slot, attempt, before, outcome);
     id_uuid7(&work->core->ids, work->now_us, record.uuid);
     store_row(work, &record, slot);
     memcpy(outcome->audit_uuid, record.uuid, ID_LENGTH);

@@ -5,8 +5,9 @@
 #include "core/work.h"
 
 /* Appends the record, moves the chain's head in the slot and names the record in the outcome.
- * Personal data is removed here, before anything is written. */
+ * `before` is the data that the attempt met; NULL: none. Personal data is removed here, before
+ * anything is written. */
 void audit_append(struct work *work, struct slot *slot, const struct attempt *attempt,
-                  struct outcome *outcome);
+                  const struct js *before, struct outcome *outcome);
 
 #endif

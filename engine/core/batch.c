@@ -27,6 +27,7 @@
 
 #include "core/claims.h"
 #include "core/execute.h"
+#include "core/timers.h"
 
 #define TOGETHER_TRIES 3
 #define ALONE_TRIES    4
@@ -42,11 +43,23 @@ static bool is_kept(int status) {
     return status < 500 && status != 423 && status != 429 && status != 408;
 }
 
-static void replay(struct member *member, const struct store_answer *kept) {
-    if (memcmp(kept->body_hash, member->body_hash, DIGEST_BYTES) != 0) {
-        member->fault = FAULT_IDEMPOTENCY_REUSED;
-        member->fault_message =
-            TEXT("this Idempotency-Key was used before with another body; use a new key");
+bool batch_find_answers(struct core *core, struct arena *arena, const struct store_answer_key *keys,
+                        size_t count, const struct store_answer **out, struct fault *fault) {
+    return store_find_answers(core->store, arena, keys, count,
+                              now_wall_us(&core->now) - ANSWER_KEPT_US, out, fault);
+}
+
+bool batch_answer_is_of(const struct store_answer *kept, const unsigned char *body_hash,
+                        struct fault *fault) {
+    return memcmp(kept->body_hash, body_hash, DIGEST_BYTES) == 0 ||
+           fault_set(fault, FAULT_IDEMPOTENCY_REUSED,
+                     "this Idempotency-Key was used before with another body; use a new key");
+}
+
+static void replay(struct core *core, struct member *member, const struct store_answer *kept) {
+    struct fault fault = FAULT_INIT;
+    if (!batch_answer_is_of(kept, member->body_hash, &fault)) {
+        fail_member(core, member, &fault);
     } else {
         member->replayed = true;
         member->answer = *kept;
@@ -78,8 +91,7 @@ static bool read_answers(struct work *work, struct member *const *members, size_
                                                       members[i]->idempotency_key};
         }
     }
-    if (!store_find_answers(work->core->store, arena, keys, keyed, work->now_us - ANSWER_KEPT_US,
-                            kept, fault)) {
+    if (!batch_find_answers(work->core, arena, keys, keyed, kept, fault)) {
         return false;
     }
     for (size_t i = count; i > 0; i--) {
@@ -93,7 +105,7 @@ static void look_for_answer(const struct work *work, struct member *member) {
     const struct store_answer *in_batch = answer_in_batch(work, member);
     const struct store_answer *kept = in_batch != NULL ? in_batch : member->kept;
     if (kept != NULL) {
-        replay(member, kept);
+        replay(work->core, member, kept);
     }
 }
 
@@ -159,10 +171,20 @@ static bool run_refused(struct work *work, struct member *member, struct fault *
     return true;
 }
 
+/* The end of a chain of timers that would go on for ever. */
+static bool run_endless(struct work *work, struct member *member, struct fault *fault) {
+    member->attempted = 1;
+    return execute_refuse(work, &member->attempts[0], FAULT_POLICY_ERROR,
+                          timers_endless_message(work, member), &member->outcomes[0], fault);
+}
+
 static bool run_attempts(struct work *work, struct member *member, int64_t started_us,
                          struct fault *fault) {
     if (member->fault == FAULT_LOCK_TIMEOUT) {
         return run_refused(work, member, fault);
+    }
+    if (timers_is_endless(member)) {
+        return run_endless(work, member, fault);
     }
     if (member->mode == MEMBER_EACH) {
         return run_each(work, member, started_us, fault);
@@ -188,16 +210,15 @@ static bool run_member(struct work *work, struct member *member, int64_t started
         }
         member->unwanted = !wanted;
     }
-    if (member->unwanted) {
+    if (member->unwanted || timers_is_cancelled(work, member)) {
+        member->unwanted = true;
         return true;
     }
+    work->chain = member->fired != NULL ? member->fired->chain + 1 : 0;
     if (!run_attempts(work, member, started_us, fault)) {
         return false;
     }
-    if (member->fired != NULL) {
-        *(struct store_deadline *)work_add(work, &work->fired, sizeof *member->fired) =
-            *member->fired;
-    }
+    timers_end(work, member);
     keep_answer(work, member);
     return true;
 }
@@ -279,6 +300,7 @@ static bool run_in_transaction(struct work *work, struct member *const *members,
                                struct claims *claims, struct fault *fault) {
     bool read_only = work->core->read_only;
     if (!work_read(work, members, count, fault) || !read_answers(work, members, count, fault) ||
+        !timers_look(work, members, count, fault) ||
         !run_members(work, members, count, claims, fault)) {
         return false;
     }
@@ -326,6 +348,7 @@ static bool run_once(struct core *core, struct member *const *members, size_t co
 static void forget_run(struct member *member) {
     member->replayed = false;
     member->unwanted = false;
+    member->timer_end = TIMER_WAITS;
     member->attempted = 0;
     member->blocked = false;
     if (member->fault == FAULT_IDEMPOTENCY_REUSED) {

@@ -1,7 +1,9 @@
 /* batch.h: the unit of work: whatever has piled up, in one transaction.
- * How to use: fill a struct core once a thread; make members; batch_run; read each member's
- * outcomes. batch_run never fails as a call: whatever happens is an outcome of each member.
- * Outcomes live in the core's arena until the caller resets it. */
+ * Room core/: batch, execute, audit, outbox, bulks, import, verify; single-threaded by
+ * construction. It uses policy/, store/ and lock/. How to use: fill a struct core once a thread;
+ * make members; batch_run; read each member's outcomes. batch_run never fails as a call: whatever
+ * happens is an outcome of each member. Outcomes live in the core's arena until the caller resets
+ * it. */
 #ifndef STATUTE_BATCH_H
 #define STATUTE_BATCH_H
 
@@ -51,6 +53,15 @@ enum member_mode {
     MEMBER_EACH, /* each attempt for itself */
 };
 
+/* What became of a timer that was tried. */
+enum timer_end {
+    TIMER_WAITS, /* nothing happened to it: blocked, cancelled, or another node was first */
+    TIMER_FIRED,
+    TIMER_AGAIN,   /* a policy failed, or a rule refused it that it is to be held against again */
+    TIMER_FAILED,  /* a rule refused it, and it is done */
+    TIMER_STOPPED, /* it was the end of a chain of timers without a pause, and is done */
+};
+
 struct member;
 
 /* Writes more in the member's own transaction (bulk progress). Runs after the decisions, before the
@@ -95,6 +106,7 @@ struct member {
         fault; /* of the member as a whole (store, idempotency); FAULT_NONE: see outcomes */
     struct text fault_message;
     struct outcome *outcomes;   /* attempt_count of them */
+    enum timer_end timer_end;   /* of `fired` */
     struct store_answer answer; /* filled by render or, when replayed, from the store */
 };
 
@@ -117,5 +129,14 @@ struct policy_reads batch_reads(struct core *core);
 
 /* How long the first answer to an idempotency key counts. */
 #define ANSWER_KEPT_US (24 * 3600 * NOW_SECOND)
+
+/* The answers that are still kept for these keys, NULL where there is none: out[i] is of keys[i].
+ */
+bool batch_find_answers(struct core *core, struct arena *arena, const struct store_answer_key *keys,
+                        size_t count, const struct store_answer **out,
+                        struct fault *fault) MUST_CHECK;
+/* FAULT_IDEMPOTENCY_REUSED: the answer is to another body. */
+bool batch_answer_is_of(const struct store_answer *kept, const unsigned char *body_hash,
+                        struct fault *fault) MUST_CHECK;
 
 #endif

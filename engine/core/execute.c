@@ -33,14 +33,6 @@ static struct text named(struct arena *arena, const struct attempt *attempt, con
                       what);
 }
 
-static bool is_wanted_version(const struct attempt *attempt, int64_t version) {
-    bool wanted = attempt->if_version == 0 || attempt->if_version == version;
-    for (size_t i = 0; !wanted && i < attempt->if_version_count; i++) {
-        wanted = attempt->if_versions[i] == version;
-    }
-    return wanted;
-}
-
 /* Refusals for which no policy has to be asked. */
 static bool is_out_of_question(struct work *work, const struct attempt *attempt,
                                const struct entity *entity, struct outcome *out) {
@@ -52,7 +44,7 @@ static bool is_out_of_question(struct work *work, const struct attempt *attempt,
         refuse(out, FAULT_ALREADY_EXISTS, named(arena, attempt, "exists already"));
     } else if (attempt->kind != ATTEMPT_CREATE && !entity->exists) {
         refuse(out, FAULT_ENTITY_NOT_FOUND, named(arena, attempt, "does not exist"));
-    } else if (!is_wanted_version(attempt, entity->version)) {
+    } else if (!attempt_wants_version(attempt, entity->version)) {
         refuse(out, FAULT_VERSION_CONFLICT,
                text_print(arena, "another version was expected, but the entity has version %lld",
                           (long long)entity->version));
@@ -99,10 +91,15 @@ static void apply(struct work *work, struct slot *slot, const struct attempt *at
     slot->body_changed = true;
     slot->row_due = true;
     slot->gone = false;
-    if (decision->timers_changed) {
-        slot->disarm = true;
+    if (attempt->kind != ATTEMPT_UPDATE) {
+        entity->entered_us = work->now_us;
+    }
+    if (decision->timers_changed || decision->timers_asked) {
+        slot->disarm = slot->disarm || decision->timers_changed;
+        slot->rearm = !slot->disarm;
         slot->timers = decision->timers;
         slot->timer_count = decision->timer_count;
+        slot->chain = work->chain;
     }
 }
 
@@ -116,15 +113,16 @@ static void describe(struct work *work, const struct slot *slot, struct outcome 
     }
 }
 
-/* The data is printed once: for its hash, for the store and for the answer. */
+/* The data is printed once: for its hash, for the store and for the answer. `before` is the data
+ * that the attempt met. */
 static void record(struct work *work, struct slot *slot, const struct attempt *attempt,
-                   struct outcome *out) {
+                   const struct js *before, struct outcome *out) {
     work_touch(work, slot);
     if (slot->current.exists) {
         slot->current.data_json = entity_data_json(&work->core->arena, &slot->current);
     }
     describe(work, slot, out);
-    audit_append(work, slot, attempt, out);
+    audit_append(work, slot, attempt, before, out);
 }
 
 /* --- what follows --- */
@@ -149,8 +147,10 @@ static struct attempt effect_of(const struct attempt *cause, const struct outcom
         .dry_run = cause->dry_run,
         .idempotent = true,
         .skip_permissions = true,
+        .by_engine = true,
         .isolation = cause->isolation,
         .request_id = cause->request_id,
+        .batch = cause->batch,
         .cause = cause,
         .caused_by = text_of(out->audit_uuid),
     };
@@ -264,6 +264,7 @@ static bool carry_out(struct work *work, const struct attempt *attempt, unsigned
         return true;
     }
     out->changed = out->decision->changed;
+    const struct js *before = slot->current.data;
     if (out->changed) {
         apply(work, slot, attempt, out->decision);
         if (work->careful && slot->view.table != NULL && !rows_try(work, slot, out, fault)) {
@@ -273,7 +274,7 @@ static bool carry_out(struct work *work, const struct attempt *attempt, unsigned
     if (out->code != FAULT_NONE) {
         return true;
     }
-    record(work, slot, attempt, out);
+    record(work, slot, attempt, before, out);
     outbox_append(work, attempt, out);
     if (!follow(work, attempt, depth, out, fault)) {
         return false;
@@ -295,19 +296,19 @@ static bool record_refusal(struct work *work, const struct attempt *attempt, str
     out->from = slot->current.exists ? slot->current.state : TEXT_NONE;
     describe(work, slot, out);
     if (!attempt->dry_run && !is_unknown_machine(work, attempt)) {
-        record(work, slot, attempt, out);
+        record(work, slot, attempt, slot->current.data, out);
     }
     return true;
 }
 
-/* A dry run leaves nothing but its outcome, and the entity's version is what it was. */
+/* A dry run leaves nothing but its outcome, which says what would have changed; the entity's
+ * version is what it was. */
 static bool forget(struct work *work, const struct attempt *attempt, struct mark mark,
                    struct outcome *out, struct fault *fault) {
     struct slot *slot;
     work_back(work, mark);
     out->audit_uuid[0] = '\0';
     out->audit_sequence = 0;
-    out->changed = false;
     if (!work_slot(work, attempt->machine, attempt->id, &slot, fault)) {
         return false;
     }

@@ -117,6 +117,7 @@ static bool read_object(struct import *import, const struct js *object, struct a
                         struct fault *fault) {
     *out = (struct attempt){
         .kind = ATTEMPT_CREATE,
+        .is_import = true,
         .actor = import->options.actor,
         .reason = TEXT("migration"),
         .metadata = origin_of(&import->arena, object),

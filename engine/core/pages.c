@@ -42,7 +42,8 @@ static void walk_end(struct walk *walk) {
 }
 
 static struct store_page walk_page(const struct walk *walk) {
-    return (struct store_page){walk->left < PAGE_MOST ? walk->left : PAGE_MOST, walk->cursor};
+    return (struct store_page){.limit = walk->left < PAGE_MOST ? walk->left : PAGE_MOST,
+                               .cursor = walk->cursor};
 }
 
 /* The page is done with: only its cursor is kept. */

@@ -45,6 +45,9 @@ static void follow_row(struct arena *arena, const struct row_view *view, int64_t
         entity->exists = true;
         entity->created_us = now_us;
     }
+    if (!text_equal(entity->state, row->state)) {
+        entity->entered_us = now_us;
+    }
     entity->version = row->version > entity->version ? row->version : entity->version + 1;
     entity->state = row->state;
     entity->data = merged(arena, view->table, entity->data, row->fields);
@@ -136,7 +139,7 @@ void rows_note(struct work *work, struct slot *slot) {
     slot->body_changed = true;
     slot->row_due = text_given(table->version) && slot->view.row.version != slot->current.version;
     slot->current.data_json = entity_data_json(arena, &slot->current);
-    audit_append(work, slot, &attempt, &outcome);
+    audit_append(work, slot, &attempt, slot->original.data, &outcome);
 }
 
 /* --- what was only looked at --- */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/rows.h"
+#include "core/timers.h"
 
 static const struct footprint no_footprint;
 
@@ -105,31 +106,29 @@ static int by_key(const void *a, const void *b) {
     return text_compare(((const struct wanted *)a)->key, ((const struct wanted *)b)->key);
 }
 
-static void add_footprint(const struct work *work, struct wanted *wanted, size_t *total) {
-    for (size_t i = 0; i < work->footprint->keys.count; i++) {
-        const struct map_entry *entry = &work->footprint->keys.entries[i];
-        wanted[(*total)++] =
-            (struct wanted){entry->key, *(const struct store_reading *)entry->value};
+/* All to be held. */
+static size_t add_keys(struct work *work, const struct store_key *keys, size_t count,
+                       struct wanted *wanted) {
+    for (size_t i = 0; i < count; i++) {
+        wanted[i] = (struct wanted){key_of(&work->core->arena, keys[i].machine, keys[i].id),
+                                    {keys[i], STORE_HOLD}};
     }
+    return count;
 }
 
-/* The distinct entities that the members name or the footprint has, in key order; of two wishes for
- * one the stronger. */
-static size_t wanted_of(struct work *work, struct member *const *members, size_t count,
-                        struct wanted *wanted) {
-    size_t total = 0;
-    for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < members[i]->attempt_count; j++) {
-            const struct attempt *attempt = &members[i]->attempts[j];
-            wanted[total++] =
-                (struct wanted){key_of(&work->core->arena, attempt->machine, attempt->id),
-                                {{attempt->machine, attempt->id}, STORE_HOLD}};
-        }
+static size_t add_footprint(const struct work *work, struct wanted *wanted) {
+    for (size_t i = 0; i < work->footprint->keys.count; i++) {
+        const struct map_entry *entry = &work->footprint->keys.entries[i];
+        wanted[i] = (struct wanted){entry->key, *(const struct store_reading *)entry->value};
     }
-    add_footprint(work, wanted, &total);
-    qsort(wanted, total, sizeof *wanted, by_key);
+    return work->footprint->keys.count;
+}
+
+/* The distinct ones, in key order; of two wishes for one the stronger. */
+static size_t make_distinct(struct wanted *wanted, size_t count) {
     size_t distinct = 0;
-    for (size_t i = 0; i < total; i++) {
+    qsort(wanted, count, sizeof *wanted, by_key);
+    for (size_t i = 0; i < count; i++) {
         if (distinct == 0 || !text_equal(wanted[distinct - 1].key, wanted[i].key)) {
             wanted[distinct++] = wanted[i];
         } else if (wanted[i].entity.hold < wanted[distinct - 1].entity.hold) {
@@ -137,6 +136,27 @@ static size_t wanted_of(struct work *work, struct member *const *members, size_t
         }
     }
     return distinct;
+}
+
+static bool read_wanted(struct work *work, struct wanted *wanted, size_t count,
+                        struct fault *fault) {
+    struct arena *arena = &work->core->arena;
+    size_t distinct = make_distinct(wanted, count);
+    struct store_reading *readings = ARENA_ARRAY(arena, struct store_reading, distinct);
+    struct text *keys = ARENA_ARRAY(arena, struct text, distinct);
+    struct entity *entities = ARENA_ARRAY(arena, struct entity, distinct);
+    for (size_t i = 0; i < distinct; i++) {
+        readings[i] = wanted[i].entity;
+        keys[i] = wanted[i].key;
+    }
+    return store_read_as(work->core->store, arena, readings, distinct, entities, fault) &&
+           slots_add(work, keys, entities, distinct, false, fault);
+}
+
+bool work_read_keys(struct work *work, const struct store_key *keys, size_t count,
+                    struct fault *fault) {
+    struct wanted *wanted = ARENA_ARRAY(&work->core->arena, struct wanted, count);
+    return read_wanted(work, wanted, add_keys(work, keys, count, wanted), fault);
 }
 
 static bool guard(struct work *work, struct fault *fault) {
@@ -151,18 +171,18 @@ static bool guard(struct work *work, struct fault *fault) {
 bool work_read(struct work *work, struct member *const *members, size_t count,
                struct fault *fault) {
     struct arena *arena = &work->core->arena;
-    size_t most = core_attempts(members, count) + work->footprint->keys.count;
-    struct wanted *wanted = ARENA_ARRAY(arena, struct wanted, most);
-    size_t distinct = wanted_of(work, members, count, wanted);
-    struct store_reading *names = ARENA_ARRAY(arena, struct store_reading, distinct);
-    struct text *keys = ARENA_ARRAY(arena, struct text, distinct);
-    struct entity *entities = ARENA_ARRAY(arena, struct entity, distinct);
-    for (size_t i = 0; i < distinct; i++) {
-        names[i] = wanted[i].entity;
-        keys[i] = wanted[i].key;
+    size_t most = core_attempts(members, count), total = 0;
+    struct store_key *keys = ARENA_ARRAY(arena, struct store_key, most);
+    struct wanted *wanted = ARENA_ARRAY(arena, struct wanted, most + work->footprint->keys.count);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < members[i]->attempt_count; j++) {
+            const struct attempt *attempt = &members[i]->attempts[j];
+            keys[total++] = (struct store_key){attempt->machine, attempt->id};
+        }
     }
-    return store_read_as(work->core->store, arena, names, distinct, entities, fault) &&
-           slots_add(work, keys, entities, distinct, false, fault) && guard(work, fault);
+    total = add_keys(work, keys, total, wanted);
+    total += add_footprint(work, wanted + total);
+    return read_wanted(work, wanted, total, fault) && guard(work, fault);
 }
 
 bool work_slot(struct work *work, struct text machine, struct text id, struct slot **out,
@@ -223,51 +243,14 @@ static size_t changed_entities(struct work *work, struct store_entity_write *wri
     return count;
 }
 
-static size_t disarmed_entities(struct work *work, struct store_key *keys) {
-    size_t count = 0;
-    for (size_t i = 0; i < work->slots.count; i++) {
-        const struct slot *slot = work->slots.entries[i].value;
-        if (slot->disarm && slot->original.exists) {
-            keys[count++] = (struct store_key){slot->current.machine, slot->current.id};
-        }
-    }
-    return count;
-}
-
-/* The timers that are armed when all is decided: those of the last state entered. */
-static void armed_deadlines(struct work *work, struct list *deadlines) {
-    for (size_t i = 0; i < work->slots.count; i++) {
-        const struct slot *slot = work->slots.entries[i].value;
-        for (size_t j = 0; j < slot->timer_count; j++) {
-            struct store_deadline *deadline = work_add(work, deadlines, sizeof *deadline);
-            deadline->machine = slot->current.machine;
-            deadline->entity_id = slot->current.id;
-            deadline->due_us = slot->timers[j].due_us;
-            deadline->to_state = slot->timers[j].to;
-            deadline->reason = slot->timers[j].reason;
-            deadline->comments = slot->timers[j].comments;
-            deadline->entity_version = slot->current.version;
-        }
-    }
-}
-
-static void note_earliest(struct core *core, const struct list *deadlines) {
-    const struct store_deadline *items = deadlines->items;
-    for (size_t i = 0; i < deadlines->count; i++) {
-        if (items[i].due_us < core->earliest_deadline_us) {
-            core->earliest_deadline_us = items[i].due_us;
-        }
-    }
-}
-
 bool work_write(struct work *work, struct fault *fault) {
     struct arena *arena = &work->core->arena;
     struct store_entity_write *writes =
         ARENA_ARRAY(arena, struct store_entity_write, work->slots.count + 1);
-    struct store_key *disarmed = ARENA_ARRAY(arena, struct store_key, work->slots.count + 1);
-    struct list deadlines = {0};
-    armed_deadlines(work, &deadlines);
-    note_earliest(work->core, &deadlines);
+    struct timer_writes timers;
+    if (!timers_settle(work, &timers, fault)) {
+        return false;
+    }
     struct store_batch batch = {
         .entities = writes,
         .entity_count = changed_entities(work, writes),
@@ -275,12 +258,12 @@ bool work_write(struct work *work, struct fault *fault) {
         .record_count = work->records.count,
         .outbox = work->outbox.items,
         .outbox_count = work->outbox.count,
-        .disarmed = disarmed,
-        .disarmed_count = disarmed_entities(work, disarmed),
+        .disarmed = timers.disarmed,
+        .disarmed_count = timers.disarmed_count,
         .fired = work->fired.items,
         .fired_count = work->fired.count,
-        .deadlines = deadlines.items,
-        .deadline_count = deadlines.count,
+        .deadlines = timers.armed.items,
+        .deadline_count = timers.armed.count,
         .answers = work->answers.items,
         .answer_count = work->answers.count,
     };

@@ -28,8 +28,10 @@ struct slot {
     bool gone;                  /* its row was deleted: `current` is what was known of it last */
     bool row_due;               /* the row is to be written */
     bool disarm;                /* its deadlines in the store go */
-    const struct timer *timers; /* armed by the state it entered in this batch */
+    bool rearm;                 /* they are to be as `timers` says; those that fit stay */
+    const struct timer *timers; /* of the state that it is in, with either of these */
     size_t timer_count;
+    int64_t chain; /* timers that fired one after the other until those were armed */
 };
 
 /* A growing array in the batch's arena; elements are copied in. */
@@ -48,16 +50,20 @@ struct footprint {
 struct work {
     struct core *core;
     const struct footprint *footprint; /* of the runs before this one */
-    struct map slots;                  /* key -> struct slot */
     struct map counts;                 /* what was counted -> int64_t, as the store has it */
     struct map counted;                /* machines that were counted -> the work */
+    struct map slots;                  /* key -> struct slot */
     struct list records;               /* struct store_record */
     struct list outbox;                /* struct store_outbox */
-    struct list fired;                 /* struct store_deadline */
+    struct list fired;                 /* struct store_deadline: that go, with done_us for good */
+    struct list retried;               /* struct store_deadline: that are tried again */
     struct list answers;               /* struct store_answer */
     struct list undo;                  /* struct undo: older states of slots, newest last */
     int64_t now_us;                    /* wall clock of the whole batch: ctx.now */
+    int64_t chain;                     /* of the timers that the present member arms */
     size_t effects;                    /* follow and create done for the current root attempt */
+    size_t rearmed;                    /* entities whose timers were others than they are to be */
+    bool matching;                     /* timers are matched with new rules; nothing else happens */
     bool careful;    /* ask an application's table about each row before it is written */
     int64_t retries; /* how often the batch was run again */
 };
@@ -89,8 +95,11 @@ void footprint_add(struct footprint *footprint, const struct work *work);
 /* Adds a zeroed element of `size` bytes and returns it; valid until the next add. */
 void *work_add(struct work *work, struct list *list, size_t size);
 
-/* Reads all the entities that the members name, and the footprint's, in one call, in key order;
- * then guards the footprint's machines. */
+/* Reads these entities, in one call, in key order; a key may come twice. */
+bool work_read_keys(struct work *work, const struct store_key *keys, size_t count,
+                    struct fault *fault) MUST_CHECK;
+/* The same of all that the members name and the footprint has; then guards the footprint's
+ * machines. */
 bool work_read(struct work *work, struct member *const *members, size_t count,
                struct fault *fault) MUST_CHECK;
 

@@ -5,14 +5,34 @@
 
 /* --- labels --- */
 
-struct graph_label graph_label_of_way(struct arena *arena, const struct way *way) {
-    struct graph_label label = {way->name, TEXT_NONE};
-    if (way->permission_count == 1) {
-        label.permission = way->permissions[0];
-    } else if (way->permission_count > 1) {
-        label.permission = text_print(arena, "%.*s +%zu", TEXT_ARGS(way->permissions[0]),
-                                      way->permission_count - 1);
-    } else if (way->has_permit_function) {
+/* TEXT_NONE: it has no verb, and no choice leads to it. */
+static struct text verbs_of(struct arena *arena, const struct state *state,
+                            const struct way *way) {
+    struct buffer buffer;
+    buffer_init(&buffer, arena);
+    if (text_given(way->name)) {
+        buffer_add_text(&buffer, way->name);
+    }
+    if (way->internal) {
+        buffer_add_text(&buffer, buffer.length > 0 ? TEXT(" (internal)") : TEXT("(internal)"));
+    }
+    for (size_t i = 0; !way->internal && i < state->choice_count; i++) {
+        buffer_print(&buffer, "%s%.*s?", buffer.length > 0 ? ", " : "",
+                     TEXT_ARGS(state->choices[i]));
+    }
+    return buffer.length > 0 ? buffer_view(&buffer) : TEXT_NONE;
+}
+
+struct graph_label graph_label_of_way(struct arena *arena, const struct state *state,
+                                      const struct way *way) {
+    struct graph_label label = {verbs_of(arena, state, way), TEXT_NONE};
+    const struct permission_rule *rule = &way->permission;
+    if (rule->name_count == 1) {
+        label.permission = rule->names[0];
+    } else if (rule->name_count > 1) {
+        label.permission =
+            text_print(arena, "%.*s +%zu", TEXT_ARGS(rule->names[0]), rule->name_count - 1);
+    } else if (rule->function_count > 0) {
         label.permission = TEXT("by function");
     }
     return label;
@@ -36,7 +56,7 @@ static void add_quoted(struct buffer *buffer, struct text text) {
         if (c == '"' || c == '\\') {
             buffer_add_char(buffer, '\\');
         }
-        buffer_add_char(buffer, (unsigned char)c < ' ' ? ' ' : c);
+        buffer_add_char(buffer, text_is_control(c) ? ' ' : c);
     }
     buffer_add_char(buffer, '"');
 }
@@ -68,7 +88,7 @@ static void add_dot_edge(struct buffer *buffer, struct text from, struct text to
 
 static void add_dot_edges(struct buffer *buffer, const struct state *state) {
     for (size_t i = 0; i < state->way_count; i++) {
-        struct graph_label label = graph_label_of_way(buffer->arena, &state->ways[i]);
+        struct graph_label label = graph_label_of_way(buffer->arena, state, &state->ways[i]);
         add_dot_edge(buffer, state->name, state->ways[i].to, &label, false);
     }
     for (size_t i = 0; i < state->timer_count; i++) {
@@ -142,7 +162,7 @@ static void add_mermaid_text(struct buffer *buffer, struct text text) {
         if (strchr(":;#\"<>", c) != NULL) {
             buffer_print(buffer, "#%d;", c);
         } else {
-            buffer_add_char(buffer, (unsigned char)c < ' ' ? ' ' : c);
+            buffer_add_char(buffer, text_is_control(c) ? ' ' : c);
         }
     }
 }
@@ -168,7 +188,7 @@ static void add_mermaid_edge(struct buffer *buffer, const struct machine *machin
 static void add_mermaid_state(struct buffer *buffer, const struct machine *machine, size_t index) {
     const struct state *state = &machine->states[index];
     for (size_t i = 0; i < state->way_count; i++) {
-        struct graph_label label = graph_label_of_way(buffer->arena, &state->ways[i]);
+        struct graph_label label = graph_label_of_way(buffer->arena, state, &state->ways[i]);
         add_mermaid_edge(buffer, machine, index, state->ways[i].to_index, &label);
     }
     for (size_t i = 0; i < state->timer_count; i++) {

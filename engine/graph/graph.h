@@ -1,5 +1,6 @@
-/* graph.h: a machine as a picture. graph/ knows machines (policy/rules) and draws them; nothing
- * here decides, reads or writes. How to use: one call a format; the text is in the arena. */
+/* graph.h: a machine as a picture.
+ * Room graph/: labels, layout, and three formats. It uses policy/rules/ and nothing that decides,
+ * reads or writes. How to use: one call a format; the text is in the arena. */
 #ifndef STATUTE_GRAPH_H
 #define STATUTE_GRAPH_H
 

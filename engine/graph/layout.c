@@ -47,12 +47,16 @@ static struct text way_title(struct arena *arena, const struct state *state,
     if (text_given(way->name)) {
         buffer_print(&buffer, " (%.*s)", TEXT_ARGS(way->name));
     }
-    for (size_t i = 0; i < way->permission_count; i++) {
-        buffer_print(&buffer, "%s %.*s", i == 0 ? "; needs" : ",", TEXT_ARGS(way->permissions[i]));
+    struct text permit = permission_phrase(arena, way->permission.permit);
+    if (permit.length > 0) {
+        buffer_print(&buffer, "; needs %.*s", TEXT_ARGS(permit));
     }
-    buffer_add_text(&buffer,
-                    way->has_permit_function ? TEXT("; permitted by a function") : TEXT(""));
     buffer_add_text(&buffer, way->has_guard ? TEXT("; guarded") : TEXT(""));
+    buffer_add_text(&buffer, way->internal ? TEXT("; by effects and timers only") : TEXT(""));
+    buffer_add_text(&buffer, way->is_from_any ? TEXT("; from every state") : TEXT(""));
+    for (size_t i = 0; !way->internal && i < state->choice_count; i++) {
+        buffer_print(&buffer, "; if '%.*s' chooses it", TEXT_ARGS(state->choices[i]));
+    }
     if (text_given(way->doc)) {
         buffer_print(&buffer, ". %.*s", TEXT_ARGS(way->doc));
     }
@@ -65,7 +69,7 @@ static void add_ways(struct graph_layout *layout, size_t from) {
         layout->edges[layout->edge_count++] = (struct graph_edge){
             .from = from,
             .to = state->ways[i].to_index,
-            .label = graph_label_of_way(layout->arena, &state->ways[i]),
+            .label = graph_label_of_way(layout->arena, state, &state->ways[i]),
             .title = way_title(layout->arena, state, &state->ways[i]),
         };
     }

@@ -7,10 +7,12 @@
 
 /* What is written at a way or a timer: at most two short lines, either may be TEXT_NONE. */
 struct graph_label {
-    struct text verb;       /* "start", or "after 30d" for a timer */
+    struct text verb;       /* "start", "start, review?" where a choice may lead here too, "pay
+                               (internal)"; "after 30d" for a timer */
     struct text permission; /* "task.start", "task.start +1", "by function" */
 };
-struct graph_label graph_label_of_way(struct arena *arena, const struct way *way);
+struct graph_label graph_label_of_way(struct arena *arena, const struct state *state,
+                                      const struct way *way);
 struct graph_label graph_label_of_timer(struct arena *arena, const struct state *state,
                                         size_t index);
 

@@ -65,7 +65,7 @@ static void add_escaped(struct buffer *buffer, struct text text) {
             buffer_add_text(buffer, TEXT("&quot;"));
             break;
         default: /* XML knows no control characters */
-            buffer_add_char(buffer, (unsigned char)c < ' ' ? ' ' : c);
+            buffer_add_char(buffer, text_is_control(c) ? ' ' : c);
         }
     }
 }

@@ -12,6 +12,8 @@
 #include "http/listen.h"
 #include "http/thread.h"
 
+#include <event2/event-config.h>
+
 #define DESCRIPTORS_KEPT 64 /* for stores, logs, reloads: not for connections */
 #define MIB              ((size_t)1 << 20)
 #define KIB              ((size_t)1 << 10)
@@ -147,4 +149,8 @@ struct http_counts http_counts(const struct http *http) {
         counts.accept_pauses += read_count(&tally->accept_pauses);
     }
     return counts;
+}
+
+const char *http_library(void) {
+    return "libevent " EVENT__VERSION;
 }

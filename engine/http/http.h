@@ -1,5 +1,7 @@
 /* http.h: HTTP/1.1 in and out: evhttp on some threads, and everything that evhttp does not do.
- * How to use: http_open with a handler, http_start, and later http_stop (drains) and http_close.
+ * Room http/: the wire (filter, head, body, exchange, thread), TLS, CORS. It uses base/, libevent
+ * and libssl, and nothing else of statute. How to use: http_open with the functions to call,
+ * http_start, and later http_stop (drains) and http_close.
  * The handler runs on an HTTP thread, may not block, and either answers at once or gives the
  * exchange to another thread, which answers later with http_answer: from then on the exchange
  * belongs to its HTTP thread again. A client that went away is a dropped answer. */
@@ -32,11 +34,10 @@ struct http_limits {
     unsigned header_count; /* 100: 431 headers_too_large */
     unsigned connections;  /* 1000 over all threads; accepting pauses above it (also kept under the
                               descriptor limit) */
-    int64_t
-        header_timeout_us;    /* 10 s from the first byte (or the connect) to the blank line: 408 */
-    int64_t body_timeout_us;  /* 30 s in all for the request: 408 */
-    int64_t idle_timeout_us;  /* 75 s between requests: closed without a word */
-    int64_t write_timeout_us; /* 30 s for the client to take an answer: closed */
+    int64_t header_timeout_us; /* 10 s from the connect or first byte to the blank line: 408 */
+    int64_t body_timeout_us;   /* 30 s in all for the request: 408 */
+    int64_t idle_timeout_us;   /* 75 s between requests: closed without a word */
+    int64_t write_timeout_us;  /* 30 s for the client to take an answer: closed */
 };
 struct http_limits http_limits_default(void);
 
@@ -127,10 +128,8 @@ bool http_start(struct http *http, struct fault *fault) MUST_CHECK;
 /* Any thread, exactly once an exchange. Gives the exchange back. */
 void http_answer(struct http_exchange *exchange, const struct http_answer *answer);
 
-/* Fills `answer` with problem details (RFC 9457) for the fault:
- * {"type":"about:blank"..., "title", "status", "detail", "code", "request_id"}, plus `extra`, which
- * is the inside of an object
- * ("\"current_state\":\"DRAFT\"") or TEXT_NONE. Adds Retry-After for 423, 429 and 503,
+/* Fills `answer` with problem details (RFC 9457) for the fault, plus `extra`, which is the inside
+ * of an object ("\"current_state\":\"DRAFT\"") or TEXT_NONE. Adds Retry-After for 423, 429 and 503,
  * WWW-Authenticate for 401. */
 void http_problem(struct http_exchange *exchange, const struct fault *fault, struct text extra,
                   struct http_answer *answer);
@@ -145,5 +144,7 @@ void http_fail(struct http_exchange *exchange, const struct fault *fault, struct
 void http_stop(struct http *http, int64_t drain_us);
 void http_close(struct http *http);
 struct http_counts http_counts(const struct http *http);
+
+const char *http_library(void); /* "libevent 2.1.12-stable" */
 
 #endif

@@ -41,6 +41,13 @@ bool auth_need(const struct caller *caller, enum scope scope, struct fault *faul
                      TEXT_ARGS(name), caller_noun(caller), TEXT_ARGS(caller->name));
 }
 
+bool auth_need_machine(const struct caller *caller, struct text machine, struct fault *fault) {
+    return caller_reaches(caller, machine) ||
+           fault_set(fault, FAULT_PERMISSION_DENIED,
+                     "the %s '%.*s' is bound to other machines than '%.*s'", caller_noun(caller),
+                     TEXT_ARGS(caller->name), TEXT_ARGS(machine));
+}
+
 /* --- reading the keys --- */
 
 bool auth_update(struct auth *auth, struct store *store, struct fault *fault) {
@@ -158,7 +165,9 @@ static bool is_file(struct text mode) {
 }
 
 static bool check_mode(const struct auth_options *options, struct fault *fault) {
-    bool has_rules = options->issuer.length > 0 || options->audience.length > 0;
+    bool has_rules = options->issuer.length > 0 || options->audience.length > 0 ||
+                     options->token_type.length > 0 || options->token_roles.length > 0 ||
+                     options->token_permissions.length > 0;
     if (is_none(options->mode) && !is_loopback(host_of(options->listen))) {
         return fault_set(fault, FAULT_USAGE,
                          "--auth none trusts every caller, so it is allowed on a loopback address "
@@ -167,8 +176,9 @@ static bool check_mode(const struct auth_options *options, struct fault *fault) 
     }
     return is_file(options->mode) || !has_rules ||
            fault_set(fault, FAULT_USAGE,
-                     "--jwt-issuer and --jwt-audience are for tokens, which --auth %.*s does not "
-                     "take; use --auth FILE, the path of a JWK Set",
+                     "--jwt-issuer, --jwt-audience, --jwt-type, --jwt-roles and --jwt-permissions "
+                     "are for tokens, which --auth %.*s does not take; use --auth FILE, the path "
+                     "of a JWK Set",
                      TEXT_ARGS(options->mode));
 }
 
@@ -208,7 +218,12 @@ bool auth_open(const struct auth_options *options, struct now now, struct auth *
         .store_url = options->store_url,
         .keys = keys_new(),
         .file = file,
-        .rules = {options->issuer, options->audience, options->leeway_us},
+        .rules = {.issuer = options->issuer,
+                  .audience = options->audience,
+                  .leeway_us = options->leeway_us,
+                  .type = options->token_type,
+                  .roles = options->token_roles,
+                  .permissions = options->token_permissions},
     };
     init_waiting(auth);
     *out = auth;

@@ -1,10 +1,11 @@
-/* auth.h: who is calling, and what they may do here.
- * Three modes: "none" (every caller has every scope and is believed about the actor; allowed on a
- * loopback address only), "keys" (API keys, `Authorization: Bearer st_<id>_<secret>`), and a file
- * (API keys, and JWTs signed by a key of that JWK Set). Both kinds of keys are held in memory, so a
- * check never waits for the store or a disk. They are read again every second, and API keys at once
- * when this process changed them: one that is revoked or removed elsewhere stops working within a
- * second or two. Thread-safe. */
+/* auth.h: who is calling, and what they may do here. Thread-safe.
+ * Room identity/: keys, tokens (JWT), scopes, callers, limits; sole user of libjwt. It uses store/
+ * for API keys. How to use: auth_open, auth_check for each request, auth_need for a scope. Modes:
+ * "none" (every caller has every scope and is believed about the actor; allowed on a loopback
+ * address only), "keys" (API keys, `Authorization: Bearer st_<id>_<secret>`), and a file (API keys,
+ * and JWTs signed by a key of that JWK Set). Keys are held in memory, so a check never waits for
+ * the store or a disk. They are read again every second, and API keys at once when this process
+ * changed them: one that is revoked elsewhere stops working within a second or two. */
 #ifndef STATUTE_AUTH_H
 #define STATUTE_AUTH_H
 
@@ -21,7 +22,8 @@ struct auth_options {
     struct text store_url; /* where the API keys are */
     struct text issuer;    /* what a token's `iss` has to be; empty: anything */
     struct text audience;  /* what a token's `aud` has to name; empty: anything */
-    int64_t leeway_us;     /* how far the clock of who makes tokens may be off */
+    struct text token_type, token_roles, token_permissions; /* see web_token_rules */
+    int64_t leeway_us; /* how far the clock of who makes tokens may be off */
 };
 
 /* FAULT_USAGE: none on an address that is not loopback, or rules for tokens without a file.
@@ -51,5 +53,8 @@ bool auth_check(struct auth *auth, struct arena *arena, struct text authorizatio
 
 /* FAULT_PERMISSION_DENIED naming the scope that is missing. */
 bool auth_need(const struct caller *caller, enum scope scope, struct fault *fault) MUST_CHECK;
+/* FAULT_PERMISSION_DENIED when the caller's key is bound to other machines. */
+bool auth_need_machine(const struct caller *caller, struct text machine,
+                       struct fault *fault) MUST_CHECK;
 
 #endif

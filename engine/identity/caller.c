@@ -11,6 +11,16 @@ struct text caller_identity(struct arena *arena, const struct caller *caller) {
                       TEXT_ARGS(caller->name));
 }
 
+bool caller_reaches(const struct caller *caller, struct text machine) {
+    const struct js *machines = caller->machines;
+    for (size_t i = 0; machines != NULL && i < machines->array.count; i++) {
+        if (text_equal(js_text(machines->array.items[i]), machine)) {
+            return true;
+        }
+    }
+    return machines == NULL;
+}
+
 const char *caller_noun(const struct caller *caller) {
     switch (caller->kind) {
     case CALLER_ANYBODY:

@@ -11,8 +11,9 @@
  *   - it reads base64 of any form, and JSON only up to a NUL: every part is decoded strictly here
  *   - it copies parts of the token onto the stack: the token is bounded by WEB_TOKEN_MOST
  *   - it compared HMACs with strcmp (CVE-2024-25189, mended in 1.10.2-1+deb12u1): HMACs are
- * compared here, in constant time, whatever package is installed It also knows no `typ` but JWT, so
- * the at+jwt of RFC 9068 is refused by name.
+ * compared here, in constant time, whatever package is installed
+ * It knows no `typ` but JWT, so a token of another type that --jwt-type allows, as the at+jwt of
+ * RFC 9068, is checked by libcrypto itself (base/public_key.h).
  *
  * Claims are interpreted only after the signature was found right. */
 #include "identity/jwt.h"
@@ -86,10 +87,26 @@ static bool split(struct arena *arena, struct token *token, struct fault *fault)
 
 /* --- the header --- */
 
-static bool check_type(const struct js *header, struct fault *fault) {
+/* RFC 7515 section 4.1.9: "application/" may stand before it. */
+static struct text type_of(const struct js *header) {
+    struct text type = js_text(js_find(header, TEXT("typ"))), prefix = TEXT("application/");
+    bool has_prefix = type.length > prefix.length &&
+                      text_equal_ignore_case((struct text){type.bytes, prefix.length}, prefix);
+    return has_prefix ? (struct text){type.bytes + prefix.length, type.length - prefix.length}
+                      : type;
+}
+
+static bool is_plain_type(const struct js *header) {
     const struct js *type = js_find(header, TEXT("typ"));
-    return type == NULL || text_equal_ignore_case(js_text(type), TEXT("JWT")) ||
-           refuse(fault, "its typ is not JWT");
+    return type == NULL || text_equal_ignore_case(js_text(type), TEXT("JWT"));
+}
+
+static bool check_type(const struct js *header, struct text other, struct fault *fault) {
+    struct text type = type_of(header);
+    return is_plain_type(header) ||
+           (other.length > 0 && text_given(type) && text_equal_ignore_case(type, other)) ||
+           refuse(fault, other.length > 0 ? "its typ is neither JWT nor the --jwt-type"
+                                          : "its typ is not JWT; --jwt-type can allow another");
 }
 
 static bool find_key(const struct jwk_set *keys, struct token *token, struct fault *fault) {
@@ -109,11 +126,12 @@ static bool find_key(const struct jwk_set *keys, struct token *token, struct fau
 
 /* What a header's `crit` names has to be understood (RFC 7515 section 4.1.11); we know nothing that
  * could be named there. */
-static bool check_header(const struct jwk_set *keys, struct token *token, struct fault *fault) {
+static bool check_header(const struct jwk_set *keys, const struct web_token_rules *rules,
+                         struct token *token, struct fault *fault) {
     if (js_find(token->header, TEXT("crit")) != NULL) {
         return refuse(fault, "its header has crit");
     }
-    return check_type(token->header, fault) && find_key(keys, token, fault);
+    return check_type(token->header, rules->type, fault) && find_key(keys, token, fault);
 }
 
 /* --- the signature --- */
@@ -126,6 +144,10 @@ static bool has_mac(const struct token *token) {
 
 static bool is_signed(struct arena *arena, const struct token *token, jwt_alg_t algorithm) {
     struct text pem = token->key->material;
+    if (!is_plain_type(token->header)) {
+        return public_key_signed(pem, token->signed_part, token->signature,
+                                 algorithm == JWT_ALG_ES256);
+    }
     jwt_t *decoded = NULL;
     int status = jwt_decode(&decoded, text_cstring(arena, token->whole),
                             (const unsigned char *)pem.bytes, (int)pem.length);
@@ -170,7 +192,7 @@ bool web_token_check(const struct jwk_set *keys, struct web_token_seen *seen,
                      const struct web_token_rules *rules, struct arena *arena, struct text token,
                      int64_t now_us, struct caller *out, struct fault *fault) {
     struct token parsed = {.whole = token};
-    return split(arena, &parsed, fault) && check_header(keys, &parsed, fault) &&
+    return split(arena, &parsed, fault) && check_header(keys, rules, &parsed, fault) &&
            check_signature(arena, seen, &parsed, fault) &&
            web_token_claims_read(arena, parsed.claims, rules, now_us, out, fault);
 }

@@ -13,6 +13,10 @@ struct web_token_rules {
     struct text issuer;   /* what `iss` has to be; empty: anything */
     struct text audience; /* what `aud` has to be or contain; empty: anything */
     int64_t leeway_us;    /* how far clocks may differ */
+    struct text type;     /* a `typ` besides JWT that is taken, "at+jwt"; empty: none */
+    /* Where roles and permissions stand: a claim's name, or a path into one such as
+     * "realm_access.roles"; several with commas between them. Empty: `roles`, `permissions`. */
+    struct text roles, permissions;
 };
 
 struct web_token_seen;

@@ -4,6 +4,7 @@
 
 #include "base/now.h"
 #include "model/entity.h"
+#include "model/grant.h"
 
 #define ISSUER_MOST   1000                  /* bytes */
 #define SECONDS_MOST  INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
@@ -66,13 +67,7 @@ static bool check_times(const struct reading *reading, int64_t leeway_us, int64_
 
 /* As strict as with subjects, since the issuer is part of who the caller is (caller.c). */
 static bool is_issuer(struct text issuer) {
-    for (size_t i = 0; i < issuer.length; i++) {
-        unsigned char byte = (unsigned char)issuer.bytes[i];
-        if (byte < 0x20 || byte == 0x7F) {
-            return false;
-        }
-    }
-    return issuer.length > 0 && issuer.length <= ISSUER_MOST;
+    return issuer.length > 0 && issuer.length <= ISSUER_MOST && !text_has_control(issuer);
 }
 
 static bool check_issuer(const struct reading *reading, struct text wanted, struct text *out) {
@@ -123,10 +118,61 @@ static bool read_subject(const struct reading *reading, struct text *out) {
 
 /* --- what it grants --- */
 
-static bool read_strings(const struct reading *reading, const char *name, const struct js **out) {
-    const struct js *value = js_find(reading->claims, text_of(name));
-    *out = value != NULL ? value : &js_empty_array;
-    return are_strings(*out) || refuse(reading, name, "an array of strings");
+static bool are_roles(const struct js *array) {
+    bool all = js_is(array, JS_ARRAY);
+    for (size_t i = 0; all && i < array->array.count; i++) {
+        all = !text_given(held_role_refusal(array->array.items[i]));
+    }
+    return all;
+}
+
+/* What a claim, or a path into one, lists. */
+struct grants {
+    bool (*fits)(const struct js *array);
+    const char *expected;
+};
+
+static bool add_grants(const struct reading *reading, struct arena *arena, struct text path,
+                       const struct grants *grants, const struct js **out) {
+    const struct js *value = js_find_path(reading->claims, path);
+    if (value == NULL) {
+        return true;
+    }
+    if (!grants->fits(value)) {
+        return fault_set(reading->fault, FAULT_INVALID_TOKEN, "%.*s: expected %s", TEXT_ARGS(path),
+                         grants->expected);
+    }
+    for (size_t i = 0; i < value->array.count; i++) {
+        *out = js_append(arena, *out, value->array.items[i]);
+    }
+    return true;
+}
+
+/* All that the paths of a list find; a claim that is not there grants nothing. */
+static bool read_grants(const struct reading *reading, struct arena *arena, struct text paths,
+                        const struct grants *grants, const struct js **out) {
+    bool fine = true;
+    *out = &js_empty_array;
+    while (fine && paths.length > 0) {
+        const char *comma = memchr(paths.bytes, ',', paths.length);
+        size_t length = comma != NULL ? (size_t)(comma - paths.bytes) : paths.length;
+        fine = add_grants(reading, arena, (struct text){paths.bytes, length}, grants, out);
+        length += comma != NULL;
+        paths = (struct text){paths.bytes + length, paths.length - length};
+    }
+    return fine;
+}
+
+static bool read_actor(const struct reading *reading, struct arena *arena,
+                       const struct web_token_rules *rules, struct actor *self) {
+    static const struct grants roles = {
+        are_roles, "an array of roles: strings, or {role, within} with a tenant"};
+    static const struct grants permissions = {are_strings, "an array of strings"};
+    struct text role_paths = rules->roles.length > 0 ? rules->roles : TEXT("roles");
+    struct text permission_paths =
+        rules->permissions.length > 0 ? rules->permissions : TEXT("permissions");
+    return read_grants(reading, arena, role_paths, &roles, &self->roles) &&
+           read_grants(reading, arena, permission_paths, &permissions, &self->permissions);
 }
 
 static bool read_attributes(const struct reading *reading, const struct js **out) {
@@ -183,8 +229,7 @@ bool web_token_claims_read(struct arena *arena, const struct js *claims,
     if (!check_times(&reading, rules->leeway_us, now_us) ||
         !check_issuer(&reading, rules->issuer, &out->issuer) ||
         !check_audience(&reading, rules->audience) || !read_subject(&reading, &self->id) ||
-        !read_strings(&reading, "roles", &self->roles) ||
-        !read_strings(&reading, "permissions", &self->permissions) ||
+        !read_actor(&reading, arena, rules, self) ||
         !read_attributes(&reading, &self->attributes) || !read_scopes(&reading, &out->scopes)) {
         return false;
     }

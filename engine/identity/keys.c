@@ -97,8 +97,23 @@ static const struct js *stored_array(struct arena *arena, struct text json) {
     return value;
 }
 
-static unsigned stored_scopes(struct arena *arena, struct text json) {
-    const struct js *names = stored_array(arena, json);
+const struct js *keys_scopes(struct arena *arena, struct text json, const struct js **machines) {
+    struct fault fault = FAULT_INIT;
+    const struct js *value = NULL, *scopes;
+    *machines = NULL;
+    if (!text_given(json) || !js_parse(arena, json, &value, &fault)) {
+        return &js_empty_array;
+    }
+    if (js_is(value, JS_ARRAY)) {
+        return value;
+    }
+    scopes = js_find(value, TEXT("scopes"));
+    *machines = js_find(value, TEXT("machines"));
+    return js_is(scopes, JS_ARRAY) && js_is(*machines, JS_ARRAY) ? scopes : &js_empty_array;
+}
+
+static unsigned stored_scopes(struct arena *arena, struct text json, const struct js **machines) {
+    const struct js *names = keys_scopes(arena, json, machines);
     unsigned scopes = 0;
     for (size_t i = 0; i < names->array.count; i++) {
         scopes |= scope_of_name(js_text(names->array.items[i]));
@@ -114,10 +129,8 @@ static struct key *key_of(struct arena *arena, const struct store_api_key *row) 
     self->permissions = stored_array(arena, row->permissions);
     memcpy(key->hash, row->hash, DIGEST_BYTES);
     key->expires_us = row->expires_us;
-    key->caller = (struct caller){.kind = CALLER_KEY,
-                                  .name = self->id,
-                                  .scopes = stored_scopes(arena, row->scopes),
-                                  .self = self};
+    key->caller = (struct caller){.kind = CALLER_KEY, .name = self->id, .self = self};
+    key->caller.scopes = stored_scopes(arena, row->scopes, &key->caller.machines);
     return key;
 }
 
@@ -234,6 +247,7 @@ static void copy_caller(struct arena *arena, const struct caller *from, struct c
     self->permissions = js_copy(arena, from->self->permissions);
     *to = *from;
     to->name = self->id;
+    to->machines = js_copy(arena, from->machines);
     to->self = self;
 }
 

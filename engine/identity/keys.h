@@ -29,5 +29,9 @@ size_t keys_count(struct keys *keys, int64_t now_us); /* usable ones */
 /* A new key: fills `token` (shown once) and what is to be stored. */
 #define AUTH_TOKEN_MOST 96
 void keys_make(char token[AUTH_TOKEN_MOST], char id[17], unsigned char hash[DIGEST_BYTES]);
+/* The scopes of a key as the store keeps them: an array of names; of a key that is bound to
+ * machines, {machines, scopes}. An older program, which knows no such keys, finds no array, and so
+ * a key without any scope. *machines NULL: it is not bound. */
+const struct js *keys_scopes(struct arena *arena, struct text json, const struct js **machines);
 
 #endif

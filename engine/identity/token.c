@@ -3,6 +3,7 @@
 #include "identity/token.h"
 
 #include "model/entity.h"
+#include "model/grant.h"
 #include "timezone/instant.h"
 
 #define NAME_MOST 100
@@ -22,14 +23,67 @@ static bool check_name(struct text name, struct fault *fault) {
                                          "name: 16 hexadecimal digits would read as a key's id");
 }
 
-static struct text scopes_json(struct arena *arena, unsigned scopes) {
+/* As keys_scopes reads them. */
+static struct text scopes_json(struct arena *arena, unsigned scopes, const struct js *machines) {
     const struct js *names = &js_empty_array;
     for (unsigned scope = 1; scope <= SCOPE_ALL; scope <<= 1) {
         if ((scopes & scope) != 0) {
             names = js_append(arena, names, js_string(arena, scope_name((enum scope)scope)));
         }
     }
-    return js_print(arena, names);
+    if (machines == NULL) {
+        return js_print(arena, names);
+    }
+    const struct js *bound = js_with(arena, NULL, TEXT("machines"), machines);
+    return js_print(arena, js_with(arena, bound, TEXT("scopes"), names));
+}
+
+static bool check_permissions(const struct js *permissions, struct fault *fault) {
+    for (size_t i = 0; permissions != NULL && i < permissions->array.count; i++) {
+        struct text permission = js_text(permissions->array.items[i]);
+        if (text_given(grant_refused(permission))) {
+            return fault_set(fault, FAULT_BAD_REQUEST,
+                             "permissions: '%.*s' would be granted as a permission of that name; a "
+                             "key denies nothing: grant less, or give it a role with `except`",
+                             TEXT_ARGS(permission));
+        }
+    }
+    return true;
+}
+
+static bool check_roles(const struct js *roles, struct fault *fault) {
+    for (size_t i = 0; roles != NULL && i < roles->array.count; i++) {
+        struct text refusal = held_role_refusal(roles->array.items[i]);
+        struct text name = js_text(roles->array.items[i]);
+        if (text_given(refusal)) {
+            return fault_set(fault, FAULT_BAD_REQUEST, "roles: each item %.*s", TEXT_ARGS(refusal));
+        }
+        if (text_given(name) && text_given(grant_refused(name))) {
+            return fault_set(fault, FAULT_BAD_REQUEST,
+                             "roles: '%.*s' is no role; a key denies nothing: leave it out",
+                             TEXT_ARGS(name));
+        }
+    }
+    return true;
+}
+
+static bool check_machines(const struct token_request *request, struct fault *fault) {
+    const struct js *machines = request->machines;
+    for (size_t i = 0; machines != NULL && i < machines->array.count; i++) {
+        struct text name = js_text(machines->array.items[i]);
+        if (!entity_is_name(name)) {
+            return fault_set(fault, FAULT_BAD_REQUEST, "machines: '%.*s' is no machine's name",
+                             TEXT_ARGS(name));
+        }
+    }
+    if (machines != NULL && machines->array.count == 0) {
+        return fault_set(fault, FAULT_BAD_REQUEST,
+                         "machines: it names none; leave it out for a key that reaches all");
+    }
+    return machines == NULL || (request->scopes & SCOPE_ADMIN) == 0 ||
+           fault_set(
+               fault, FAULT_BAD_REQUEST,
+               "machines: a key with the scope admin makes other keys, so it cannot be bound");
 }
 
 static struct text array_json(struct arena *arena, const struct js *array) {
@@ -38,13 +92,14 @@ static struct text array_json(struct arena *arena, const struct js *array) {
 
 bool token_new(struct arena *arena, const struct token_request *request, int64_t now_us,
                struct store_api_key *key, char token[AUTH_TOKEN_MOST], struct fault *fault) {
-    if (!check_name(request->name, fault)) {
+    if (!check_name(request->name, fault) || !check_roles(request->roles, fault) ||
+        !check_permissions(request->permissions, fault) || !check_machines(request, fault)) {
         return false;
     }
     char *id = arena_alloc(arena, 17);
     *key = (struct store_api_key){
         .name = request->name,
-        .scopes = scopes_json(arena, request->scopes),
+        .scopes = scopes_json(arena, request->scopes, request->machines),
         .roles = array_json(arena, request->roles),
         .permissions = array_json(arena, request->permissions),
         .created_us = now_us,
@@ -66,12 +121,23 @@ static void put_instant(struct js_writer *writer, struct text name, int64_t inst
     js_put_text(writer, instant_us != 0 ? instant_print(instant_us, text) : TEXT_NONE);
 }
 
+static void put_scopes(struct js_writer *writer, struct text json) {
+    struct arena arena;
+    const struct js *machines;
+    arena_init(&arena, 0);
+    js_key(writer, TEXT("scopes"));
+    js_put(writer, keys_scopes(&arena, json, &machines));
+    js_key(writer, TEXT("machines"));
+    js_put(writer, machines);
+    arena_deinit(&arena);
+}
+
 void token_members(struct js_writer *writer, const struct store_api_key *key) {
     js_key(writer, TEXT("id"));
     js_put_text(writer, key->id);
     js_key(writer, TEXT("name"));
     js_put_text(writer, key->name);
-    put_array(writer, TEXT("scopes"), key->scopes);
+    put_scopes(writer, key->scopes);
     put_array(writer, TEXT("roles"), key->roles);
     put_array(writer, TEXT("permissions"), key->permissions);
     put_instant(writer, TEXT("created_at"), key->created_us);

@@ -11,16 +11,18 @@ struct token_request {
     unsigned scopes;        /* enum scope bits, at least one */
     const struct js *roles; /* arrays of strings, or NULL */
     const struct js *permissions;
-    int64_t expires_us; /* instant; 0: never */
+    const struct js *machines; /* that the key is bound to, an array of names; NULL: all */
+    int64_t expires_us;        /* instant; 0: never */
 };
 
-/* A key for the request, and the token that proves it. FAULT_BAD_REQUEST: the name. */
+/* A key for the request, and the token that proves it. FAULT_BAD_REQUEST: the name, a permission
+ * that reads like a denial, a role that is none, machines together with the scope admin. */
 bool token_new(struct arena *arena, const struct token_request *request, int64_t now_us,
                struct store_api_key *key, char token[AUTH_TOKEN_MOST],
                struct fault *fault) MUST_CHECK;
 
-/* The members that anybody may see: id, name, scopes, roles, permissions, created_at, expires_at,
- * revoked_at; the last two null when there is no such instant. Without the braces. */
+/* The members that anybody may see: id, name, scopes, roles, permissions, machines, created_at,
+ * expires_at, revoked_at; the last two null when there is no such instant. Without the braces. */
 void token_members(struct js_writer *writer, const struct store_api_key *key);
 
 /* FAULT_ALREADY_EXISTS: the name is taken. */

@@ -1,8 +1,9 @@
 /* lock.h: mutual exclusion by key, between workers and between nodes.
- * A lock only saves wasted work: every write is conditional on the version that was read, so losing
- * a lock costs a retry, never an update. How to use: one lock_registry a process, one lock a
- * worker; lock_take asks for many keys at once and never waits for one that is held: who was not
- * granted asks again later. */
+ * Room lock/: in-process, Redis and store-held locks behind one interface; sole user of hiredis. It
+ * uses store/ for leases. A lock only saves wasted work: every write is conditional on the version
+ * that was read, so losing a lock costs a retry, never an update. How to use: one lock_registry a
+ * process, one lock a worker; lock_take asks for many keys at once and never waits for one that is
+ * held: who was not granted asks again later. */
 #ifndef STATUTE_LOCK_H
 #define STATUTE_LOCK_H
 

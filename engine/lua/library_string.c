@@ -80,7 +80,7 @@ static int64_t quoting_steps(lua_State *lua, int argument) {
     int64_t steps = (int64_t)length;
     for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)bytes[i];
-        steps += byte < 0x20 || byte == 0x7F ? ESCAPE_STEPS : 0;
+        steps += text_is_control((char)byte) ? ESCAPE_STEPS : 0;
     }
     return steps;
 }

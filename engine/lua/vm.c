@@ -193,10 +193,7 @@ void vm_set_global(struct vm *vm, const char *name) {
 /* Control characters become spaces; what is too long is cut. */
 static size_t tidy_message(struct text raw, char out[MESSAGE_MOST + 1]) {
     size_t length = text_cut(raw, MESSAGE_MOST).length;
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)raw.bytes[i];
-        out[i] = byte < 0x20 || byte == 0x7F ? ' ' : raw.bytes[i];
-    }
+    text_copy_line((struct text){raw.bytes, length}, out);
     text_mend_utf8(out, length);
     out[length] = '\0';
     return length;

@@ -1,7 +1,10 @@
-/* vm.h: one Lua state that no policy can crash, hang or grow without bound. Used by engine/policy
- * only. Each vm_call has a fresh budget of instructions, wall clock and memory; when it is spent
- * the call ends with FAULT_POLICY_ERROR whatever the policy does (`pcall` re-raises, C functions
- * are charged for their work, the allocator checks too). Not thread-safe. */
+/* vm.h: one Lua state that no policy can crash, hang or grow without bound.
+ * Room lua/: vm, budget, the allow-listed library, the matcher of patterns, values in and out. It
+ * uses base/, timezone/ (for `time`) and Lua, and knows no machine. How to use: vm_new, vm_load,
+ * then vm_call as often as wanted; value_push and value_read for JSON.
+ * Each vm_call has a fresh budget of instructions, wall clock and memory; when it is spent the call
+ * ends with FAULT_POLICY_ERROR whatever the policy does (`pcall` re-raises, C functions are charged
+ * for their work, the allocator checks too). Not thread-safe. */
 #ifndef STATUTE_VM_H
 #define STATUTE_VM_H
 

@@ -27,6 +27,14 @@ const struct text attempt_reasons[] = {
 };
 const size_t attempt_reason_count = sizeof attempt_reasons / sizeof attempt_reasons[0];
 
+bool attempt_wants_version(const struct attempt *attempt, int64_t version) {
+    bool wanted = attempt->if_version_count == 0;
+    for (size_t i = 0; !wanted && i < attempt->if_version_count; i++) {
+        wanted = attempt->if_versions[i] == version;
+    }
+    return wanted;
+}
+
 bool attempt_is_reason(struct text reason) {
     for (size_t i = 0; i < attempt_reason_count; i++) {
         if (text_equal(attempt_reasons[i], reason)) {

@@ -77,7 +77,9 @@ struct text chain_record(struct arena *arena, const struct record *record) {
     buffer_init(&buffer, arena);
     add_text(&buffer, TEXT("{\"action\":"), record->action);
     add_actor(&buffer, record->actor);
+    add_text(&buffer, TEXT(",\"batch\":"), record->batch);
     add_text(&buffer, TEXT(",\"caused_by\":"), record->caused_by);
+    add_js(&buffer, TEXT(",\"changes\":"), record->changes);
     add_text(&buffer, TEXT(",\"comments\":"), record->comments);
     add_text(&buffer, TEXT(",\"data_hash\":"), record->data_hash);
     add_text(&buffer, TEXT(",\"entity_id\":"), record->entity_id);
@@ -99,6 +101,7 @@ struct text chain_record(struct arena *arena, const struct record *record) {
     add_bool(&buffer, TEXT(",\"success\":"), record->success);
     add_timestamp(&buffer, record->timestamp_us);
     add_text(&buffer, TEXT(",\"to_state\":"), record->to_state);
+    add_text(&buffer, TEXT(",\"transition\":"), record->transition);
     add_text(&buffer, TEXT(",\"uuid\":"), (struct text){record->uuid, ID_LENGTH});
     add_integer(&buffer, TEXT(",\"version\":"), record->version);
     buffer_add_char(&buffer, '}');

@@ -19,13 +19,16 @@ struct record {
     struct text from_state; /* TEXT_NONE: there was no entity */
     struct text to_state;   /* wanted, if refused */
     const struct actor *actor;
-    struct text action; /* "create", "update", "transition" */
+    struct text action;     /* "create", "update", "transition", "notice" */
+    struct text transition; /* the verb; TEXT_NONE: it has none, or this is no transition */
+    struct text batch;      /* id of the bulk whose member this is; TEXT_NONE: of none */
     struct text reason;
     struct text comments;
     const struct js *metadata;
-    const struct js *patch;
-    int64_t version;       /* of the entity after the attempt; 0: no entity */
-    struct text data_hash; /* of its data then: chain_data_hash; TEXT_NONE: no entity */
+    const struct js *patch;   /* what the request sent */
+    const struct js *changes; /* merge patch from the data before to the data after; never NULL */
+    int64_t version;          /* of the entity after the attempt; 0: no entity */
+    struct text data_hash;    /* of its data then: chain_data_hash; TEXT_NONE: no entity */
     int64_t timestamp_us;
     bool success;
     const char *error_code; /* NULL when it succeeded */

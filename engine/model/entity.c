@@ -3,10 +3,6 @@
 
 #define NAME_MOST 100
 
-static bool is_control(unsigned char byte) {
-    return byte < 0x20 || byte == 0x7F;
-}
-
 /* U+0080..U+009F, in UTF-8 C2 80..9F. */
 static bool is_late_control(const unsigned char *bytes) {
     return bytes[0] == 0xC2 && bytes[1] < 0xA0;
@@ -15,7 +11,7 @@ static bool is_late_control(const unsigned char *bytes) {
 static bool has_control(struct text text) {
     const unsigned char *bytes = (const unsigned char *)text.bytes;
     for (size_t i = 0; i < text.length; i++) {
-        if (is_control(bytes[i]) || (i + 1 < text.length && is_late_control(bytes + i))) {
+        if (text_is_control(text.bytes[i]) || (i + 1 < text.length && is_late_control(bytes + i))) {
             return true;
         }
     }

@@ -18,6 +18,8 @@ struct entity {
     unsigned char audit_hash[DIGEST_BYTES]; /* of that record; zeros when there is none */
     int64_t created_us;
     int64_t updated_us;
+    int64_t entered_us; /* when it entered its state. A transaction that only reads does not know:
+                           0, or what updated_us says */
 };
 
 /* Identifiers are 1..200 bytes of UTF-8 without control characters; not "." or "..", which clients

@@ -2,11 +2,10 @@
  * function that fails: only a read that failed is a fault. Only `true` allows. */
 #include "policy/access.h"
 
+#include "base/map.h"
 #include "lua/value.h"
 #include "policy/context.h"
-#include "policy/turn.h"
-
-#include <lauxlib.h>
+#include "policy/permission.h"
 
 /* --- looking things up --- */
 
@@ -19,43 +18,63 @@ static const struct access_action *action_of(const struct access_type *type, str
     return NULL;
 }
 
+/* The type's own declaration, or the one of all types without their own, which machines have not.
+ */
+static const struct access_type *type_for(const struct generation *generation, struct text name) {
+    const struct access_type *own = access_type_of(&generation->access, name);
+    bool is_machine = generation_machine(generation, name) != NULL;
+    return own != NULL || is_machine ? own : access_type_of(&generation->access, TEXT("*"));
+}
+
+/* Whether the action is a state of the machine, or the verb of a transition. */
+static bool is_of_machine(const struct generation *generation, struct text type,
+                          struct text action) {
+    const struct machine *machine = generation_machine(generation, type);
+    for (size_t i = 0; machine != NULL && i < machine->state_count; i++) {
+        if (text_equal(machine->states[i].name, action) ||
+            machine_way(&machine->states[i], TEXT_NONE, action) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The action of this name, or "*", which does not take over what a machine says of its own. */
+static const struct access_action *action_for(const struct generation *generation,
+                                              const struct access_type *type, struct text name) {
+    const struct access_action *own = action_of(type, name);
+    return own != NULL || is_of_machine(generation, type->name, name) ? own
+                                                                      : action_of(type, TEXT("*"));
+}
+
 bool access_declares(const struct generation *generation, struct text type, struct text action) {
-    const struct access_type *found = access_type_of(&generation->access, type);
-    return found != NULL && (!text_given(action) || action_of(found, action) != NULL);
+    const struct access_type *found = type_for(generation, type);
+    if (found == NULL || !text_given(action)) {
+        return found != NULL;
+    }
+    return action_for(generation, found, action) != NULL;
 }
 
 size_t access_actions(const struct generation *generation, struct arena *arena, struct text type,
                       struct text **out) {
-    const struct access_type *found = access_type_of(&generation->access, type);
-    size_t count = found != NULL ? found->action_count : 0;
-    *out = ARENA_ARRAY(arena, struct text, count);
-    for (size_t i = 0; i < count; i++) {
-        (*out)[i] = found->actions[i].name;
+    const struct access_type *found = type_for(generation, type);
+    size_t most = found != NULL ? found->action_count : 0, count = 0;
+    *out = ARENA_ARRAY(arena, struct text, most);
+    for (size_t i = 0; i < most; i++) {
+        if (!text_equal(found->actions[i].name, TEXT("*"))) {
+            (*out)[count++] = found->actions[i].name;
+        }
     }
     return count;
 }
 
 /* --- the directory --- */
 
-/* The first that is not before (type, id). */
-static size_t lower_bound(const struct directory *directory, struct text type, struct text id) {
-    size_t low = 0, high = directory->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct listed *item = &directory->items[middle];
-        int order = text_compare(item->type, type);
-        order = order != 0 ? order : text_compare(item->entry.id, id);
-        low = order < 0 ? middle + 1 : low;
-        high = order < 0 ? high : middle;
-    }
-    return low;
-}
-
 const struct directory_entry *directory_next(const struct generation *generation,
                                              enum directory_side side, struct text type,
                                              struct text after) {
     const struct directory *directory = &generation->access.directories[side];
-    size_t at = lower_bound(directory, type, text_given(after) ? after : TEXT(""));
+    size_t at = directory_from(directory, type, text_given(after) ? after : TEXT(""));
     if (at < directory->count && text_given(after) && text_equal(directory->items[at].type, type) &&
         text_equal(directory->items[at].entry.id, after)) {
         at++;
@@ -68,17 +87,13 @@ const struct directory_entry *directory_next(const struct generation *generation
 const struct directory_entry *directory_find(const struct generation *generation,
                                              enum directory_side side, struct text type,
                                              struct text id) {
-    const struct directory *directory = &generation->access.directories[side];
-    size_t at = lower_bound(directory, type, id);
-    return at < directory->count && text_equal(directory->items[at].type, type) &&
-                   text_equal(directory->items[at].entry.id, id)
-               ? &directory->items[at].entry
-               : NULL;
+    const struct listed *listed = directory_listed(&generation->access.directories[side], type, id);
+    return listed != NULL ? &listed->entry : NULL;
 }
 
 bool directory_has_type(const struct generation *generation, enum directory_side side,
                         struct text type) {
-    return directory_next(generation, side, type, TEXT_NONE) != NULL;
+    return directory_has(&generation->access.directories[side], type);
 }
 
 bool directory_is_empty(const struct generation *generation, enum directory_side side) {
@@ -103,14 +118,59 @@ static const struct js *texts_of(struct arena *arena, const struct js *value) {
     return js_is(value, JS_ARRAY) ? value : NULL;
 }
 
-const struct actor *access_actor(struct arena *arena, const struct party *subject) {
+/* Both lists as one; either may be NULL. */
+static const struct js *joined(struct arena *arena, const struct js *list, const struct js *more) {
+    if (list == NULL || more == NULL) {
+        return list != NULL ? list : more;
+    }
+    for (size_t i = 0; i < more->array.count; i++) {
+        list = js_append(arena, list, more->array.items[i]);
+    }
+    return list;
+}
+
+static const struct js *roles_of(struct arena *arena, const struct js *properties) {
+    const struct js *roles = js_find(properties, TEXT("roles"));
+    roles = roles != NULL ? roles : js_find(properties, TEXT("role"));
+    return js_is(roles, JS_OBJECT) ? js_append(arena, &js_empty_array, roles)
+                                   : texts_of(arena, roles);
+}
+
+static void add_grants(struct arena *arena, struct actor *actor, const struct js *properties) {
+    actor->roles = joined(arena, actor->roles, roles_of(arena, properties));
+    actor->permissions = joined(arena, actor->permissions,
+                                texts_of(arena, js_find(properties, TEXT("permissions"))));
+}
+
+/* Adds what the groups grant, and the groups that these are in; each once, so circles end. */
+static void add_groups(const struct generation *generation, struct arena *arena,
+                       struct actor *actor, struct map *seen, const struct js *names) {
+    for (size_t i = 0; names != NULL && i < names->array.count; i++) {
+        struct text name = js_text(names->array.items[i]);
+        const struct directory_entry *group =
+            text_given(name) ? directory_find(generation, DIRECTORY_SUBJECTS, DIRECTORY_GROUP, name)
+                             : NULL;
+        if (group == NULL || map_find(seen, name) != NULL) {
+            continue;
+        }
+        map_set(seen, name, actor);
+        add_grants(arena, actor, group->properties);
+        names = joined(arena, names, texts_of(arena, js_find(group->properties, TEXT("groups"))));
+    }
+}
+
+const struct actor *access_actor(const struct generation *generation, struct arena *arena,
+                                 const struct party *subject) {
     struct actor *actor = ARENA_NEW(arena, struct actor);
-    const struct js *roles = js_find(subject->properties, TEXT("roles"));
+    const struct js *groups = texts_of(arena, js_find(subject->properties, TEXT("groups")));
     actor->id = subject->id;
-    actor->roles =
-        texts_of(arena, roles != NULL ? roles : js_find(subject->properties, TEXT("role")));
-    actor->permissions = texts_of(arena, js_find(subject->properties, TEXT("permissions")));
+    add_grants(arena, actor, subject->properties);
     actor->attributes = subject->properties;
+    if (groups != NULL) {
+        struct map seen;
+        map_init(&seen, arena);
+        add_groups(generation, arena, actor, &seen, groups);
+    }
     return actor;
 }
 
@@ -157,54 +217,35 @@ static void unknown_action(struct arena *arena, const struct access_type *type, 
                     TEXT_ARGS(action), TEXT_ARGS(hint)));
 }
 
-static void ask_permissions(const struct generation *generation, struct arena *arena,
-                            const struct access_question *question, const struct access_type *type,
-                            const struct access_action *action, struct access_answer *out) {
-    struct party subject =
-        directory_complete(generation, arena, DIRECTORY_SUBJECTS, &question->subject);
-    const struct actor *actor = access_actor(arena, &subject);
-    struct text *missing = ARENA_ARRAY(arena, struct text, action->permission_count);
-    size_t count = 0;
-    for (size_t i = 0; i < action->permission_count; i++) {
-        if (!roles_permit(&generation->roles, actor, action->permissions[i])) {
-            missing[count++] = action->permissions[i];
-        }
-    }
-    *out = (struct access_answer){.code = FAULT_NONE};
-    if (count > 0) {
-        deny(out, FAULT_PERMISSION_DENIED,
-             text_print(arena, "'%.*s' may not %.*s this: it needs '%.*s'", TEXT_ARGS(subject.id),
-                        TEXT_ARGS(action->name), TEXT_ARGS(missing[0])));
-        out->required = texts_json(arena, action->permissions, action->permission_count);
-        out->missing = texts_json(arena, missing, count);
-        place(out, arena, type, action);
-    }
-}
+/* --- asking --- */
 
-bool access_at_once(const struct generation *generation, struct arena *arena,
-                    const struct access_question *question, struct access_answer *out) {
-    const struct access_type *type = access_type_of(&generation->access, question->resource.type);
-    const struct access_action *action = type != NULL ? action_of(type, question->action) : NULL;
-    if (action == NULL || action->has_function ||
-        generation_machine(generation, question->subject.type) != NULL) {
-        return false;
-    }
-    ask_permissions(generation, arena, question, type, action, out);
-    out->reason = generation_clean_text(generation, type->name, arena, out->reason);
-    return true;
-}
-
-/* --- functions --- */
-
-/* What the one vm_call works on. The turn comes first: ctx:find and ctx:count look for it. */
+/* One question. The turn comes first: ctx:find and ctx:count look for it, and so do the words. */
 struct inquiry {
     struct turn turn;
-    const struct access_question *question;
+    struct access_question question; /* with what the directory knows of both parties */
+    const struct actor *actor;
     const struct access_type *type;
     const struct access_action *action;
-    int function;
+    struct demand type_demand, action_demand;
     struct access_answer *out;
 };
+
+static const struct inquiry *inquiry_of(const struct turn *turn) {
+    return (const struct inquiry *)turn;
+}
+
+static struct text phrase(const struct turn *turn) {
+    return text_print(turn->arena, "%.*s this", TEXT_ARGS(inquiry_of(turn)->question.action));
+}
+
+static struct text place_of_action(const struct turn *turn) {
+    return text_print(turn->arena, "actions.%.*s", TEXT_ARGS(inquiry_of(turn)->action->name));
+}
+
+static struct text place_of_type(const struct turn *turn) {
+    (void)turn;
+    return TEXT("");
+}
 
 /* stack: [-0, +1] */
 static void push_party(lua_State *lua, const struct party *party) {
@@ -227,13 +268,13 @@ static void push_subject(lua_State *lua, const struct actor *actor, const struct
 }
 
 /* stack: [-0, +1] */
-static void push_context(struct inquiry *inquiry, const struct actor *actor) {
+static void push_context(const struct inquiry *inquiry) {
     lua_State *lua = inquiry->turn.lua;
-    const struct access_question *question = inquiry->question;
-    context_push_plain(&inquiry->turn, actor); // stack: ctx
-    lua_createtable(lua, 0, 2);                // stack: ctx action
-    value_push_text(lua, question->action);    // stack: ctx action name
-    lua_setfield(lua, -2, "name");             // stack: ctx action
+    const struct access_question *question = &inquiry->question;
+    context_push_plain(&inquiry->turn, inquiry->actor); // stack: ctx
+    lua_createtable(lua, 0, 2);                         // stack: ctx action
+    value_push_text(lua, question->action);             // stack: ctx action name
+    lua_setfield(lua, -2, "name");                      // stack: ctx action
     value_push(lua, question->action_properties != NULL ? question->action_properties
                                                         : &js_empty_object);
     lua_setfield(lua, -2, "properties"); // stack: ctx action
@@ -242,27 +283,100 @@ static void push_context(struct inquiry *inquiry, const struct actor *actor) {
     lua_setfield(lua, -2, "context"); // stack: ctx
 }
 
+/* stack: [-0, +1] */
+static void push_resource(struct turn *turn) {
+    push_party(turn->lua, &inquiry_of(turn)->question.resource); // stack: resource
+}
+
+static void push_arguments(struct turn *turn) {
+    const struct inquiry *inquiry = inquiry_of(turn);
+    push_subject(turn->lua, inquiry->actor, &inquiry->question.subject); // stack: subject
+    push_party(turn->lua, &inquiry->question.resource);                  // stack: subject resource
+    push_context(inquiry); // stack: subject resource ctx
+}
+
+/* Everything but what needs a VM. */
+static void inquiry_init(struct inquiry *inquiry, const struct generation *generation,
+                         struct arena *arena, const struct access_question *question,
+                         const struct access_type *type, const struct access_action *action,
+                         struct access_answer *out) {
+    static const struct deed of_type = {phrase, place_of_type, push_arguments};
+    static const struct deed of_action = {phrase, place_of_action, push_arguments};
+    *inquiry = (struct inquiry){.turn = {.generation = generation, .arena = arena},
+                                .question = *question,
+                                .type = type,
+                                .action = action,
+                                .out = out};
+    inquiry->question.subject =
+        directory_complete(generation, arena, DIRECTORY_SUBJECTS, &question->subject);
+    inquiry->question.resource =
+        directory_complete(generation, arena, DIRECTORY_RESOURCES, &question->resource);
+    const struct js *properties = inquiry->question.resource.properties;
+    inquiry->turn.tenancy =
+        (struct tenancy){.rule = &type->within,
+                         .argument = push_resource,
+                         .data = properties != NULL ? properties : &js_empty_object};
+    inquiry->actor = access_actor(generation, arena, &inquiry->question.subject);
+    inquiry->turn.actor = inquiry->actor;
+    demand_init(&inquiry->type_demand, &inquiry->turn, &of_type, &type->permission, NULL,
+                inquiry->actor);
+    demand_init(&inquiry->action_demand, &inquiry->turn, &of_action, &action->permission, NULL,
+                inquiry->actor);
+    *out = (struct access_answer){.code = FAULT_NONE};
+}
+
+static void refuse(struct inquiry *inquiry, const struct demand *demand) {
+    struct access_answer *out = inquiry->out;
+    deny(out, FAULT_PERMISSION_DENIED, demand->message);
+    if (demand->rule->name_count > 0) {
+        out->required = permission_required(demand);
+        out->missing = permission_lacking(demand);
+    }
+    out->denied_by = demand->denied_by;
+    place(out, inquiry->turn.arena, inquiry->type, inquiry->action);
+}
+
+/* What names alone decide. */
+static enum answer ask_names(struct inquiry *inquiry) {
+    enum answer known = permission_known(&inquiry->action_demand);
+    if (known == ANSWER_NO) {
+        refuse(inquiry, &inquiry->action_demand);
+    }
+    return known == ANSWER_YES ? permission_known(&inquiry->type_demand) : known;
+}
+
+bool access_at_once(const struct generation *generation, struct arena *arena,
+                    const struct access_question *question, struct access_answer *out) {
+    const struct access_type *type = type_for(generation, question->resource.type);
+    const struct access_action *action =
+        type != NULL ? action_for(generation, type, question->action) : NULL;
+    struct inquiry inquiry;
+    if (action == NULL || permission_rule_has_function(&action->permission) ||
+        permission_rule_has_function(&type->permission) || type->within.has_function ||
+        generation_machine(generation, question->subject.type) != NULL) {
+        return false;
+    }
+    inquiry_init(&inquiry, generation, arena, question, type, action, out);
+    (void)ask_names(&inquiry);
+    out->reason = generation_clean_text(generation, type->name, arena, out->reason);
+    return true;
+}
+
+/* --- functions --- */
+
 static int ask_protected(lua_State *lua) {
     struct inquiry *inquiry = lua_touserdata(lua, TURN_SELF);
-    const struct actor *actor = access_actor(inquiry->turn.arena, &inquiry->question->subject);
-    struct text message;
     inquiry->turn.lua = lua;
-    lua_rawgeti(lua, LUA_REGISTRYINDEX, inquiry->function); // stack: function
-    push_subject(lua, actor, &inquiry->question->subject);  // stack: function subject
-    push_party(lua, &inquiry->question->resource);          // stack: function subject resource
-    push_context(inquiry, actor);                           // stack: function subject resource ctx
-    lua_call(lua, 3, 2);                                    // stack: ok message
-    struct speaker speaker = {text_cstring(inquiry->turn.arena, inquiry->action->name), TEXT_NONE};
-    if (!turn_verdict(&inquiry->turn, speaker, &message)) { // stack:
-        deny(inquiry->out, FAULT_PERMISSION_DENIED, message);
-        place(inquiry->out, inquiry->turn.arena, inquiry->type, inquiry->action);
+    if (!permission_settle(&inquiry->type_demand)) {
+        refuse(inquiry, &inquiry->type_demand);
+    } else if (!permission_settle(&inquiry->action_demand)) {
+        refuse(inquiry, &inquiry->action_demand);
     }
     return 0;
 }
 
-static bool ask_function(struct inquiry *inquiry, struct fault *fault) {
+static bool ask_functions(struct inquiry *inquiry, struct fault *fault) {
     struct fault failure = FAULT_INIT;
-    *inquiry->out = (struct access_answer){.code = FAULT_NONE};
     bool asked = turn_run(&inquiry->turn, ask_protected, &failure);
     if (inquiry->turn.read_fault.code != FAULT_NONE) {
         *fault = inquiry->turn.read_fault;
@@ -277,13 +391,30 @@ static bool ask_function(struct inquiry *inquiry, struct fault *fault) {
     return true;
 }
 
+/* Seats the inquiry at the calling thread's VM. */
+static void seat_inquiry(struct inquiry *inquiry, struct policy policy, int64_t now_us,
+                         const struct policy_reads *reads) {
+    const struct generation *generation = policy.generation;
+    struct seat *seat = &policy.generation->seats[policy.vm];
+    const struct access_functions *functions =
+        &seat->accesses[inquiry->type - generation->access.types];
+    inquiry->turn.seat = seat;
+    inquiry->turn.now_us = now_us;
+    inquiry->turn.reads = reads;
+    inquiry->turn.tenancy.function = functions->within;
+    inquiry->type_demand.functions = &functions->permission;
+    inquiry->action_demand.functions =
+        &functions->actions[inquiry->action - inquiry->type->actions];
+}
+
 bool access_decide(struct policy policy, struct arena *arena,
                    const struct access_question *question, int64_t now_us,
                    const struct policy_reads *reads, struct access_answer *out,
                    struct fault *fault) {
     const struct generation *generation = policy.generation;
-    const struct access_type *type = access_type_of(&generation->access, question->resource.type);
-    const struct access_action *action = type != NULL ? action_of(type, question->action) : NULL;
+    const struct access_type *type = type_for(generation, question->resource.type);
+    const struct access_action *action =
+        type != NULL ? action_for(generation, type, question->action) : NULL;
     if (type == NULL) {
         access_unknown(generation, arena, question, out);
         return true;
@@ -292,30 +423,12 @@ bool access_decide(struct policy policy, struct arena *arena,
         unknown_action(arena, type, question->action, out);
         return true;
     }
-    if (!action->has_function) {
-        ask_permissions(generation, arena, question, type, action, out);
-        return true;
-    }
-    struct access_question complete = *question;
-    complete.subject =
-        directory_complete(generation, arena, DIRECTORY_SUBJECTS, &question->subject);
-    complete.resource =
-        directory_complete(generation, arena, DIRECTORY_RESOURCES, &question->resource);
-    struct seat *seat = &policy.generation->seats[policy.vm];
-    struct inquiry inquiry = {
-        .turn = {.generation = generation,
-                 .seat = seat,
-                 .arena = arena,
-                 .now_us = now_us,
-                 .reads = reads},
-        .question = &complete,
-        .type = type,
-        .action = action,
-        .function = seat->actions[type - generation->access.types][action - type->actions],
-        .out = out};
-    bool asked = ask_function(&inquiry, fault);
+    struct inquiry inquiry;
+    inquiry_init(&inquiry, generation, arena, question, type, action, out);
+    seat_inquiry(&inquiry, policy, now_us, reads);
+    bool asked = ask_names(&inquiry) != ANSWER_OPEN || ask_functions(&inquiry, fault);
     if (asked) {
-        out->reason = generation_clean_reason(generation, arena, &complete, out->reason);
+        out->reason = generation_clean_reason(generation, arena, &inquiry.question, out->reason);
     }
     return asked;
 }

@@ -29,6 +29,7 @@ struct access_answer {
     struct text reason;          /* one sentence, when denied */
     const struct js *required;   /* array of permissions, or NULL */
     const struct js *missing;    /* those of them that the subject lacks, or NULL */
+    struct text denied_by;       /* where the `deny` that denied stands; TEXT_NONE: none did */
     struct text rule, rule_file; /* which rule denied; TEXT_NONE: there is none */
     int rule_line;
 };
@@ -38,14 +39,15 @@ struct access_answer {
 struct text generation_clean_reason(const struct generation *generation, struct arena *arena,
                                     const struct access_question *question, struct text reason);
 
-/* Whether some `access` declares the type, and (unless TEXT_NONE) that action of it. */
+/* Whether some `access` declares the type, and (unless TEXT_NONE) that action of it, by name or by
+ * "*". What a machine says of its own, its transitions, "*" does not take over. */
 bool access_declares(const struct generation *generation, struct text type, struct text action);
 
 /* Denies with what is known to be near: nobody says anything of this type. */
 void access_unknown(const struct generation *generation, struct arena *arena,
                     const struct access_question *question, struct access_answer *out);
 
-/* The names of the actions that `access` declares for a type, in byte order. */
+/* The names of the actions that `access` declares for a type, in byte order, without "*". */
 size_t access_actions(const struct generation *generation, struct arena *arena, struct text type,
                       struct text **out);
 
@@ -61,8 +63,9 @@ bool access_decide(struct policy policy, struct arena *arena,
                    struct fault *fault) MUST_CHECK;
 
 /* Who the subject is to permissions: its `roles` (or `role`) and `permissions` are those of its
- * properties, which are also its attributes. */
-const struct actor *access_actor(struct arena *arena, const struct party *subject);
+ * properties, which are also its attributes, and of the groups that its `groups` names. */
+const struct actor *access_actor(const struct generation *generation, struct arena *arena,
+                                 const struct party *subject);
 
 /* --- the directory --- */
 /* The first entry of a type whose id is behind `after` (TEXT_NONE: the first of all), by bytes;

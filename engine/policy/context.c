@@ -8,12 +8,13 @@
 #include "policy/context.h"
 
 #include "lua/value.h"
-#include "policy/turn.h"
+#include "policy/permission.h"
 
 #include <lauxlib.h>
 
 #define READ_STEPS     1000 /* of the budget, for each read */
-#define CONTEXT_FIELDS 13
+#define MAY_STEPS      20   /* for each ctx:may, and as many for each role of the actor */
+#define CONTEXT_FIELDS 14
 
 /* --- the table --- */
 
@@ -36,8 +37,9 @@ static void set_value(lua_State *lua, const char *key, const struct js *value,
     set(lua, key);                                      // stack:
 }
 
-/* stack: [-0, +1] */
-static void push_actor(lua_State *lua, const struct actor *actor) {
+void context_push_actor(lua_State *lua, const struct actor *actor) {
+    static const struct actor nobody = {{NULL, 0}, NULL, NULL, NULL};
+    actor = actor != NULL ? actor : &nobody;
     lua_createtable(lua, 0, 4); // stack: actor
     set_text(lua, "id", actor->id);
     set_value(lua, "roles", actor->roles, &js_empty_array);
@@ -55,8 +57,8 @@ static void set_request(lua_State *lua, const struct attempt *attempt) {
     lua_pushboolean(lua, attempt->dry_run); // stack: ctx dry_run
     set(lua, "dry_run");                    // stack: ctx
     if (attempt->actor != NULL) {
-        push_actor(lua, attempt->actor); // stack: ctx actor
-        set(lua, "actor");               // stack: ctx
+        context_push_actor(lua, attempt->actor); // stack: ctx actor
+        set(lua, "actor");                       // stack: ctx
     }
 }
 
@@ -69,18 +71,21 @@ void context_push(struct turn *turn) {
     set(lua, "version");                                                    // stack: ctx
     set_text(lua, "machine", turn->machine->name);
     set_text(lua, "from", turn->entity->exists ? turn->entity->state : TEXT_NONE);
-    set_text(lua, "to", turn->to != NULL ? turn->to->name : turn->entity->state);
+    if (!turn->is_choice) {
+        set_text(lua, "to", turn->to != NULL ? turn->to->name : turn->entity->state);
+    }
+    set_text(lua, "transition", turn_verb(turn));
     set_request(lua, turn->attempt);
     lua_rawgeti(lua, LUA_REGISTRYINDEX, turn->seat->context_methods); // stack: ctx metatable
     lua_setmetatable(lua, -2);                                        // stack: ctx
 }
 
-void context_push_plain(struct turn *turn, const struct actor *actor) {
+void context_push_plain(const struct turn *turn, const struct actor *actor) {
     lua_State *lua = turn->lua;
     lua_createtable(lua, 0, 4);                                       // stack: ctx
     lua_pushinteger(lua, turn->now_us);                               // stack: ctx now
     set(lua, "now");                                                  // stack: ctx
-    push_actor(lua, actor);                                           // stack: ctx actor
+    context_push_actor(lua, actor);                                   // stack: ctx actor
     set(lua, "actor");                                                // stack: ctx
     lua_rawgeti(lua, LUA_REGISTRYINDEX, turn->seat->context_methods); // stack: ctx metatable
     lua_setmetatable(lua, -2);                                        // stack: ctx
@@ -103,6 +108,25 @@ static struct turn *turn_of(lua_State *lua, const char *method) {
 static int raise_read_fault(lua_State *lua, struct turn *turn, const struct fault *fault) {
     turn->read_fault = *fault;
     return luaL_error(lua, "a read failed");
+}
+
+/* An entry of the directory, by the type and id of a subject or of a resource.
+ * stack: [-0, +1]; nil: none */
+static void push_listed(lua_State *lua, const struct turn *turn, struct text type, struct text id) {
+    const struct directory *directories = turn->generation->access.directories;
+    const struct listed *listed = directory_listed(&directories[DIRECTORY_SUBJECTS], type, id);
+    if (listed == NULL) {
+        listed = directory_listed(&directories[DIRECTORY_RESOURCES], type, id);
+    }
+    if (listed == NULL) {
+        lua_pushnil(lua); // stack: nil
+        return;
+    }
+    lua_createtable(lua, 0, 4); // stack: entry
+    set_text(lua, "type", listed->type);
+    set_text(lua, "id", listed->entry.id);
+    set_value(lua, "data", listed->entry.properties, &js_empty_object);
+    set_value(lua, "properties", listed->entry.properties, &js_empty_object);
 }
 
 /* The machine of this name; raises when there is none. */
@@ -148,15 +172,28 @@ static int push_nothing(lua_State *lua) {
     return 1;
 }
 
-/* ctx:find(machine, id). An id that is nil is nobody's. */
+static bool is_listed_type(const struct generation *generation, struct text name) {
+    const struct directory *directories = generation->access.directories;
+    return directory_has(&directories[DIRECTORY_SUBJECTS], name) ||
+           directory_has(&directories[DIRECTORY_RESOURCES], name);
+}
+
+/* ctx:find(machine, id), or (type, id) of what a directory lists. An id that is nil is nobody's. */
 static int find(lua_State *lua) {
     struct turn *turn = turn_of(lua, "find");
     struct text name = text_argument(lua, 2, "machine");
-    const struct machine *machine = known_machine(lua, turn, name, "find");
+    const struct machine *machine = generation_machine(turn->generation, name);
+    if (machine == NULL && !is_listed_type(turn->generation, name)) {
+        machine = known_machine(lua, turn, name, "find");
+    }
     if (lua_isnoneornil(lua, 3)) {
         return push_nothing(lua);
     }
     struct text id = text_copy(turn->arena, text_argument(lua, 3, "id"));
+    if (machine == NULL) {
+        push_listed(lua, turn, name, id); // stack: entry
+        return 1;
+    }
     const struct entity *entity = NULL;
     struct fault fault = FAULT_INIT;
     if (!entity_is_id(id)) {
@@ -166,7 +203,8 @@ static int find(lua_State *lua) {
         return raise_read_fault(lua, turn, &fault);
     }
     if (entity == NULL) {
-        return push_nothing(lua);
+        push_listed(lua, turn, name, id); // stack: entry
+        return 1;
     }
     push_entity(lua, entity); // stack: entity
     return 1;
@@ -264,6 +302,35 @@ static int count(lua_State *lua) {
     return 1;
 }
 
+/* --- may --- */
+
+static int role_count(const struct turn *turn) {
+    const struct actor *actor = turn != NULL ? turn_actor(turn) : NULL;
+    const struct js *roles = actor != NULL ? actor->roles : NULL;
+    return js_is(roles, JS_ARRAY) ? (int)roles->array.count : 0;
+}
+
+/* ctx:may(permission): whether the actor holds it, here. */
+static int may(lua_State *lua) {
+    const struct seat *seat = lua_touserdata(lua, lua_upvalueindex(1));
+    struct text permission;
+    if (!lua_istable(lua, 1)) {
+        luaL_error(lua, "call it as ctx:may, with a colon");
+    }
+    if (lua_type(lua, 2) != LUA_TSTRING) {
+        luaL_error(lua, "ctx:may takes a permission: a string, not %s", luaL_typename(lua, 2));
+    }
+    permission.bytes = lua_tolstring(lua, 2, &permission.length);
+    if (memchr(permission.bytes, '*', permission.length) != NULL) {
+        luaL_error(lua, "ctx:may: name the permission in full, without '*'");
+    }
+    vm_charge(lua, MAY_STEPS * (1 + role_count(seat->turn)));
+    bool holds = seat->turn != NULL &&
+                 permission_held(seat->turn, turn_actor(seat->turn), permission) == ANSWER_YES;
+    lua_pushboolean(lua, holds); // stack: holds
+    return 1;
+}
+
 /* --- opening --- */
 
 static void set_method(struct seat *seat, lua_CFunction method, const char *name) {
@@ -276,9 +343,10 @@ static void set_method(struct seat *seat, lua_CFunction method, const char *name
 void context_open(struct seat *seat) {
     lua_State *lua = vm_lua(seat->vm);
     lua_createtable(lua, 0, 1); // stack: metatable
-    lua_createtable(lua, 0, 2); // stack: metatable methods
+    lua_createtable(lua, 0, 3); // stack: metatable methods
     set_method(seat, find, "find");
     set_method(seat, count, "count");
+    set_method(seat, may, "may");
     lua_setfield(lua, -2, "__index");                         // stack: metatable
     seat->context_methods = luaL_ref(lua, LUA_REGISTRYINDEX); // stack:
 }

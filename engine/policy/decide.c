@@ -1,30 +1,39 @@
 /* decide.c: one attempt, from the question to the decision.
  *
  *   policy_decide
- *     way_resolve       which way?        ── invalid_transition, or "already there"
- *     permission_check  permissions       ── permission_denied
+ *     way_resolve       which transition? ── invalid_transition, or "already there"
+ *     permission_check  names alone       ── permission_denied
  *     judge             in one vm_call when any function takes part, else directly:
- *       permission_ask ─ prepare ─ validate ─ guard ─ warn ─ effects_run ─ effects_arm ─ settle
+ *       way_settle ─ permission_ask ─ prepare_data ─ validate ─ guard ─ effects_run ─ timers_arm ─
+ *       settle
+ *     warn              what to say of it, when it is allowed
  *
  * Every step returns false once the decision is made. The budget is one for the whole attempt.
  *
  * Rules that the contract leaves open:
  *  1. A permit function sees the stored data: if it saw the patch, a request could make its
  *     sender the owner of what it asks for. The patch is in ctx.patch. Without an actor it is not
- *     even asked.
+ *     even asked. At a creation nothing is stored, and it sees what is sent, with defaults.
  *  2. `require` is a guard on the ways into a state, so a creation does not ask the initial
  *     state's; on_enter and timers of the state created in do run.
  *  3. Data is what C computed (patch, prepare's answer, set and unset), never what a function wrote
  *     into the table it was given: each is given its own.
  *  4. When prepare or validate fails on data that the fields refuse anyway, the fields have the
  *     word: a client's wrong type is not the policy's error.
- *  5. warn sees what the guards saw, before the effects.
- *  6. A timer's target is a way of its own, without guard or effect, open only to attempts that the
- *     engine makes for it: by nobody, with skip_permissions and the timer's reason, and caused by
- *     no other attempt.
- *  7. An attempt that is idempotent and already there changes nothing: no permission is asked, its
+ *  5. warn sees what the guards saw, before the effects. It is called last, with a budget of its
+ * own: if it fails, that is a warning, and stops nobody.
+ *  6. A timer's target is a transition of its own, without guard or effect, open only to attempts
+ *     that the engine makes for it (attempt.by_engine, which no request can say), with the timer's
+ *     reason, and caused by no other attempt.
+ *  7. A verb of `choose` is asked before any permit, for it says which permit is meant. It sees the
+ *     data as prepared, not yet checked; when it fails on data that the fields refuse, see 4.
+ *  8. An attempt that is idempotent and already there changes nothing: no permission is asked, its
  *     patch is not looked at. */
+#include <lauxlib.h>
+
+#include "lua/value.h"
 #include "policy/explain.h"
+#include "policy/permission.h"
 #include "policy/rules/fields.h"
 #include "policy/turn.h"
 
@@ -47,9 +56,13 @@ static void merge(struct turn *turn) {
     }
 }
 
-static bool prepare(struct turn *turn) {
+bool prepare_data(struct turn *turn) {
     bool writes_data = turn->attempt->kind != ATTEMPT_TRANSITION || has_patch(turn);
     const struct js *prepared;
+    if (turn->is_prepared) {
+        return true;
+    }
+    turn->is_prepared = true;
     merge(turn);
     if (!turn->machine->has_prepare || !writes_data) {
         return true;
@@ -134,6 +147,7 @@ static bool ask_validate(struct turn *turn) {
 
 static bool validate(struct turn *turn) {
     turn->data = fields_check(turn->arena, turn->machine, turn->data, &turn->errors);
+    patch_check(turn);
     if (turn->machine->has_validate && !ask_validate(turn)) {
         return false;
     }
@@ -157,6 +171,12 @@ static const struct js *ask_all(struct turn *turn, struct functions guards, stru
 }
 
 static const struct js *ask_guards(struct turn *turn) {
+    if (turn->act != NULL) {
+        bool creates = turn->attempt->kind == ATTEMPT_CREATE;
+        struct speaker of_act = {creates ? "the guard of create" : "the guard of update",
+                                 TEXT_NONE};
+        return ask_all(turn, turn->act_functions->guards, of_act, NULL);
+    }
     struct speaker guards = {"the guard on the way to", turn->to->name};
     struct speaker requires = {"the requirement of", turn->to->name};
     const struct js *refusals = NULL;
@@ -166,10 +186,7 @@ static const struct js *ask_guards(struct turn *turn) {
     return ask_all(turn, turn->to_functions->requires, requires, refusals);
 }
 
-static bool guard(struct turn *turn) {
-    if (turn->attempt->kind != ATTEMPT_TRANSITION) {
-        return true;
-    }
+bool guards_ask(struct turn *turn) {
     const struct js *refusals = ask_guards(turn);
     if (refusals == NULL) {
         return true;
@@ -177,6 +194,12 @@ static bool guard(struct turn *turn) {
     turn_refuse(turn, FAULT_GUARD_REJECTED, turn_join(turn->arena, refusals));
     turn->out->messages = refusals;
     return false;
+}
+
+static bool guard(struct turn *turn) {
+    turn->guarded = turn->data;
+    bool is_guarded = turn->act != NULL && turn->act->has_guard;
+    return (turn->attempt->kind != ATTEMPT_TRANSITION && !is_guarded) || guards_ask(turn);
 }
 
 /* --- warnings --- */
@@ -190,45 +213,66 @@ static bool is_list_of_strings(const struct js *value) {
     return true;
 }
 
-static bool keep_warnings(struct turn *turn, const struct js *said) {
-    if (said == NULL || said->type == JS_FALSE ||
-        (said->type == JS_OBJECT && said->object.count == 0)) {
-        return true;
-    }
-    if (said->type == JS_STRING) {
-        turn->out->warnings = strings(turn->arena, NULL, said->string);
-    } else if (said->type == JS_ARRAY && is_list_of_strings(said)) {
-        turn->out->warnings = said;
-    } else {
-        return turn_fail(turn, "warn must return a string or a list of strings, not %s",
-                         js_type_name(said));
-    }
-    return true;
+static bool says_nothing(const struct js *said) {
+    return said == NULL || said->type == JS_FALSE ||
+           (said->type == JS_OBJECT && said->object.count == 0);
 }
 
-static bool warn(struct turn *turn) {
-    const struct js *said;
-    turn->out->warnings = &js_empty_array;
-    if (!turn->machine->has_warn) {
-        return true;
+/* stack: [-1, +0]. Raises what cannot be a warning. */
+static void keep_warnings(struct turn *turn) {
+    const struct js *said = NULL;
+    struct fault fault = FAULT_INIT;
+    bool is_read =
+        lua_isnil(turn->lua, -1) || value_read(turn->lua, -1, turn->arena, &said, &fault);
+    lua_pop(turn->lua, 1); // stack:
+    if (!is_read) {
+        luaL_error(turn->lua, "%s", fault.message);
+    } else if (js_is(said, JS_STRING)) {
+        turn->out->warnings = strings(turn->arena, NULL, said->string);
+    } else if (js_is(said, JS_ARRAY) && is_list_of_strings(said)) {
+        turn->out->warnings = said;
+    } else if (!says_nothing(said)) {
+        luaL_error(turn->lua, "it must return a string or a list of strings, not %s",
+                   js_type_name(said));
     }
+}
+
+static int warn_protected(lua_State *lua) {
+    struct turn *turn = lua_touserdata(lua, TURN_SELF);
+    turn->lua = lua;
     turn_call(turn, turn->functions->warn, 1); // stack: warnings
-    return turn_read(turn, (struct speaker){"warn", TEXT_NONE}, &said) && keep_warnings(turn, said);
+    keep_warnings(turn);                       // stack:
+    turn->lua = NULL;
+    return 0;
+}
+
+/* Rule 5. */
+static void warn(struct turn *turn) {
+    struct fault fault = FAULT_INIT;
+    turn->data = turn->guarded;
+    if (!turn_run(turn, warn_protected, &fault)) {
+        turn->out->warnings = strings(
+            turn->arena, NULL,
+            text_print(turn->arena, "the policy's warn function failed: %s", fault.message));
+    }
+    turn->data = turn->out->data;
 }
 
 /* --- the whole --- */
 
 static bool settle(struct turn *turn) {
     turn->out->data = turn->data;
+    turn->out->warnings = &js_empty_array;
     turn->out->changed =
         turn->attempt->kind != ATTEMPT_UPDATE || !js_equal(turn->data, turn->stored);
     turn->out->timers_changed = turn->attempt->kind != ATTEMPT_UPDATE;
+    turn->out->timers_asked = turn->attempt->kind == ATTEMPT_UPDATE && timers_ask(turn);
     return true;
 }
 
 static bool judge(struct turn *turn) {
-    return permission_ask(turn) && prepare(turn) && validate(turn) && guard(turn) && warn(turn) &&
-           effects_run(turn) && effects_arm(turn) && settle(turn);
+    return way_settle(turn) && permission_ask(turn) && prepare_data(turn) && validate(turn) &&
+           guard(turn) && effects_run(turn) && timers_arm(turn) && settle(turn);
 }
 
 static int judge_protected(lua_State *lua) {
@@ -239,37 +283,31 @@ static int judge_protected(lua_State *lua) {
     return 0;
 }
 
-static bool has_timer_function(const struct state *state) {
-    for (size_t i = 0; i < state->timer_count; i++) {
-        if (state->timers[i].has_delay_function) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool has_way_function(const struct turn *turn) {
     bool is_transition = turn->attempt->kind == ATTEMPT_TRANSITION;
     const struct way *way = turn->way;
-    return (way != NULL && (way->has_permit_function || way->has_guard || way->has_effect)) ||
+    return turn->is_choice || turn->is_ambiguous || turn->open_count > 0 ||
+           (turn->act != NULL && turn->act->has_guard) ||
+           (way != NULL && (way->has_guard || way->has_effect)) ||
            (is_transition && turn->from->has_on_exit) ||
-           (turn->to != NULL && ((is_transition && turn->to->has_require) ||
-                                 turn->to->has_on_enter || has_timer_function(turn->to)));
+           (turn->to != NULL &&
+            ((is_transition && turn->to->has_require) || turn->to->has_on_enter)) ||
+           timers_ask(turn);
 }
 
 static bool needs_lua(const struct turn *turn) {
     const struct machine *machine = turn->machine;
-    return machine->has_prepare || machine->has_validate || machine->has_warn ||
-           has_way_function(turn);
+    return machine->has_prepare || machine->has_validate || has_way_function(turn);
 }
 
 /* Lua failed. Rule 4: bad data has the word before the function that stumbled over it. */
 static void blame(struct turn *turn, const struct fault *fault) {
     const struct js *errors = turn->errors;
-    if (turn->stage == STAGE_PREPARE) {
+    bool is_early = turn->stage == STAGE_PREPARE || turn->stage == STAGE_CHOOSE;
+    if (is_early) {
         (void)fields_check(turn->arena, turn->machine, turn->data, &errors);
     }
-    if (errors != NULL && (turn->stage == STAGE_PREPARE || turn->stage == STAGE_VALIDATE)) {
+    if (errors != NULL && (is_early || turn->stage == STAGE_VALIDATE)) {
         refuse_data(turn, errors);
     } else {
         turn_fail(turn, "%s", fault->message);
@@ -285,13 +323,24 @@ static bool refuse_machine(struct turn *turn, struct text name) {
 
 static void decide(struct turn *turn) {
     struct fault fault = FAULT_INIT;
-    if (!way_resolve(turn) || !permission_check(turn)) {
+    if (!way_resolve(turn)) {
+        return;
+    }
+    bool is_late = turn->is_ambiguous || turn->is_choice; /* way_settle checks */
+    if (turn->attempt->kind == ATTEMPT_CREATE &&
+        (turn->act != NULL || turn->machine->has_field_permits)) {
+        merge(turn); /* for permits: rule 1 */
+    }
+    if (!is_late && !permission_check(turn)) {
         return;
     }
     if (!needs_lua(turn)) {
         judge(turn);
     } else if (!turn_run(turn, judge_protected, &fault)) {
         blame(turn, &fault);
+    }
+    if (turn->out->code == FAULT_NONE && turn->machine->has_warn) {
+        warn(turn);
     }
 }
 
@@ -309,6 +358,7 @@ bool policy_decide(struct policy policy, struct arena *arena, const struct attem
     turn_init(&turn, policy, arena, machine, entity);
     turn.attempt = attempt;
     turn.now_us = now_us;
+    turn.entered_us = attempt->kind == ATTEMPT_UPDATE ? entity->entered_us : now_us;
     turn.reads = reads;
     turn.out = out;
     turn.explanation = attempt->explain ? &explanation : NULL;

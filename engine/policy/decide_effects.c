@@ -1,11 +1,9 @@
-/* decide_effects.c: what effects ask for, read into the decision, and timers.
+/* decide_effects.c: what effects ask for, read into the decision.
  * Each effect sees the data as the ones before it left it. What is asked of other machines is
  * checked for sense here, since a typing error in a policy should name itself and not end as a
  * refusal of an entity nobody has heard of. */
 #include "policy/rules/fields.h"
 #include "policy/turn.h"
-
-#include "timezone/instant.h"
 
 #include <stdio.h>
 
@@ -164,15 +162,6 @@ static struct text refuse_id(const struct js *request) {
                : TEXT("'id' must be 1 to 200 bytes without control characters");
 }
 
-static bool has_verb(const struct machine *machine, struct text verb) {
-    for (size_t i = 0; i < machine->state_count; i++) {
-        if (machine_way(&machine->states[i], TEXT_NONE, verb) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static struct text refuse_goal(const struct turn *turn, const struct machine *machine,
                                const struct js *request) {
     struct text to = js_text(js_find(request, TEXT("to")));
@@ -184,7 +173,7 @@ static struct text refuse_goal(const struct turn *turn, const struct machine *ma
         return text_print(turn->arena, "%.*s has no state '%.*s'%.*s", TEXT_ARGS(machine->name),
                           TEXT_ARGS(to), TEXT_ARGS(machine_state_hint(turn->arena, machine, to)));
     }
-    if (text_given(verb) && !has_verb(machine, verb)) {
+    if (text_given(verb) && !machine_has_verb(machine, verb)) {
         return text_print(turn->arena, "%.*s has no transition '%.*s'", TEXT_ARGS(machine->name),
                           TEXT_ARGS(verb));
     }
@@ -351,66 +340,4 @@ bool effects_run(struct turn *turn) {
     return run_all(turn, way, "the effect of going to", turn->to) &&
            run_all(turn, turn->to_functions->on_enter, "on_enter of", turn->to) &&
            check_result(turn, before);
-}
-
-/* --- timers --- */
-
-static int64_t later(int64_t now_us, int64_t delay_us) {
-    int64_t due_us;
-    return __builtin_add_overflow(now_us, delay_us, &due_us) ? INT64_MAX : due_us;
-}
-
-/* A duration, an instant, or an instant as RFC 3339 text. nil arms nothing. */
-static bool read_due(struct turn *turn, const struct js *answer, int64_t *due_us) {
-    struct fault fault = FAULT_INIT;
-    int64_t time_us;
-    int offset_minutes;
-    if (js_is(answer, JS_INTEGER)) {
-        *due_us = answer->integer;
-        return true;
-    }
-    if (!js_is(answer, JS_STRING)) {
-        return turn_fail(turn, "a timer's delay must be a duration or an instant, not %s",
-                         js_type_name(answer));
-    }
-    if (instant_parse(answer->string, &time_us, &offset_minutes, &fault)) {
-        *due_us = time_us;
-        return true;
-    }
-    if (!instant_parse_duration(answer->string, &time_us, &fault)) {
-        return turn_fail(turn, "a timer's delay must be a duration or an instant: %s",
-                         fault.message);
-    }
-    *due_us = later(turn->now_us, time_us);
-    return true;
-}
-
-static bool ask_due(struct turn *turn, int function, bool *is_armed, int64_t *due_us) {
-    const struct js *answer;
-    turn_call(turn, function, 1); // stack: answer
-    if (!turn_read(turn, (struct speaker){"a timer's delay", TEXT_NONE}, &answer)) { // stack:
-        return false;
-    }
-    *is_armed = answer != NULL && answer->type != JS_FALSE;
-    return !*is_armed || read_due(turn, answer, due_us);
-}
-
-bool effects_arm(struct turn *turn) {
-    size_t most = turn->to != NULL ? turn->to->timer_count : 0, count = 0;
-    struct timer *timers = ARENA_ARRAY(turn->arena, struct timer, most);
-    for (size_t i = 0; i < most; i++) {
-        const struct timer_rule *rule = &turn->to->timers[i];
-        int64_t due_us = later(turn->now_us, rule->delay_us);
-        bool is_armed = true;
-        if (rule->has_delay_function &&
-            !ask_due(turn, turn->to_functions->delays[i], &is_armed, &due_us)) {
-            return false;
-        }
-        if (is_armed) {
-            timers[count++] = (struct timer){due_us, rule->to, rule->reason, rule->comments};
-        }
-    }
-    turn->out->timers = timers;
-    turn->out->timer_count = count;
-    return true;
 }

@@ -1,4 +1,11 @@
-/* decide_way.c: which way an attempt asks for, or why there is none. */
+/* decide_way.c: which transition an attempt asks for, or why there is none.
+ *
+ *   a verb of `choose`    its function says to which state, once it is asked (way_settle)
+ *   a verb, or a state    the transition that fits; `internal` ones are for the engine, which
+ *                         prefers them
+ *   a state that several  the first whose permit allows the actor; the engine takes the first. If
+ *   verbs lead to         none is permitted, the refusal is that of the first */
+#include "policy/explain.h"
 #include "policy/turn.h"
 
 static const char *list_states(struct turn *turn, const struct js *names) {
@@ -14,10 +21,15 @@ static const char *list_states(struct turn *turn, const struct js *names) {
 static const struct js *reachable(struct turn *turn) {
     size_t count = turn->from != NULL ? turn->from->way_count : 0;
     struct text *names = ARENA_ARRAY(turn->arena, struct text, count);
+    size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        names[i] = turn->from->ways[i].to;
+        const struct way *way = &turn->from->ways[i];
+        bool is_known = kept > 0 && text_equal(names[kept - 1], way->to);
+        if (!way->internal && !is_known) {
+            names[kept++] = way->to;
+        }
     }
-    return texts_json(turn->arena, names, count);
+    return texts_json(turn->arena, names, kept);
 }
 
 static bool refuse_way(struct turn *turn, struct text message) {
@@ -27,12 +39,17 @@ static bool refuse_way(struct turn *turn, struct text message) {
 }
 
 static struct text nearest_verb(const struct turn *turn, struct text verb) {
-    struct text *verbs = ARENA_ARRAY(turn->arena, struct text, turn->from->way_count);
+    const struct state *from = turn->from;
+    struct text *verbs =
+        ARENA_ARRAY(turn->arena, struct text, from->way_count + from->choice_count);
     size_t count = 0;
-    for (size_t i = 0; i < turn->from->way_count; i++) {
-        if (text_given(turn->from->ways[i].name)) {
-            verbs[count++] = turn->from->ways[i].name;
+    for (size_t i = 0; i < from->way_count; i++) {
+        if (text_given(from->ways[i].name) && !from->ways[i].internal) {
+            verbs[count++] = from->ways[i].name;
         }
+    }
+    for (size_t i = 0; i < from->choice_count; i++) {
+        verbs[count++] = from->choices[i];
     }
     return problem_hint(turn->arena, verb, verbs, count);
 }
@@ -66,6 +83,14 @@ static bool refuse_target(struct turn *turn) {
                                        list_states(turn, allowed)));
 }
 
+static bool refuse_internal(struct turn *turn, const struct way *way) {
+    return refuse_way(turn, text_print(turn->arena,
+                                       "%.*s goes from '%.*s' to '%.*s' by itself: effects and "
+                                       "timers take this transition, no request does",
+                                       TEXT_ARGS(turn->machine->name), TEXT_ARGS(turn->from->name),
+                                       TEXT_ARGS(way->to)));
+}
+
 /* Sets what belongs to the state entered. */
 static void enter(struct turn *turn, size_t to_index) {
     turn->to = &turn->machine->states[to_index];
@@ -85,40 +110,71 @@ static bool resolve_create(struct turn *turn) {
                                      TEXT_ARGS(machine->name), TEXT_ARGS(wanted), TEXT_ARGS(hint)));
     }
     enter(turn, (size_t)(state - machine->states));
+    if (machine->create.is_there && !patch_is_import(turn)) {
+        turn->act = &machine->create;
+        turn->act_functions = &turn->functions->create;
+    }
     return true;
 }
 
-/* Does the attempt ask for where the entity is? A verb does, if some way of that name leads here.
- */
-static bool is_there_already(const struct turn *turn) {
-    const struct attempt *attempt = turn->attempt;
-    if (text_given(attempt->to) && !text_equal(attempt->to, turn->entity->state)) {
-        return false;
+static bool resolve_update(struct turn *turn) {
+    const struct act_rule *act = machine_update(turn->machine, turn->from);
+    turn->out->to = turn->entity->state;
+    if (act->is_there) {
+        bool is_states_own = act != &turn->machine->update;
+        turn->act = act;
+        turn->act_functions =
+            is_states_own ? &turn->from_functions->update : &turn->functions->update;
     }
-    for (size_t i = 0; text_given(attempt->verb) && i < turn->machine->state_count; i++) {
-        if (machine_way(&turn->machine->states[i], turn->entity->state, attempt->verb) != NULL) {
+    return true;
+}
+
+/* Whether the verb leads from some state to where the entity is. A choice does, if it may. */
+static bool leads_here(const struct turn *turn, struct text verb) {
+    struct text here = turn->entity->state;
+    size_t index;
+    for (size_t i = 0; i < turn->machine->state_count; i++) {
+        const struct state *state = &turn->machine->states[i];
+        bool may_choose = state != turn->from && state_chooses(state, verb, &index) &&
+                          machine_way(state, here, TEXT_NONE) != NULL;
+        if (may_choose || machine_way(state, here, verb) != NULL) {
             return true;
         }
     }
-    return !text_given(attempt->verb) && text_given(attempt->to);
+    return false;
+}
+
+/* Does the attempt ask for where the entity is? A verb does, if some transition of that name leads
+ * here, unless it is a choice that is open here too. */
+static bool is_there_already(const struct turn *turn) {
+    const struct attempt *attempt = turn->attempt;
+    size_t index;
+    if (text_given(attempt->to) && !text_equal(attempt->to, turn->entity->state)) {
+        return false;
+    }
+    if (!text_given(attempt->verb)) {
+        return text_given(attempt->to);
+    }
+    bool is_open_here = turn->from != NULL && state_chooses(turn->from, attempt->verb, &index);
+    return !is_open_here && leads_here(turn, attempt->verb);
 }
 
 /* The decision is that nothing happens. */
 static bool stay(struct turn *turn) {
     *turn->out = (struct decision){.from = turn->entity->state,
                                    .to = turn->entity->state,
+                                   .transition = turn->attempt->verb,
                                    .data = turn->stored,
                                    .warnings = &js_empty_array};
     return false;
 }
 
-/* A timer of this state that the engine, which is nobody, has come to carry out; NULL: there is
- * none. */
+/* A timer of this state that the engine has come to carry out; NULL: there is none. */
 static const struct timer_rule *timer_way(const struct turn *turn) {
     const struct attempt *attempt = turn->attempt;
-    bool is_engine = attempt->skip_permissions && attempt->actor == NULL &&
-                     !text_given(attempt->caused_by) && !text_given(attempt->verb);
-    for (size_t i = 0; is_engine && i < turn->from->timer_count; i++) {
+    bool is_timer =
+        attempt->by_engine && !text_given(attempt->caused_by) && !text_given(attempt->verb);
+    for (size_t i = 0; is_timer && i < turn->from->timer_count; i++) {
         const struct timer_rule *timer = &turn->from->timers[i];
         if (text_equal(timer->to, attempt->to) && text_equal(timer->reason, attempt->reason)) {
             return timer;
@@ -127,12 +183,54 @@ static const struct timer_rule *timer_way(const struct turn *turn) {
     return NULL;
 }
 
+/* The first transition that fits and is, or is not, internal; NULL: none. */
+static const struct way *find_way(const struct turn *turn, struct text to, struct text verb,
+                                  bool internal) {
+    for (size_t i = 0; i < turn->from->way_count; i++) {
+        const struct way *way = &turn->from->ways[i];
+        if (way->internal == internal && way_fits(way, to, verb)) {
+            return way;
+        }
+    }
+    return NULL;
+}
+
+static void take(struct turn *turn, const struct way *way) {
+    turn->way = way;
+    turn->way_functions = &turn->from_functions->ways[way - turn->from->ways];
+    enter(turn, way->to_index);
+    turn->out->transition = turn_verb(turn);
+}
+
+/* Takes the transition to a state; more than one verb may lead there, and then way_settle takes
+ * another if it has to. False: none is open to this attempt. */
+static bool take_first(struct turn *turn, struct text to, struct text verb) {
+    bool is_engines = turn_is_engines(turn);
+    const struct way *way = is_engines ? find_way(turn, to, verb, true) : NULL;
+    way = way != NULL ? way : find_way(turn, to, verb, false);
+    if (way == NULL) {
+        return false;
+    }
+    take(turn, way);
+    turn->is_ambiguous =
+        way->position > 0 && !text_given(verb) && !is_engines && !turn->attempt->skip_permissions;
+    return true;
+}
+
+static bool refuse(struct turn *turn) {
+    const struct attempt *attempt = turn->attempt;
+    const struct way *internal = find_way(turn, attempt->to, attempt->verb, true);
+    if (internal != NULL) {
+        return refuse_internal(turn, internal);
+    }
+    return text_given(attempt->verb) ? refuse_verb(turn) : refuse_target(turn);
+}
+
 static bool take_way(struct turn *turn) {
     const struct attempt *attempt = turn->attempt;
-    turn->way = machine_way(turn->from, attempt->to, attempt->verb);
-    if (turn->way != NULL) {
-        turn->way_functions = &turn->from_functions->ways[turn->way - turn->from->ways];
-        enter(turn, turn->way->to_index);
+    turn->out->transition = attempt->verb;
+    turn->is_choice = state_chooses(turn->from, attempt->verb, &turn->choice);
+    if (turn->is_choice || take_first(turn, attempt->to, attempt->verb)) {
         return true;
     }
     const struct timer_rule *timer = timer_way(turn);
@@ -140,7 +238,7 @@ static bool take_way(struct turn *turn) {
         enter(turn, timer->to_index);
         return true;
     }
-    return text_given(attempt->verb) ? refuse_verb(turn) : refuse_target(turn);
+    return refuse(turn);
 }
 
 static bool resolve_transition(struct turn *turn) {
@@ -160,12 +258,78 @@ bool way_resolve(struct turn *turn) {
     case ATTEMPT_CREATE:
         return resolve_create(turn);
     case ATTEMPT_UPDATE:
-        turn->out->to = turn->entity->state;
-        return true;
+        return resolve_update(turn);
     case ATTEMPT_TRANSITION:
         return resolve_transition(turn);
     case ATTEMPT_NOTICE:
         break; /* is not decided about */
     }
     return false;
+}
+
+/* --- what only Lua can say --- */
+
+static const char *list_targets(struct turn *turn) {
+    return list_states(turn, reachable(turn));
+}
+
+/* stack: [-1, +0]. Reads the state that a choice answered, and takes the transition there. */
+static bool read_choice(struct turn *turn, struct text verb) {
+    const struct js *answer;
+    if (!turn_read(turn, (struct speaker){"the choice", verb}, &answer)) { // stack:
+        return false;
+    }
+    struct text name = js_text(answer);
+    if (!text_given(name)) {
+        return turn_fail(turn, "the choice '%.*s' must answer with a state, not %s",
+                         TEXT_ARGS(verb), js_type_name(answer));
+    }
+    turn->is_choice = false;
+    if (!take_first(turn, name, TEXT_NONE)) {
+        return turn_fail(turn, "the choice '%.*s' answered '%.*s', which is none of %s",
+                         TEXT_ARGS(verb), TEXT_ARGS(name), list_targets(turn));
+    }
+    return true;
+}
+
+static bool choose(struct turn *turn) {
+    int function = turn->from_functions->choices[turn->choice];
+    struct text verb = turn->from->choices[turn->choice];
+    if (!prepare_data(turn)) {
+        return false;
+    }
+    turn->stage = STAGE_CHOOSE;
+    turn_call(turn, function, 1); // stack: state
+    turn->stage = STAGE_LATER;
+    bool is_fine = read_choice(turn, verb); // stack:
+    explain_function(turn, (struct speaker){"the choice", verb}, function, is_fine,
+                     is_fine ? TEXT_NONE : turn->out->message);
+    return is_fine;
+}
+
+/* Another verb to the same state, if the first is not permitted; else the first stays, to refuse.
+ */
+static void prefer_permitted(struct turn *turn) {
+    const struct way *first = turn->way;
+    for (size_t i = 0; i < turn->from->way_count; i++) {
+        const struct way *way = &turn->from->ways[i];
+        if (!way->internal && text_equal(way->to, first->to)) {
+            take(turn, way);
+            if (permission_allows(turn)) {
+                return;
+            }
+        }
+    }
+    take(turn, first);
+}
+
+bool way_settle(struct turn *turn) {
+    bool is_late = turn->is_choice || turn->is_ambiguous;
+    if (turn->is_choice && !choose(turn)) {
+        return false;
+    }
+    if (turn->is_ambiguous) {
+        prefer_permitted(turn);
+    }
+    return !is_late || permission_check(turn);
 }

@@ -6,6 +6,8 @@
  * nil with or without being watched, so explaining never changes a decision. */
 #include "policy/explain.h"
 
+#include "policy/permission.h"
+
 #include <lauxlib.h>
 #include <stdlib.h>
 
@@ -151,13 +153,42 @@ static struct place place_of_key(struct turn *turn, const struct key_path *path)
     return (struct place){machine->file, lines_find(&lines, TEXT("machine"), machine->line, path)};
 }
 
-static struct place place_of_permit(struct turn *turn) {
+static struct place place_of_ways_permit(struct turn *turn) {
+    const struct way *way = turn->way;
     struct key_path states = {NULL, TEXT("states"), 0};
-    struct key_path from = {&states, turn->from->name, 0};
+    struct key_path from = {&states, way->is_from_any ? TEXT("*") : turn->from->name, 0};
     struct key_path ways = {&from, TEXT("to"), 0};
-    struct key_path way = {&ways, turn->way->to, 0};
-    struct key_path permit = {&way, TEXT("permit"), 0};
+    struct key_path to = {&ways, way->to, 0}, item = {&to, TEXT_NONE, way->position};
+    struct key_path permit = {way->position > 0 ? &item : &to, TEXT("permit"), 0};
     return place_of_key(turn, &permit);
+}
+
+static struct place place_of_permit(struct turn *turn) {
+    bool is_field = turn->field != NULL;
+    struct key_path states = {NULL, TEXT("states"), 0}, fields = {NULL, TEXT("fields"), 0};
+    struct key_path from = {&states, turn->from != NULL ? turn->from->name : TEXT(""), 0};
+    struct key_path field = {&fields, is_field ? turn->field->name : TEXT_NONE, 0};
+    if (!is_field && turn->act == NULL) {
+        return place_of_ways_permit(turn);
+    }
+    bool is_states_own = turn->from != NULL && turn->act == &turn->from->update;
+    struct text name = turn->attempt->kind == ATTEMPT_CREATE ? TEXT("create") : TEXT("update");
+    struct key_path act = {is_states_own ? &from : NULL, name, 0};
+    struct key_path permit = {is_field ? &field : &act, TEXT("permit"), 0};
+    return place_of_key(turn, &permit);
+}
+
+static struct text name_of_permit(struct turn *turn) {
+    if (turn->field != NULL) {
+        return text_print(turn->arena, "the permit of the field '%.*s'",
+                          TEXT_ARGS(turn->field->name));
+    }
+    if (turn->act != NULL) {
+        return turn->attempt->kind == ATTEMPT_CREATE ? TEXT("the permit of create")
+                                                     : TEXT("the permit of update");
+    }
+    return text_print(turn->arena, "the permit of '%.*s' to '%.*s'", TEXT_ARGS(turn->from->name),
+                      TEXT_ARGS(turn->way->to));
 }
 
 static struct place place_of_ways(struct turn *turn) {
@@ -194,10 +225,7 @@ static void note_data(struct turn *turn) {
     const struct decision *out = turn->out;
     if (out->code == FAULT_PERMISSION_DENIED && js_is(out->missing_permissions, JS_ARRAY) &&
         out->missing_permissions->array.count > 0) {
-        note(turn,
-             text_print(turn->arena, "the permit of '%.*s' to '%.*s'", TEXT_ARGS(turn->from->name),
-                        TEXT_ARGS(turn->way->to)),
-             place_of_permit(turn), false, out->message, NULL);
+        note(turn, name_of_permit(turn), place_of_permit(turn), false, out->message, NULL);
     } else if (out->code == FAULT_INVALID_TRANSITION && turn->from != NULL) {
         note(turn, text_print(turn->arena, "the ways out of '%.*s'", TEXT_ARGS(turn->from->name)),
              place_of_ways(turn), false, out->message, NULL);
@@ -208,26 +236,25 @@ static void note_data(struct turn *turn) {
 
 /* --- what is nearest --- */
 
-static bool role_grants_all(const struct turn *turn, const struct role *role,
-                            const struct js *permissions) {
-    const struct js *names[] = {js_string(turn->arena, role->name)};
-    const struct actor actor = {.roles = js_array(turn->arena, names, 1)};
-    for (size_t i = 0; i < permissions->array.count; i++) {
-        if (!roles_permit(&turn->generation->roles, &actor, permissions->array.items[i]->string)) {
-            return false;
-        }
-    }
-    return true;
+/* Whether an actor who has the role too would be permitted, as far as is known. */
+static bool role_would(const struct turn *turn, const struct role *role) {
+    const struct actor *actor = turn->attempt->actor;
+    struct demand would = *turn->demand;
+    struct actor with = actor != NULL ? *actor : (struct actor){.id = TEXT_NONE};
+    const struct js *held = js_is(with.roles, JS_ARRAY) ? with.roles : &js_empty_array;
+    with.roles = js_append(turn->arena, held, js_string(turn->arena, role->name));
+    would.actor = &with;
+    return permission_lacking(&would)->array.count == 0;
 }
 
 /* How much a role grants, for comparison: "*" is more than any "prefix.*", which is more than any
  * list. */
 static size_t weight(const struct role *role) {
-    size_t sum = role->granted_count;
-    for (size_t i = 0; i < role->granted_count; i++) {
-        sum += text_equal(role->granted[i], TEXT("*"))   ? (size_t)1 << 40
-               : text_ends(role->granted[i], TEXT(".*")) ? (size_t)1 << 20
-                                                         : 0;
+    size_t sum = role->granted.count;
+    for (size_t i = 0; i < role->granted.count; i++) {
+        sum += text_equal(role->granted.items[i], TEXT("*"))   ? (size_t)1 << 40
+               : text_ends(role->granted.items[i], TEXT(".*")) ? (size_t)1 << 20
+                                                               : 0;
     }
     return sum;
 }
@@ -240,13 +267,13 @@ static int by_weight(const void *a, const void *b) {
 }
 
 /* The roles that would do, those that grant least first. */
-static const struct js *roles_that_would(struct turn *turn, const struct js *missing) {
+static const struct js *roles_that_would(struct turn *turn) {
     const struct roles *roles = &turn->generation->roles;
     const struct role **would = ARENA_ARRAY(turn->arena, const struct role *, roles->count + 1);
     const struct js *names = &js_empty_array;
     size_t count = 0;
     for (size_t i = 0; i < roles->count; i++) {
-        if (role_grants_all(turn, &roles->items[i], missing)) {
+        if (role_would(turn, &roles->items[i])) {
             would[count++] = &roles->items[i];
         }
     }
@@ -262,7 +289,9 @@ static const struct js *other_states(struct turn *turn) {
     const struct js *names = &js_empty_array;
     for (size_t i = 0; turn->from != NULL && i < turn->from->way_count; i++) {
         const struct way *way = &turn->from->ways[i];
-        if (way != turn->way && permission_has_all(turn, way, turn->attempt->actor)) {
+        bool is_open = !way->internal && way != turn->way &&
+                       permission_may(turn, &way->permission, turn->attempt->actor);
+        if (is_open && !has_text(names, way->to)) {
             names = js_append(turn->arena, names, js_string(turn->arena, way->to));
         }
     }
@@ -279,7 +308,7 @@ static bool search_path(const struct machine *machine, size_t from, size_t to, s
         size_t at = queue[first++];
         for (size_t i = 0; i < machine->states[at].way_count; i++) {
             size_t next = machine->states[at].ways[i].to_index;
-            if (previous[next] == 0) {
+            if (previous[next] == 0 && !machine->states[at].ways[i].internal) {
                 previous[next] = at + 1;
                 queue[count++] = next;
             }
@@ -340,7 +369,7 @@ static const struct js *nearest(struct turn *turn) {
     struct members members = {.count = 0};
     if (js_is(out->missing_permissions, JS_ARRAY) && out->missing_permissions->array.count > 0) {
         add(&members, TEXT("permissions"), out->missing_permissions);
-        add(&members, TEXT("roles"), roles_that_would(turn, out->missing_permissions));
+        add(&members, TEXT("roles"), roles_that_would(turn));
     }
     add(&members, TEXT("fields"),
         out->code == FAULT_VALIDATION_FAILED && out->errors != NULL ? error_names(turn)

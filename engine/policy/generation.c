@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/map.h"
 #include "policy/context.h"
+#include "policy/declare/permission.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -183,6 +184,7 @@ static void open_seat(const struct generation *generation, struct seat *seat, st
         .problems = problems,
     };
     declare_open(&seat->loader);
+    declare_open_any(seat->vm);
     context_open(seat);
 }
 
@@ -204,7 +206,7 @@ struct binding {
     struct machine_functions *functions;
     struct map declarations; /* name -> struct declaration of a machine, of this VM */
     struct map accesses;     /* likewise, of an access */
-    int **actions;
+    struct access_functions *access_functions;
     size_t index;
 };
 
@@ -243,7 +245,7 @@ static int bind_access_protected(lua_State *lua) {
         return luaL_error(lua, "the policies gave something else when they were loaded again");
     }
     lua_rawgeti(lua, LUA_REGISTRYINDEX, declaration->table); // stack: binding table
-    binding->actions[binding->index] = bind_access(lua, binding->arena, type, 2);
+    bind_access(lua, binding->arena, type, 2, &binding->access_functions[binding->index]);
     luaL_unref(lua, LUA_REGISTRYINDEX, declaration->table);
     return 0;
 }
@@ -283,8 +285,9 @@ static void bind_seat(const struct generation *generation, struct seat *seat) {
     struct binding binding = {.generation = generation, .arena = arena, .seat = seat};
     binding.functions = ARENA_ARRAY(arena, struct machine_functions, generation->machine_count);
     seat->machines = binding.functions;
-    binding.actions = ARENA_ARRAY(arena, int *, generation->access.type_count);
-    seat->actions = (const int *const *)binding.actions;
+    binding.access_functions =
+        ARENA_ARRAY(arena, struct access_functions, generation->access.type_count);
+    seat->accesses = binding.access_functions;
     map_declarations(&binding, problems->arena);
     bind_all(&binding, problems);
     bind_accesses(&binding, problems);
@@ -355,6 +358,7 @@ static void prove(struct build *build) {
     check_all(build);
     sort_machines(build);
     access_rules_sort(&generation->access, build->problems);
+    access_rules_check_subjects(&generation->access, build->problems);
     roles_expand(&generation->roles, &generation->arena, build->problems);
     if (!build->has_pii) {
         pii_use_defaults(&generation->pii);
@@ -373,6 +377,13 @@ static void seat_everybody(struct build *build) {
     }
 }
 
+static void number_timers(struct generation *generation) {
+    for (size_t i = 0; i < generation->machine_count; i++) {
+        struct machine *machine = &generation->machines[i];
+        machine->timer_rules = machine_timer_rules(machine, generation->name);
+    }
+}
+
 static void build_it(struct build *build) {
     struct generation *generation = build->generation;
     name_it(generation);
@@ -380,6 +391,7 @@ static void build_it(struct build *build) {
     generation->seats = ARENA_ARRAY(&generation->arena, struct seat, generation->seat_count);
     prove(build);
     if (build->problems->count == build->problems_before) {
+        number_timers(generation);
         seat_everybody(build);
     }
 }

@@ -20,9 +20,9 @@ struct seat {
     struct arena arena; /* of a VM that was made anew; the first ones use the generation's */
     struct loader loader;
     const struct machine_functions *machines; /* as generation.machines */
-    const int *const *actions; /* as generation.access.types and their actions; 0: no function */
-    int context_methods;       /* reference: the metatable of ctx, with find and count */
-    struct turn *turn;         /* the attempt being decided; NULL between two */
+    const struct access_functions *accesses;  /* as generation.access.types */
+    int context_methods; /* reference: the metatable of ctx, with find, count */
+    struct turn *turn;   /* the attempt being decided; NULL between two */
 };
 
 /* Immutable after generation_load, but for `references` and what is in the seats. */

@@ -1,8 +1,9 @@
-/* policy.h: the public face of the Lua layer. Nothing outside engine/policy sees Lua.
- * How to use: generation_load builds everything at once (files, checks, one VM a thread); publish
- * the pointer; each thread asks with its own VM through policy_decide. The result of a decision
- * lives in the arena given. A generation is immutable but for its VMs, each of which belongs to
- * the one thread whose number it has. */
+/* policy.h: what policy files decide. No room below sees Lua.
+ * Room policy/: generations, decisions, effects, access, explanations. Pure: it uses lua/, privacy/
+ * and the rooms inside it, and knows neither store nor lock. How to use: generation_load builds
+ * everything at once (files, checks, one VM a thread); publish the pointer; each thread asks with
+ * its own VM through policy_decide. The result of a decision lives in the arena given. A generation
+ * is immutable but for its VMs, each of which belongs to the one thread whose number it has. */
 #ifndef STATUTE_POLICY_H
 #define STATUTE_POLICY_H
 
@@ -69,19 +70,36 @@ struct policy {
 /* Decides a CREATE, UPDATE or TRANSITION attempt on `entity` (exists == false for CREATE). True
  * with a decision, allowed or refused (decision.code); false only when a read failed (the fault of
  * `reads`). A policy that errs or is over budget is a decision with FAULT_POLICY_ERROR. Order of
- * the checks of a transition: way exists (invalid_transition), permission (permission_denied),
- * prepare, fields and validate (validation_failed, all together), guards: transition, then
- * `require` of the target (guard_rejected, all together), effects, fields again.
+ * the checks of a transition: it exists (invalid_transition), its permission and that of the fields
+ * changed (permission_denied), prepare, fields and validate (validation_failed, all together),
+ * guards: transition, then `require` of the target (guard_rejected, all together), effects, fields
+ * again. A creation and a change of data ask `create` and `update` for permission and guards.
  * `required_permission`s of `skip_permissions` attempts are not asked. */
 bool policy_decide(struct policy policy, struct arena *arena, const struct attempt *attempt,
                    const struct entity *entity, int64_t now_us, const struct policy_reads *reads,
                    struct decision *out, struct fault *fault) MUST_CHECK;
 
-/* The ways out of the entity's state for this actor, as the API shows them:
- * [{to, name, permitted, required_permissions, final}]. */
+/* The timers that an entity has by these rules, in `out`, which says FAULT_POLICY_ERROR when a
+ * delay function failed, FAULT_UNKNOWN_MACHINE or FAULT_INVALID_TRANSITION when the rules know
+ * nothing of its machine or its state. The same as policy_decide found at its latest change
+ * (decide_timers.c).
+ */
+bool policy_timers(struct policy policy, struct arena *arena, const struct entity *entity,
+                   const struct policy_reads *reads, struct decision *out,
+                   struct fault *fault) MUST_CHECK;
+
+/* The transitions out of the entity's state for this actor, as the API shows them:
+ * [{to, name, permitted, allowed, messages, required_permissions, final, doc?}]. A policy that
+ * fails on one is a message of that one; false only when a read failed. */
 bool policy_ways(struct policy policy, struct arena *arena, const struct entity *entity,
                  const struct actor *actor, int64_t now_us, const struct policy_reads *reads,
                  const struct js **out, struct fault *fault) MUST_CHECK;
+
+/* Whether the actor may read the entity, by its machine's `read`: *out is allowed, or refused with
+ * FAULT_PERMISSION_DENIED or FAULT_POLICY_ERROR. False only when a read failed. */
+bool policy_read(struct policy policy, struct arena *arena, const struct entity *entity,
+                 const struct actor *actor, int64_t now_us, const struct policy_reads *reads,
+                 struct decision *out, struct fault *fault) MUST_CHECK;
 
 /* --- personal data (pii.h; pure C, any thread) --- */
 /* All take the machine whose rules hold besides those for all; TEXT_NONE: those alone. */

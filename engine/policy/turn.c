@@ -14,7 +14,11 @@
 
 bool turn_refuse(struct turn *turn, enum fault_code code, struct text message) {
     struct decision *out = turn->out;
-    *out = (struct decision){.code = code, .message = message, .from = out->from, .to = out->to};
+    *out = (struct decision){.code = code,
+                             .message = message,
+                             .from = out->from,
+                             .to = out->to,
+                             .transition = out->transition};
     return false;
 }
 
@@ -38,6 +42,15 @@ struct text turn_join(struct arena *arena, const struct js *messages) {
         buffer_add_text(&buffer, messages->array.items[i]->string);
     }
     return buffer_view(&buffer);
+}
+
+struct text turn_verb(const struct turn *turn) {
+    struct text sent = turn->attempt->verb;
+    return text_given(sent) || turn->way == NULL ? sent : turn->way->name;
+}
+
+bool turn_is_engines(const struct turn *turn) {
+    return turn->attempt->by_engine;
 }
 
 /* --- calling --- */
@@ -71,8 +84,7 @@ void turn_call(struct turn *turn, int function, int results) {
     lua_call(lua, seen, results); // stack: results
 }
 
-/* A policy's words: well-formed, and not a novel. TEXT_NONE when there is no string. */
-static struct text words_at(struct turn *turn, int index) {
+struct text turn_words(struct turn *turn, int index) {
     struct text raw;
     if (lua_type(turn->lua, index) != LUA_TSTRING) {
         return TEXT_NONE;
@@ -102,7 +114,7 @@ bool turn_verdict(struct turn *turn, struct speaker speaker, struct text *messag
         *message = text_print(turn->arena, "%s answered with a %s; only true allows",
                               speaker_print(turn, speaker), lua_typename(lua, type));
     } else if (!allows) {
-        *message = words_at(turn, -1);
+        *message = turn_words(turn, -1);
         if (!text_given(*message)) {
             *message = text_print(turn->arena, "%s refused and gave no message",
                                   speaker_print(turn, speaker));
@@ -156,4 +168,6 @@ void turn_init(struct turn *turn, struct policy policy, struct arena *arena,
         turn->from_functions = &turn->functions->states[turn->from - machine->states];
     }
     turn->data = turn->stored;
+    turn->tenancy.rule = &machine->within;
+    turn->tenancy.function = turn->functions->within;
 }

@@ -1,8 +1,8 @@
-/* pii.h: the rules of all `pii` declarations, and what becomes of a value under them. Built while
- * loading, then read by any thread.
+/* pii.h: the rules of all `pii` declarations, and what becomes of a value under them.
+ * Room privacy/: rules, walk, redaction, keys: what is personal, without Lua. It uses base/. Rules
+ * are built while loading, then read by any thread: pii_clean for values, pii_clean_text for text.
  * An entry without a dot is a key, at any depth. One with dots is a path from the root of the
- * value:
- * `*` is any one member or item, `**` any number of levels. Letter case never matters. Where
+ * value: `*` is any one member or item, `**` any number of levels. Letter case never matters. Where
  * several rules hold of one value the strictest wins: drop, then hash, then mask. */
 #ifndef STATUTE_PII_H
 #define STATUTE_PII_H

@@ -30,26 +30,11 @@ static void add(struct pii_quotes *quotes, struct text text) {
     quotes->shorter = NULL;
 }
 
-static bool is_control(char c) {
-    return (unsigned char)c < 0x20 || c == 0x7F;
-}
-
 /* As it stands in the message of an error, which is one line (vm.c). */
 static void add_as_line(struct pii_quotes *quotes, struct text text) {
     char *line = arena_alloc(quotes->arena, text.length);
-    for (size_t i = 0; i < text.length; i++) {
-        line[i] = is_control(text.bytes[i]) ? ' ' : text.bytes[i];
-    }
+    text_copy_line(text, line);
     add(quotes, (struct text){line, text.length});
-}
-
-static bool has_control(struct text text) {
-    for (size_t i = 0; i < text.length; i++) {
-        if (is_control(text.bytes[i])) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static void gather_text(struct pii_quotes *quotes, struct text text) {
@@ -57,7 +42,7 @@ static void gather_text(struct pii_quotes *quotes, struct text text) {
         return;
     }
     add(quotes, text);
-    if (has_control(text)) {
+    if (text_has_control(text)) {
         add_as_line(quotes, text);
     }
 }

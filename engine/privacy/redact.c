@@ -5,9 +5,8 @@
 #include "privacy/redact.h"
 
 #include "base/buffer.h"
+#include "privacy/card.h"
 
-#define CARD_LEAST       13
-#define CARD_MOST        19
 #define PASSES_MOST      4
 #define IBAN_LEAST       15
 #define IBAN_MOST        34
@@ -80,52 +79,17 @@ static size_t end_of_email(struct scan *scan, size_t at) {
     return byte_at(scan->text, end) == '@' ? end_of_domain(scan->text, end + 1) : 0;
 }
 
-/* Both Luhn sums of the digits so far: which of them counts depends on how many there will be. */
-struct luhn {
-    int count;
-    int sums[2]; /* with the digits at even places doubled, with those at odd places doubled */
-};
-
-static void luhn_add(struct luhn *luhn, int digit) {
-    int doubled = digit > 4 ? digit * 2 - 9 : digit * 2;
-    int place = luhn->count++ & 1;
-    luhn->sums[place] += doubled;
-    luhn->sums[1 - place] += digit;
-}
-
-static bool luhn_is_card(const struct luhn *luhn) {
-    return luhn->count >= CARD_LEAST && luhn->count <= CARD_MOST &&
-           luhn->sums[luhn->count % 2] % 10 == 0;
-}
-
-static bool is_separator(char c, bool of_phones) {
-    return c == ' ' || c == '-' || c == '.' || (of_phones && (c == '(' || c == ')' || c == '/'));
+static bool is_separator(char c) {
+    return c == ' ' || c == '-' || c == '.' || c == '(' || c == ')' || c == '/';
 }
 
 /* Skips up to three separators if a digit follows them. */
-static size_t skip_separators(struct text text, size_t at, bool of_phones) {
+static size_t skip_separators(struct text text, size_t at) {
     size_t end = at;
-    while (end < text.length && end - at < 3 && is_separator(text.bytes[end], of_phones)) {
+    while (end < text.length && end - at < 3 && is_separator(text.bytes[end])) {
         end++;
     }
     return is_digit(byte_at(text, end)) ? end : at;
-}
-
-/* The longest card that begins with this group of digits and ends with one. */
-static size_t end_of_card(struct text text, size_t at) {
-    struct luhn luhn = {0};
-    size_t found = 0;
-    if (is_digit(byte_before(text, at))) {
-        return 0;
-    }
-    while (is_digit(byte_at(text, at)) && luhn.count <= CARD_MOST) {
-        luhn_add(&luhn, text.bytes[at++] - '0');
-        if (!is_digit(byte_at(text, at))) {
-            found = luhn_is_card(&luhn) ? at : found;
-            at = skip_separators(text, at, false);
-        }
-    }
-    return found;
 }
 
 static bool matches(struct text text, size_t at, const char *form) {
@@ -136,20 +100,6 @@ static bool matches(struct text text, size_t at, const char *form) {
         }
     }
     return true;
-}
-
-/* The first digit of a card is 2 to 6 (ISO/IEC 7812); instants, which have as many digits, begin
- * with 1. */
-bool redact_is_card(struct text number) {
-    struct luhn luhn = {0};
-    char first = byte_at(number, 0);
-    for (size_t i = 0; i < number.length && luhn.count <= CARD_MOST; i++) {
-        if (!is_digit(number.bytes[i])) {
-            return false;
-        }
-        luhn_add(&luhn, number.bytes[i] - '0');
-    }
-    return first >= '2' && first <= '6' && luhn_is_card(&luhn);
 }
 
 /* ISO 13616: letters count as 10 to 35, and the number, its first four characters moved to the end,
@@ -217,7 +167,7 @@ static size_t end_of_phone(struct text text, size_t at) {
     while (is_digit(byte_at(text, at)) && count <= PHONE_MOST) {
         count++;
         at++;
-        at = skip_separators(text, at, true);
+        at = skip_separators(text, at);
     }
     char after = byte_at(text, at);
     bool ends = !is_alphanumeric(after) && after != ':' && after != '@';
@@ -234,7 +184,7 @@ static bool wants(const struct scan *scan, enum redact_pattern pattern) {
 static size_t end_of_number(const struct scan *scan, size_t at, const char **replacement) {
     size_t end = 0;
     bool is_number = is_digit(scan->text.bytes[at]);
-    if (is_number && wants(scan, REDACT_CARD) && (end = end_of_card(scan->text, at)) > 0) {
+    if (is_number && wants(scan, REDACT_CARD) && (end = card_end(scan->text, at)) > 0) {
         *replacement = "[card]";
     } else if (is_number && wants(scan, REDACT_SSN) && (end = end_of_ssn(scan->text, at)) > 0) {
         *replacement = "[ssn]";
@@ -244,7 +194,8 @@ static size_t end_of_number(const struct scan *scan, size_t at, const char **rep
     return end;
 }
 
-/* The end of what is personal and begins at `at`, or 0. */
+/* The end of what is personal and begins at `at`, or 0; of an account number that is not to be
+ * replaced too, lest cards be found in it: *replacement is NULL then. */
 static size_t find(struct scan *scan, size_t at, const char **replacement) {
     size_t end = wants(scan, REDACT_EMAIL) ? end_of_email(scan, at) : 0;
     char c = scan->text.bytes[at];
@@ -252,9 +203,9 @@ static size_t find(struct scan *scan, size_t at, const char **replacement) {
         *replacement = "[email]";
         return end;
     }
-    if (wants(scan, REDACT_IBAN) && is_alphanumeric(c) && !is_digit(c) &&
+    if ((scan->patterns & (REDACT_IBAN | REDACT_CARD)) != 0 && is_alphanumeric(c) && !is_digit(c) &&
         (end = end_of_iban(scan->text, at)) > 0) {
-        *replacement = "[iban]";
+        *replacement = wants(scan, REDACT_IBAN) ? "[iban]" : NULL;
         return end;
     }
     return is_digit(c) || c == '+' || c == '(' ? end_of_number(scan, at, replacement) : 0;
@@ -265,10 +216,10 @@ static struct text pass(struct arena *arena, struct text text, unsigned patterns
     struct buffer buffer = {0};
     size_t kept = 0;
     for (size_t at = 0; patterns != 0 && at < text.length;) {
-        const char *replacement;
+        const char *replacement = NULL;
         size_t end = find(&scan, at, &replacement);
-        if (end == 0) {
-            at++;
+        if (end == 0 || replacement == NULL) {
+            at = end == 0 ? at + 1 : end;
             continue;
         }
         if (buffer.arena == NULL) {

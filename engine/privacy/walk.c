@@ -3,6 +3,7 @@
  * Paths are followed like a nondeterministic automaton: a set of places is carried along, as a
  * slice of one stack. A key that is in no rule moves every set alike, so that move is made once for
  * each object and array. A '**' is in a set once (`seen`), so a set never outgrows the trie. */
+#include "privacy/card.h"
 #include "privacy/pii.h"
 
 #define HASHES_MOST 1000 /* paths, each with the hash of every key */
@@ -199,8 +200,8 @@ static const struct js *clean_string(const struct walk *walk, const struct js *v
 /* Only what is large enough is printed. A real may be whole: 4.5e15, 4500000000000000.0. */
 static const struct js *clean_number(const struct walk *walk, const struct js *value) {
     double size = value->type == JS_INTEGER ? (double)value->integer : value->real;
-    bool is_card = (walk->patterns & REDACT_CARD) != 0 && size >= 1e12 &&
-                   redact_is_card(js_print(walk->arena, value));
+    bool is_card = (walk->patterns & REDACT_CARD) != 0 && size >= 1e11 &&
+                   card_is_number(js_print(walk->arena, value));
     return is_card ? js_string(walk->arena, TEXT("[card]")) : value;
 }
 

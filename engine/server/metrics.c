@@ -50,7 +50,12 @@ struct metrics {
     struct histogram durations[ROUTES_MOST + 1];
     _Atomic uint64_t attempts[FAULT_CODE_COUNT];
     struct histogram batch_members, batch_duration;
-    _Atomic uint64_t reloads[2]; /* failure, success */
+    _Atomic uint64_t reloads[2];                /* failure, success */
+    _Atomic uint64_t timers[TIMER_STOPPED + 1]; /* by enum timer_end */
+    _Atomic uint64_t matched[2];                /* left as they were, changed */
+    _Atomic bool timers_counted;                /* the next five are set */
+    _Atomic int64_t timers_pending, timers_overdue, timers_oldest_us, timers_stranded,
+        timers_stranded_since_us;
 };
 
 struct metrics *metrics_new(metrics_label *label) {
@@ -117,6 +122,28 @@ void metrics_batch(struct metrics *metrics, size_t members, int64_t duration_us)
 
 void metrics_reload(struct metrics *metrics, bool success) {
     count(&metrics->reloads[success], 1);
+}
+
+void metrics_timer(struct metrics *metrics, enum timer_end end) {
+    count(&metrics->timers[end], 1);
+}
+
+void metrics_matched(struct metrics *metrics, int64_t seen, int64_t changed) {
+    count(&metrics->matched[0], (uint64_t)(seen - changed));
+    count(&metrics->matched[1], (uint64_t)changed);
+}
+
+static void set(_Atomic int64_t *gauge, int64_t value) {
+    atomic_store_explicit(gauge, value, memory_order_relaxed);
+}
+
+void metrics_timers(struct metrics *metrics, const struct metrics_timers *timers) {
+    set(&metrics->timers_pending, timers->pending);
+    set(&metrics->timers_overdue, timers->overdue);
+    set(&metrics->timers_oldest_us, timers->oldest_due_us);
+    set(&metrics->timers_stranded, timers->stranded);
+    set(&metrics->timers_stranded_since_us, timers->stranded_since_us);
+    atomic_store(&metrics->timers_counted, true);
 }
 
 /* --- writing --- */
@@ -235,6 +262,60 @@ static void put_batch_members(struct page *page, const char *name) {
 
 static void put_batch_duration(struct page *page, const char *name) {
     put_buckets(page, name, "", &page->metrics->batch_duration, &duration_bounds);
+}
+
+static void put_timers(struct page *page, const char *name) {
+    static const char *const results[] = {[TIMER_FIRED] = "fired",
+                                          [TIMER_AGAIN] = "again",
+                                          [TIMER_FAILED] = "failed",
+                                          [TIMER_STOPPED] = "stopped"};
+    for (size_t i = TIMER_FIRED; i < sizeof results / sizeof results[0]; i++) {
+        buffer_print(page->out, "%s{result=\"%s\"} %llu\n", name, results[i],
+                     (unsigned long long)value_of(&page->metrics->timers[i]));
+    }
+}
+
+/* Nothing is known before the first count. */
+static void put_gauge(struct page *page, const char *name, const _Atomic int64_t *gauge) {
+    if (atomic_load(&page->metrics->timers_counted)) {
+        put_count(page, name, (uint64_t)atomic_load_explicit(gauge, memory_order_relaxed));
+    }
+}
+
+/* No line while there is none: alerts on its age would fire for 1970. */
+static void put_since(struct page *page, const char *name, const _Atomic int64_t *gauge) {
+    int64_t since_us = atomic_load_explicit(gauge, memory_order_relaxed);
+    if (since_us > 0) {
+        buffer_print(page->out, "%s %.3f\n", name, (double)since_us / (double)NOW_SECOND);
+    }
+}
+
+static void put_timers_pending(struct page *page, const char *name) {
+    put_gauge(page, name, &page->metrics->timers_pending);
+}
+
+static void put_timers_overdue(struct page *page, const char *name) {
+    put_gauge(page, name, &page->metrics->timers_overdue);
+}
+
+static void put_timers_oldest(struct page *page, const char *name) {
+    put_since(page, name, &page->metrics->timers_oldest_us);
+}
+
+static void put_timers_stranded(struct page *page, const char *name) {
+    put_gauge(page, name, &page->metrics->timers_stranded);
+}
+
+static void put_timers_stranded_since(struct page *page, const char *name) {
+    put_since(page, name, &page->metrics->timers_stranded_since_us);
+}
+
+static void put_matched(struct page *page, const char *name) {
+    static const char *const results[] = {"unchanged", "changed"};
+    for (int i = 0; i < 2; i++) {
+        buffer_print(page->out, "%s{result=\"%s\"} %llu\n", name, results[i],
+                     (unsigned long long)value_of(&page->metrics->matched[i]));
+    }
 }
 
 static void put_letters(struct page *page, const char *name, const char *kind,
@@ -370,6 +451,13 @@ static const struct family families[] = {
     {"statute_attempts_total", "counter", "Attempts to create, change or move an entity, by outcome.", put_attempts},
     {"statute_batch_members", "histogram", "Members of each unit of work.", put_batch_members},
     {"statute_batch_duration_seconds", "histogram", "From the begin to the commit of each unit of work.", put_batch_duration},
+    {"statute_timers_total", "counter", "Timers tried: fired, to be tried again, failed for good, stopped as the end of an endless chain.", put_timers},
+    {"statute_timers_pending", "gauge", "Timers that are armed.", put_timers_pending},
+    {"statute_timers_overdue", "gauge", "Armed timers that are due.", put_timers_overdue},
+    {"statute_timers_oldest_due_timestamp_seconds", "gauge", "When the oldest overdue timer was due, since the Unix epoch in seconds.", put_timers_oldest},
+    {"statute_timers_stranded", "gauge", "Overdue timers of machines that are not loaded here.", put_timers_stranded},
+    {"statute_timers_stranded_since_timestamp_seconds", "gauge", "When the oldest of those was due, since the Unix epoch in seconds.", put_timers_stranded_since},
+    {"statute_timers_matched_entities_total", "counter", "Entities whose timers were matched with new rules, by whether they had others.", put_matched},
     {"statute_mailbox_letters", "gauge", "Jobs waiting for a thread.", put_mailboxes},
     {"statute_lock_available", "gauge", "0 while the distributed lock's server does not answer, else 1.", put_lock_available},
     {"statute_policy_generation_info", "gauge", "The generation of policies in force.", put_generation},

@@ -5,9 +5,9 @@
 
 #include "base/buffer.h"
 #include "base/fault.h"
+#include "core/batch.h"
 
 struct metrics;
-struct generation;
 struct http;
 struct limiter;
 struct lock_registry;
@@ -27,7 +27,20 @@ void metrics_request(struct metrics *metrics, unsigned route_index, int status,
 /* One attempt: its outcome by code. */
 void metrics_attempt(struct metrics *metrics, enum fault_code code);
 void metrics_batch(struct metrics *metrics, size_t members, int64_t duration_us);
+/* A timer that was tried. */
+void metrics_timer(struct metrics *metrics, enum timer_end end);
+/* Entities whose timers were matched with new rules, and those among them that had others. */
+void metrics_matched(struct metrics *metrics, int64_t seen, int64_t changed);
 void metrics_reload(struct metrics *metrics, bool success);
+
+/* The timers of the store, as they were last counted. */
+struct metrics_timers {
+    int64_t pending, overdue;
+    int64_t oldest_due_us;     /* of the overdue ones; 0: none */
+    int64_t stranded;          /* overdue, of machines that are not loaded here */
+    int64_t stranded_since_us; /* the oldest of them was due; 0: none */
+};
+void metrics_timers(struct metrics *metrics, const struct metrics_timers *timers);
 
 /* Whose gauges are on the page besides the counters; NULL: there is none. Lent. */
 struct metrics_sources {

@@ -1,12 +1,14 @@
 /* scheduler.c: sleeps until the earliest timer it knows of is due, one second at the most.
  *
- *   sleep ─ due, or a second has passed ─ post "fire" to the writer
+ *   sleep ─ due, or a second has passed ─ post "fire" to the first writer
  *     writer: reads what is due and what comes next, runs what is due as one batch, sends it back
  *   sleep ─ a batch armed an earlier timer: a wake letter ─ sleep again, shorter
+ *   sleep ─ a second has passed, or there is more to match ─ post "match" instead
+ *   sleep ─ a second has passed, or more if it takes long ─ post "count" to a decider
  *   sleep ─ an hour has passed ─ post "expire" instead
  *
- * The writer reads what is due inside its own thread, where nothing else writes (PostgreSQL: the
- * conditional delete of the fired row), so a timer fires once or not at all.
+ * The writer reads what is due inside its own thread; whether a timer is still there is looked at
+ * again under the lock of its entity's row (core/timers.c), so it fires once or not at all.
  *
  * Invariant: every committed timer that is due within a second of the last "fire" is not before
  * `due_us`. "fire" forgets `due_us` before it reads, and a worker lowers it after its commit: what
@@ -20,15 +22,19 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "server/metrics.h"
+#include "server/timers.h"
 #include "server/workers.h"
 
 #define TICK_US         NOW_SECOND
 #define GAP_US          (10 * NOW_MILLISECOND) /* between two fires: many timers are few batches */
-#define FIRE_MOST       100
+#define MATCH_GAP_US    (20 * NOW_MILLISECOND) /* between two slices: traffic goes first */
+#define COUNT_SHARE     100                    /* counting takes at most 1/100 of the time */
+#define COUNT_MOST_US   (300 * NOW_SECOND)
 #define EXPIRE_EVERY_US (3600 * NOW_SECOND)
 #define EXPIRE_MOST     10000
 #define KEPT_US         (24 * 3600 * NOW_SECOND)
+
+enum errand { FIRE, MATCH, COUNT, EXPIRE };
 
 struct scheduler {
     struct now now;
@@ -42,7 +48,13 @@ struct scheduler {
     bool busy;
     int64_t next_tick_us; /* something is posted then at the latest */
     int64_t next_fire_us; /* nothing is posted before */
+    int64_t next_match_us;
+    int64_t next_count_us;
     int64_t next_expiry_us;
+    enum errand errand;   /* on its way, while `busy` */
+    struct timers timers; /* lent to the job that is on its way, like the next two */
+    bool matches_on;      /* there is another slice */
+    int64_t count_us;     /* how long counting took */
     pthread_t thread;
     bool started;
 };
@@ -76,83 +88,38 @@ static void give_back(struct scheduler *scheduler) {
     }
 }
 
-static struct attempt attempt_of(const struct store_deadline *deadline) {
-    return (struct attempt){
-        .kind = ATTEMPT_TRANSITION,
-        .machine = deadline->machine,
-        .id = deadline->entity_id,
-        .to = deadline->to_state,
-        .reason = text_given(deadline->reason) ? deadline->reason : TEXT("timer"),
-        .comments = deadline->comments,
-        .skip_permissions = true,
-        .lock = true,
-        .blocking_timeout_ms = TICK_US / NOW_MILLISECOND, /* blocked, not refused: tried again */
-        .max_retries = 0,
-    };
-}
-
-/* One member a timer, so that one refusal is its own and each fires in its own right. Returns how
- * many are done with. */
-static size_t run_due(struct worker *worker, struct store_deadline *due, size_t count) {
-    struct arena *arena = &worker->core.arena;
-    struct attempt *attempts = ARENA_ARRAY(arena, struct attempt, count);
-    struct member *members = ARENA_ARRAY(arena, struct member, count);
-    struct member **pointers = ARENA_ARRAY(arena, struct member *, count);
-    for (size_t i = 0; i < count; i++) {
-        attempts[i] = attempt_of(&due[i]);
-        members[i] =
-            (struct member){.attempts = &attempts[i], .attempt_count = 1, .fired = &due[i]};
-        pointers[i] = &members[i];
-    }
-    size_t done = 0;
-    batch_run(&worker->core, pointers, count);
-    for (size_t i = 0; i < count; i++) {
-        if (members[i].fault == FAULT_NONE && !members[i].blocked) {
-            metrics_attempt(worker->options->metrics, members[i].outcomes[0].code);
-            done++;
-        }
-    }
-    return done;
-}
-
-static bool read_due(struct worker *worker, int64_t until_us, struct store_deadline **items,
-                     size_t *count, struct fault *fault) {
-    struct store *store = worker->core.store;
-    bool read = store_begin(store, STORE_READ, ISOLATION_DEFAULT, fault) &&
-                store_due(store, &worker->core.arena, until_us, FIRE_MOST, items, count, fault);
-    store_rollback(store);
-    return read;
-}
-
-/* Those of the next second are read, too, since the first of them says when to fire next; the
- * store's earliest deadline may be one that cannot fire yet. */
-static bool fire(struct scheduler *scheduler, struct worker *worker, struct fault *fault) {
-    int64_t now_us = now_wall_us(&worker->core.now);
-    struct store_deadline *items;
-    size_t count, due = 0;
-    if (!read_due(worker, now_us + TICK_US, &items, &count, fault)) {
-        return false;
-    }
-    while (due < count && items[due].due_us <= now_us) {
-        due++;
-    }
-    if (due < count) {
-        lower_due(scheduler, items[due].due_us);
-    }
-    size_t done = due > 0 ? run_due(worker, items, due) : 0;
-    if (done > 0 && (done < due || due == FIRE_MOST)) {
-        lower_due(scheduler, now_us); /* there may be more, and it moves */
-    }
-    return true;
-}
-
 static void run_fire(struct job *job, struct worker *worker) {
     struct scheduler *scheduler = job->context;
     struct fault fault = FAULT_INIT;
+    int64_t next_us;
     atomic_store(&scheduler->due_us, INT64_MAX);
-    if (!fire(scheduler, worker, &fault)) {
+    if (timers_fire(&scheduler->timers, worker, &next_us, &fault)) {
+        lower_due(scheduler, next_us);
+    } else {
         log_line(LOG_ERROR, "timers", "timers wait: %s", fault.message);
     }
+    give_back(scheduler);
+}
+
+static void run_match(struct job *job, struct worker *worker) {
+    struct scheduler *scheduler = job->context;
+    struct fault fault = FAULT_INIT;
+    if (!timers_match(&scheduler->timers, worker, &scheduler->matches_on, &fault) &&
+        fault.code != FAULT_STORE_CONFLICT) {
+        log_line(LOG_ERROR, "timers", "timers are not matched with the rules in force: %s",
+                 fault.message);
+    }
+    give_back(scheduler);
+}
+
+static void run_count(struct job *job, struct worker *worker) {
+    struct scheduler *scheduler = job->context;
+    struct fault fault = FAULT_INIT;
+    int64_t started_us = now_monotonic_us(&scheduler->now);
+    if (!timers_count(&scheduler->timers, worker, &fault)) {
+        log_line(LOG_WARNING, "timers", "timers are not counted: %s", fault.message);
+    }
+    scheduler->count_us = now_monotonic_us(&scheduler->now) - started_us;
     give_back(scheduler);
 }
 
@@ -162,7 +129,7 @@ static void run_expire(struct job *job, struct worker *worker) {
     int64_t oldest_us = now_wall_us(&worker->core.now) - KEPT_US;
     bool expired = store_begin(store, STORE_WRITE, ISOLATION_DEFAULT, &fault) &&
                    store_expire_answers(store, oldest_us, EXPIRE_MOST, &fault) &&
-                   store_commit(store, &fault);
+                   store_forget_done(store, EXPIRE_MOST, &fault) && store_commit(store, &fault);
     store_rollback(store);
     if (!expired) {
         log_line(LOG_WARNING, "expiry", "kept answers do not expire: %s", fault.message);
@@ -172,16 +139,45 @@ static void run_expire(struct job *job, struct worker *worker) {
 
 /* --- on the scheduler's thread --- */
 
-static void post(struct scheduler *scheduler, int64_t now_us) {
-    bool expires = now_us >= scheduler->next_expiry_us;
-    scheduler->job = (struct job){.run = expires ? run_expire : run_fire, .context = scheduler};
-    scheduler->busy = mailbox_post(scheduler->workers->writers[0].mailbox, &scheduler->job.letter);
-    scheduler->next_fire_us = now_us + GAP_US;
-    if (expires) {
-        scheduler->next_expiry_us = now_us + EXPIRE_EVERY_US;
-    } else {
+static enum errand next_errand(const struct scheduler *scheduler, int64_t now_us) {
+    return now_us >= scheduler->next_expiry_us  ? EXPIRE
+           : now_us >= scheduler->next_count_us ? COUNT
+           : now_us >= scheduler->next_match_us ? MATCH
+                                                : FIRE;
+}
+
+/* The next one of its kind; a finished one may bring it forward (take_back). */
+static void plan_next(struct scheduler *scheduler, int64_t now_us) {
+    switch (scheduler->errand) {
+    case FIRE:
+        scheduler->next_fire_us = now_us + GAP_US;
         scheduler->next_tick_us = now_us + TICK_US;
+        return;
+    case MATCH:
+        scheduler->next_match_us = now_us + TICK_US;
+        return;
+    case COUNT:
+        scheduler->next_count_us = now_us + TICK_US;
+        return;
+    case EXPIRE:
+        scheduler->next_expiry_us = now_us + EXPIRE_EVERY_US;
+        return;
     }
+}
+
+static void post(struct scheduler *scheduler, int64_t now_us) {
+    static job_run *const runs[] = {run_fire, run_match, run_count, run_expire};
+    const struct workers *workers = scheduler->workers;
+    scheduler->errand = next_errand(scheduler, now_us);
+    struct worker *worker =
+        scheduler->errand == COUNT ? &workers->deciders[0] : &workers->writers[0];
+    scheduler->job = (struct job){.run = runs[scheduler->errand], .context = scheduler};
+    scheduler->busy = mailbox_post(worker->mailbox, &scheduler->job.letter);
+    plan_next(scheduler, now_us);
+}
+
+static int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
 }
 
 /* How long until the next job is posted: TICK_US at the most. */
@@ -189,9 +185,23 @@ static int64_t left_us(const struct scheduler *scheduler, int64_t now_us) {
     int64_t tick_us = scheduler->next_tick_us - now_us;
     int64_t gap_us = scheduler->next_fire_us - now_us;
     int64_t due_us = atomic_load(&scheduler->due_us) - now_wall_us(&scheduler->now);
-    int64_t wanted_us = due_us < tick_us ? due_us : tick_us;
-    int64_t most_us = wanted_us > gap_us ? wanted_us : gap_us;
+    int64_t wanted_us = smaller(due_us, tick_us);
+    int64_t fire_us = wanted_us > gap_us ? wanted_us : gap_us;
+    int64_t other_us = smaller(scheduler->next_match_us, scheduler->next_count_us) - now_us;
+    int64_t most_us = smaller(fire_us, other_us);
     return most_us > 0 ? most_us : 0;
+}
+
+static void take_back(struct scheduler *scheduler) {
+    int64_t now_us = now_monotonic_us(&scheduler->now);
+    scheduler->busy = false;
+    if (scheduler->errand == MATCH && scheduler->matches_on) {
+        scheduler->next_match_us = now_us + MATCH_GAP_US;
+    }
+    if (scheduler->errand == COUNT) {
+        int64_t pause_us = smaller(scheduler->count_us * COUNT_SHARE, COUNT_MOST_US);
+        scheduler->next_count_us = now_us + (pause_us > TICK_US ? pause_us : TICK_US);
+    }
 }
 
 /* `next` is read first: a wake that is not `waking` any more may be posted again. */
@@ -202,7 +212,7 @@ static void take_letters(struct scheduler *scheduler) {
         if (letter == &scheduler->wake) {
             atomic_store(&scheduler->waking, false);
         } else {
-            scheduler->busy = false;
+            take_back(scheduler);
         }
         letter = next;
     }
@@ -225,12 +235,13 @@ static void *run(void *context) {
 
 /* --- life --- */
 
-struct scheduler *scheduler_new(struct now now) {
+struct scheduler *scheduler_new(struct now now, bool shared) {
     struct scheduler *scheduler = calloc(1, sizeof *scheduler);
     if (scheduler == NULL) {
         abort();
     }
     scheduler->now = now;
+    scheduler->timers.shared = shared;
     scheduler->mailbox = mailbox_new(0);
     atomic_init(&scheduler->due_us, INT64_MAX);
     return scheduler;
@@ -255,6 +266,7 @@ void scheduler_stop(struct scheduler *scheduler) {
 }
 
 void scheduler_free(struct scheduler *scheduler) {
+    timers_deinit(&scheduler->timers);
     mailbox_take(scheduler->mailbox, 0);
     mailbox_free(scheduler->mailbox);
     free(scheduler);

@@ -1,5 +1,6 @@
 /* scheduler.h: the thread that makes time pass: fires the timers of policies (`after`) when they
- * are due, and lets kept answers expire. It holds nothing but the instant of the earliest timer:
+ * are due, matches those of entities that are in a state already with new rules, counts them, and
+ * lets kept answers expire. It holds nothing but the instant of the earliest timer:
  * what is due is looked up by the writer in the moment it fires, so a timer that was cancelled
  * meanwhile does not fire. */
 #ifndef STATUTE_SCHEDULER_H
@@ -13,7 +14,8 @@
 struct scheduler;
 struct workers;
 
-struct scheduler *scheduler_new(struct now now);
+/* `shared`: other nodes may use the store. */
+struct scheduler *scheduler_new(struct now now, bool shared);
 /* Fires timers through the first writer. */
 bool scheduler_start(struct scheduler *scheduler, struct workers *workers,
                      struct fault *fault) MUST_CHECK;

@@ -158,6 +158,9 @@ static bool open_auth(struct service *service, struct fault *fault) {
         .store_url = options->store,
         .issuer = options->jwt_issuer,
         .audience = options->jwt_audience,
+        .token_type = options->jwt_type,
+        .token_roles = options->jwt_roles,
+        .token_permissions = options->jwt_permissions,
         .leeway_us = options->jwt_leeway_us,
     };
     return auth_open(&auth, service->now, &service->auth, fault);
@@ -210,7 +213,7 @@ bool service_open(const struct service_options *options, const struct service_ca
     service->published = published_new();
     service->locks = lock_registry_new(service->now, service->options.store);
     service->metrics = metrics_new(calls->label);
-    service->scheduler = scheduler_new(service->now);
+    service->scheduler = scheduler_new(service->now, store_writers_most(options->store) > 1);
     service->bulk = bulk_runner_of(service);
     service->started_us = now_wall_us(&service->now);
     if (!open_parts(service, problems, fault)) {

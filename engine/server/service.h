@@ -1,5 +1,6 @@
-/* service.h: a running statute: threads, sockets, policies and store, put together. What is asked
- * of it is not known here: it is given the functions to call.
+/* service.h: a running statute: threads, sockets, policies and store, put together.
+ * Room server/: workers, scheduler, bulk runner, reload, watch, metrics. It uses core/, identity/
+ * and http/. What is asked of it is not known here: it is given the functions to call.
  * How to use: service_open, service_start, wait for a signal, service_drain, service_stop,
  * service_close. */
 #ifndef STATUTE_SERVICE_H
@@ -37,9 +38,10 @@ struct service_options {
     unsigned rate_burst;     /* 0: twice that */
     struct text auth; /* "keys" (API keys in the store), "none" (loopback only), or the path of
                          a JWK Set: API keys and JWTs */
-    struct text jwt_issuer, jwt_audience; /* what a JWT has to name; empty: anything */
-    int64_t jwt_leeway_us;                /* between its issuer's clock and ours: 60 s */
-    unsigned workers;                     /* writers wanted; the store may allow fewer */
+    struct text jwt_issuer, jwt_audience;             /* what a JWT has to name; empty: anything */
+    struct text jwt_type, jwt_roles, jwt_permissions; /* web_token_rules of identity/jwt.h */
+    int64_t jwt_leeway_us; /* between its issuer's clock and ours: 60 s */
+    unsigned workers;      /* writers wanted; the store may allow fewer */
     unsigned deciders;
     unsigned http_threads;
     unsigned batch_most;    /* members of one batch: 256 */

@@ -22,3 +22,11 @@ bool cursor_parse(struct text cursor, char of, int64_t *last, struct fault *faul
     }
     return true;
 }
+
+void cursor_cut_bulks(struct arena *arena, const struct store_page *page,
+                      const struct store_bulk *items, size_t *count, struct text *next) {
+    if ((int64_t)*count > page->limit) {
+        *count = (size_t)page->limit;
+        *next = cursor_print(arena, CURSOR_BULKS, items[*count - 1].number);
+    }
+}

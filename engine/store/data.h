@@ -36,6 +36,7 @@ struct store_entity_write {
 
 struct store_record {
     struct text machine, entity_id, from_state, to_state, actor_id, reason; /* TEXT_NONE is NULL */
+    struct text transition, request_id, batch, error_code; /* of what is written only */
     char uuid[36];
     int64_t sequence;
     int64_t timestamp_us;
@@ -55,9 +56,52 @@ struct store_outbox {
 
 struct store_deadline {
     struct text machine, entity_id;
+    struct text state; /* read only: that the entity is in */
     int64_t due_us;
     struct text to_state, reason, comments;
     int64_t entity_version; /* that armed it: it fires only if the entity has not left the state */
+    int64_t attempts;       /* that neither fired it nor were its last */
+    int64_t next_us;        /* when to try it again; 0: when it is due */
+    int64_t chain;          /* timers of the entity that fired before it without a pause */
+    int64_t rules;          /* that armed it (policy/rules/machine.h); 0: not known */
+    int64_t done_us;        /* when a rule refused it for good; 0: it is pending */
+};
+
+/* Timers of one machine's entities, as they stand at one moment. */
+struct store_timer_count {
+    struct text machine;
+    int64_t pending, overdue;
+    int64_t oldest_due_us; /* of the overdue ones; 0: none */
+};
+
+/* The entities of a machine in one state. */
+struct store_state_count {
+    struct text state;
+    int64_t entities;
+    int64_t oldest_us; /* when the first of them entered it */
+    int64_t overdue_timers;
+};
+
+/* How far a machine's entities have been matched with its rules (core/match.h). */
+struct store_match {
+    struct text machine;
+    int64_t rules;
+    int64_t position;                /* behind which to go on; 0: from the start */
+    int64_t since_us;                /* only what changed since; 0: all */
+    bool again;                      /* then another pass */
+    int64_t started_us, finished_us; /* 0: not yet */
+    int64_t seen, changed;           /* entities */
+};
+
+/* Entities of one machine whose timers may be other than its rules say: in one of `states`, or with
+ * a timer, changed since `since_us`, and behind the number `after`. */
+struct store_slice {
+    struct text machine;
+    const struct text *states;
+    size_t state_count;
+    int64_t since_us;
+    int64_t after;
+    int64_t limit;
 };
 
 struct store_answer_key {
@@ -86,7 +130,8 @@ struct store_batch {
     const struct store_key
         *disarmed; /* entities whose deadlines go, before `deadlines` are added */
     size_t disarmed_count;
-    const struct store_deadline *fired; /* single ones that go: same entity, due_us and to_state */
+    const struct store_deadline *fired; /* single ones that go: same entity, due_us and to_state;
+                                           with done_us they are remembered as done */
     size_t fired_count;
     const struct store_deadline *deadlines; /* of one entity, to one state, at one instant: one */
     size_t deadline_count;
@@ -98,7 +143,9 @@ struct store_batch {
 struct store_page {
     int64_t limit;      /* 1..1000, or FAULT_BAD_REQUEST */
     struct text cursor; /* what an earlier page gave as next; TEXT_NONE: from the start. Opaque and
-                         * URL-safe; FAULT_BAD_REQUEST if it is none of ours */
+                         * URL-safe; FAULT_BAD_REQUEST if it is none of ours, or of a page in the
+                         * other order */
+    bool newest;        /* the newest first */
 };
 
 struct store_where {
@@ -106,11 +153,13 @@ struct store_where {
     size_t state_count;
     const struct js *data; /* {field: value}: all there and equal (js_equal); NULL: all. Fields are
                             * paths: every dot goes one object inward */
-    int64_t updated_before_us; /* 0: any */
+    int64_t updated_before_us; /* exclusive; 0: any */
+    int64_t updated_since_us;  /* inclusive; 0: any */
 };
 
 struct store_search {
     struct text machine, entity_id, from_state, to_state, actor_id, reason; /* TEXT_NONE: any */
+    struct text transition, request_id, batch, error_code;                  /* TEXT_NONE: any */
     int success;                                                            /* 1, 0, or -1: any */
     int64_t since_us;                                                       /* inclusive; 0: any */
     int64_t until_us;                                                       /* exclusive; 0: any */
@@ -131,11 +180,17 @@ struct store_api_key {
 enum bulk_status { BULK_RUNNING, BULK_PAUSED, BULK_CANCELLED, BULK_COMPLETED, BULK_FAILED };
 
 struct store_bulk {
+    int64_t number; /* grows in the order of making; of what is read only */
     struct text id;
     struct text request; /* JSON: what was asked, with actor and caller */
     enum bulk_status status;
     int64_t total, position, succeeded, failed, skipped; /* position: members done with */
     int64_t created_us, updated_us, execution_us;
+};
+
+struct store_bulk_search {
+    int status;          /* enum bulk_status, or -1: any */
+    struct text machine; /* TEXT_NONE: any */
 };
 
 struct store_bulk_error {

@@ -3,9 +3,10 @@
 
 /* A policy may not reach the store's own tables, nor the database's. */
 static bool is_reserved(struct text name) {
-    static const char *const own[] = {
-        "entity", "audit",       "deadline",   "outbox", "answer", "policy_source", "api_key",
-        "bulk",   "bulk_member", "bulk_error", "lock",   "lease",  "schema_version"};
+    static const char *const own[] = {"entity",         "audit",         "deadline",   "outbox",
+                                      "answer",         "policy_source", "api_key",    "bulk",
+                                      "bulk_member",    "bulk_error",    "lock",       "lease",
+                                      "schema_version", "deadline_done", "timer_match"};
     const char *dot = memchr(name.bytes, '.', name.length);
     size_t schema = dot != NULL ? (size_t)(dot - name.bytes) + 1 : 0;
     struct text bare = {name.bytes + schema, name.length - schema};

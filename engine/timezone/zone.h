@@ -1,4 +1,7 @@
-/* zone.h: offsets from UTC. An offset is whole minutes east of UTC, -720..840. Pure. */
+/* zone.h: offsets from UTC. An offset is whole minutes east of UTC, -720..840. Pure.
+ * Room timezone/: offsets, RFC 3339 (instant), durations (span), IANA zones with their gaps and
+ * folds (tz, place). It uses base/, and reads the system's tz database in tz_cache alone. Begin
+ * with instant_parse for text, and place for what a zone's clock shows. */
 #ifndef STATUTE_ZONE_H
 #define STATUTE_ZONE_H
 

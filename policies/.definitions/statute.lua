@@ -7,11 +7,13 @@
 ---@alias statute.guard fun(data: statute.data, ctx: statute.ctx): boolean?, string?
 ---@alias statute.effect fun(data: statute.data, ctx: statute.ctx): statute.effects?
 ---@alias statute.permit fun(actor: statute.actor, data: statute.data, ctx: statute.ctx): boolean?, string?
+---@class statute.any
+---@alias statute.permission string|statute.permit|statute.any|statute.permission[]
 ---@alias statute.type "string"|"integer"|"number"|"boolean"|"datetime"|"date"|"duration"|"object"|"array"|"any"
 
 ---@class statute.actor
 ---@field id string
----@field roles string[]
+---@field roles (string|{ role: string, within: string })[]
 ---@field permissions string[]
 ---@field attributes table<string, any>
 
@@ -44,6 +46,11 @@ local ctx = {}
 ---@return statute.entity?
 function ctx:find(machine, id) end
 
+---Whether the actor holds the permission, within this entity's tenant.
+---@param permission string
+---@return boolean
+function ctx:may(permission) end
+
 ---@param query { machine?: string, state?: string|string[], where?: table<string, any> }
 ---@return integer
 function ctx:count(query) end
@@ -67,7 +74,8 @@ function ctx:count(query) end
 ---@class statute.way
 ---@field doc? string
 ---@field name? string
----@field permit? string|string[]|statute.permit
+---@field permit? statute.permission
+---@field deny? statute.permit|statute.permit[]
 ---@field guard? statute.guard|statute.guard[]
 ---@field effect? statute.effect|statute.effect[]
 
@@ -96,6 +104,7 @@ function ctx:count(query) end
 ---@field validate? fun(data: statute.data, ctx: statute.ctx): table<string, string>?
 ---@field warn? fun(data: statute.data, ctx: statute.ctx): string|string[]|nil
 ---@field isolation? "read committed"|"repeatable read"|"serializable"
+---@field within? string|fun(data: statute.data): string?
 ---@field lock? { timeout?: statute.duration, wait?: statute.duration }
 ---@field retries? integer
 
@@ -103,7 +112,7 @@ function ctx:count(query) end
 ---@return fun(declaration: statute.machine): any
 function machine(name) end
 
----@param declaration table<string, string[]|{ inherits?: string|string[] }>
+---@param declaration table<string, string[]|{ inherits?: string|string[], except?: string|string[] }>
 function roles(declaration) end
 
 ---An entry without a dot is a key at any depth; one with dots is a path from the root: "customer.address.street",
@@ -112,7 +121,7 @@ function roles(declaration) end
 function pii(declaration) end
 
 ---@param name string
----@return fun(declaration: { doc?: string, actions: table<string, string|string[]|fun(subject: table, resource: table, ctx: table): boolean?, string?> }): any
+---@return fun(declaration: { doc?: string, within?: string|fun(resource: table): string?, deny?: function|function[], actions: table<string, statute.permission|{ permit: statute.permission, deny?: function|function[] }> }): any
 function access(name) end
 
 ---@alias statute.listed table<string, table<string, table<string, any>>> type = { id = { properties } }
@@ -190,3 +199,8 @@ function time.zones() end
 ---@param request table
 ---@return table
 function decide(request) end
+
+---One of these permissions is enough.
+---@param permissions statute.permission[]
+---@return statute.any
+function any(permissions) end

@@ -145,7 +145,8 @@ static const char *due(struct fixture *fixture, int64_t now_us, int64_t limit) {
     size_t count;
     struct buffer buffer;
     buffer_init(&buffer, &fixture->arena);
-    FINE(store_due(fixture->store, &fixture->arena, now_us, limit, &items, &count, &fault));
+    FINE(
+        store_due(fixture->store, &fixture->arena, NULL, 0, now_us, limit, &items, &count, &fault));
     for (size_t i = 0; i < count; i++) {
         buffer_print(&buffer, i > 0 ? " %.*s+%lld" : "%.*s+%lld", TEXT_ARGS(items[i].entity_id),
                      (long long)(items[i].due_us - DAY));
@@ -184,7 +185,7 @@ static void a_deadline_is_read_back_as_it_was_armed(void **state) {
     bare.comments = TEXT_NONE;
     bare.entity_version = 7;
     arm(fixture, bare);
-    FINE(store_due(fixture->store, &fixture->arena, DAY + 9, 10, &items, &count, &fault));
+    FINE(store_due(fixture->store, &fixture->arena, NULL, 0, DAY + 9, 10, &items, &count, &fault));
     assert_int_equal(count, 2);
     check_text(items[0].machine, "task");
     check_text(items[0].to_state, "CLOSED");

@@ -10,7 +10,7 @@ struct list {
 static struct list list_page(struct fixture *fixture, const struct store_where *where,
                              int64_t limit, struct text cursor) {
     struct list list = {0};
-    struct store_page page = {limit, cursor};
+    struct store_page page = {.limit = limit, .cursor = cursor};
     FINE(store_list(fixture->store, &fixture->arena, TASK, where, &page, &list.items, &list.count,
                     &list.next, &fault));
     return list;
@@ -122,7 +122,7 @@ static void cursors_that_are_none_of_ours_are_refused(void **state) {
     make_many(fixture, 0, 3);
     for (size_t i = 0; i < COUNT_OF(cursors); i++) {
         struct list list;
-        struct store_page page = {10, text_of(cursors[i])};
+        struct store_page page = {.limit = 10, .cursor = text_of(cursors[i])};
         FAILS(FAULT_BAD_REQUEST, store_list(fixture->store, &fixture->arena, TASK, NULL, &page,
                                             &list.items, &list.count, &list.next, &fault));
     }
@@ -135,7 +135,7 @@ static void limits_out_of_range_are_refused(void **state) {
         struct list list;
         struct found found;
         struct store_search every = {ANY};
-        struct store_page page = {limits[i], TEXT_NONE};
+        struct store_page page = {.limit = limits[i]};
         FAILS(FAULT_BAD_REQUEST, store_list(fixture->store, &fixture->arena, TASK, NULL, &page,
                                             &list.items, &list.count, &list.next, &fault));
         FAILS(FAULT_BAD_REQUEST,

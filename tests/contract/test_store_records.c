@@ -158,7 +158,7 @@ static void a_cursor_of_another_history_is_refused(void **state) {
     make_rounds(fixture, 3);
     struct found found = search_page(fixture, history_of("a"), 1, TEXT_NONE);
     struct store_search other = history_of("b");
-    struct store_page page = {1, found.next};
+    struct store_page page = {.limit = 1, .cursor = found.next};
     FAILS(FAULT_BAD_REQUEST, store_search_records(fixture->store, &fixture->arena, &other, &page,
                                                   &found.items, &found.count, &found.next, &fault));
 }
@@ -346,7 +346,7 @@ static void cursors_that_are_none_of_ours_are_refused(void **state) {
     for (size_t i = 0; i < COUNT_OF(cursors); i++) {
         struct found found;
         struct store_search every = {ANY};
-        struct store_page page = {10, text_of(cursors[i])};
+        struct store_page page = {.limit = 10, .cursor = text_of(cursors[i])};
         FAILS(FAULT_BAD_REQUEST,
               store_search_records(fixture->store, &fixture->arena, &every, &page, &found.items,
                                    &found.count, &found.next, &fault));

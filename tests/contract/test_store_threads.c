@@ -57,7 +57,7 @@ static bool look_at_chain(struct watcher *watcher, const struct entity *entity,
 static bool look_at_one(struct watcher *watcher, struct store *store, struct arena *arena) {
     struct text id = text_print(arena, "T-%05zu", watcher->looks % ENTITIES);
     struct store_search wanted = {.machine = TASK, .entity_id = id, ANY};
-    struct store_page page = {1000, TEXT_NONE};
+    struct store_page page = {.limit = 1000};
     struct store_key key = {TASK, id};
     struct store_record *records;
     struct entity entity;

@@ -249,7 +249,7 @@ struct entity make_task(struct fixture *fixture, const char *id) {
 struct found search_page(struct fixture *fixture, struct store_search search, int64_t limit,
                          struct text cursor) {
     struct found found = {0};
-    struct store_page page = {limit, cursor};
+    struct store_page page = {.limit = limit, .cursor = cursor};
     FINE(store_search_records(fixture->store, &fixture->arena, &search, &page, &found.items,
                               &found.count, &found.next, &fault));
     return found;

@@ -1,6 +1,7 @@
 /* access.c: `access` and `directory` declarations. */
 #include "lua/value.h"
 #include "policy/declare/declare.h"
+#include "policy/declare/permission.h"
 
 #include <stdlib.h>
 
@@ -24,28 +25,42 @@ static void *grown(struct arena *arena, const void *items, size_t count, size_t 
 
 static const struct key_rule access_keys[] = {
     {"doc", KIND_TEXT, "a string"},
+    WITHIN_KEY,
+    DENY_KEY,
     {"actions", KIND_TABLE, "a table of action = permission or function"},
 };
+
+static const struct key_rule action_keys[] = {PERMIT_KEY, DENY_KEY};
+
+/* stack: [-0, +0]. The table on top: a list of permissions, perhaps with `deny`; or `permit` and
+ * `deny`. */
+static void read_action_table(struct check *check, const struct key_path *at,
+                              struct permission_rule *out) {
+    int table = lua_gettop(check->lua);
+    if (check_has(check, table, "permit")) {
+        check_keys(check, table, at, action_keys, COUNT(action_keys));
+        declare_permission(check, table, at, out);
+        return;
+    }
+    check_keys_beside_items(check, table, at, action_keys, COUNT(action_keys));
+    declare_deny(check, table, at, out);
+    declare_push_list(check->lua, table); // stack: action list
+    if (lua_rawlen(check->lua, -1) == 0) {
+        check_problem(check, at, "it names no permission, and nobody could have none");
+    } else {
+        declare_permit(check, at, out);
+    }
+    lua_pop(check->lua, 1); // stack: action
+}
 
 /* stack: [-0, +0]. The action's value is on top. */
 static void read_action(struct check *check, const struct key_path *at, struct access_action *out) {
     *out = (struct access_action){
         .name = at->name, .line = lines_find(check->lines, check->constructor, check->line, at)};
-    switch (lua_type(check->lua, -1)) {
-    case LUA_TSTRING:
-    case LUA_TTABLE:
-        out->permission_count = check_permissions(check, -1, at, &out->permissions);
-        if (out->permission_count == 0) {
-            check_problem(check, at, "it names no permission, and nobody could have none");
-        }
-        return;
-    case LUA_TFUNCTION:
-        out->has_function = true;
-        return;
-    default:
-        check_problem(check, at,
-                      "it must be a permission, a list of permissions, or a function "
-                      "(subject, resource, ctx) -> boolean, message");
+    if (lua_type(check->lua, -1) == LUA_TTABLE) {
+        read_action_table(check, at, &out->permission);
+    } else {
+        declare_permit(check, at, &out->permission);
     }
 }
 
@@ -81,6 +96,8 @@ void declare_check_access(struct check *check, struct access_rules *rules) {
     if (check->name.length == 0) {
         check_problem(check, NULL, "a type of resources has a name");
     }
+    declare_within(check, table, &type->within);
+    declare_deny(check, table, NULL, &type->permission);
     read_actions(check, table, type);
 }
 

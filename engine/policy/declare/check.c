@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "model/entity.h"
+#include "model/grant.h"
 #include "timezone/instant.h"
 
 #include <stdarg.h>
@@ -234,6 +235,24 @@ void check_keys(struct check *check, int table, const struct key_path *at,
     }
 }
 
+void check_keys_beside_items(struct check *check, int table, const struct key_path *at,
+                             const struct key_rule *rules, size_t count) {
+    table = lua_absindex(check->lua, table);
+    lua_newtable(check->lua);                  // stack: keys
+    lua_pushnil(check->lua);                   // stack: keys key
+    while (lua_next(check->lua, table) != 0) { // stack: keys key value
+        if (lua_isinteger(check->lua, -2)) {
+            lua_pop(check->lua, 1); // stack: keys key
+            continue;
+        }
+        lua_pushvalue(check->lua, -2); // stack: keys key value key
+        lua_insert(check->lua, -2);    // stack: keys key key value
+        lua_rawset(check->lua, -4);    // stack: keys key
+    }
+    check_keys(check, lua_gettop(check->lua), at, rules, count);
+    lua_pop(check->lua, 1); // stack:
+}
+
 /* --- names --- */
 
 static int by_bytes(const void *a, const void *b) {
@@ -355,8 +374,8 @@ static bool is_wildcard_in_place(struct text text) {
            (star == text.bytes + text.length - 1 && text_ends(text, TEXT(".*")) && text.length > 2);
 }
 
-static void check_permission(struct check *check, const struct key_path *at, struct text text,
-                             bool wildcards) {
+static void check_name(struct check *check, const struct key_path *at, struct text text,
+                       bool wildcards) {
     if (!is_permission_text(text)) {
         check_problem(check, at, "'%.*s' is no permission; use 1 to %d characters without spaces",
                       TEXT_ARGS(text), PERMISSION_MOST);
@@ -369,20 +388,43 @@ static void check_permission(struct check *check, const struct key_path *at, str
     }
 }
 
-size_t check_permissions(struct check *check, int index, const struct key_path *at,
-                         const struct text **out) {
-    size_t count = check_texts(check, index, at, out);
-    for (size_t i = 0; i < count; i++) {
-        check_permission(check, at, (*out)[i], false);
+void check_permission(struct check *check, const struct key_path *at, struct text permission) {
+    if (text_given(grant_refused(permission))) {
+        check_problem(check, at,
+                      "'%.*s' would be the name of a permission; to refuse somebody write deny = "
+                      "function(actor, data, ctx) return ... end",
+                      TEXT_ARGS(permission));
+        return;
     }
-    return count;
+    check_name(check, at, permission, false);
+}
+
+static void check_grant(struct check *check, const struct key_path *at, struct text grant) {
+    struct text refused = grant_refused(grant);
+    if (text_given(refused)) {
+        check_problem(check, at,
+                      "'%.*s' would be granted as a permission of that name; write except = { "
+                      "'%.*s' }",
+                      TEXT_ARGS(grant), TEXT_ARGS(refused));
+        return;
+    }
+    check_name(check, at, grant, true);
 }
 
 size_t check_grants(struct check *check, int index, const struct key_path *at,
                     const struct text **out) {
     size_t count = read_items(check, index, at, out);
     for (size_t i = 0; i < count; i++) {
-        check_permission(check, at, (*out)[i], true);
+        check_grant(check, at, (*out)[i]);
+    }
+    return count;
+}
+
+size_t check_excepted(struct check *check, int index, const struct key_path *at,
+                      const struct text **out) {
+    size_t count = check_texts(check, index, at, out);
+    for (size_t i = 0; i < count; i++) {
+        check_name(check, at, (*out)[i], true);
     }
     return count;
 }

@@ -56,6 +56,10 @@ void check_problem(struct check *check, const struct key_path *at, const char *f
 void check_keys(struct check *check, int table, const struct key_path *at,
                 const struct key_rule *rules, size_t count);
 
+/* The same of a table that has list items too. */
+void check_keys_beside_items(struct check *check, int table, const struct key_path *at,
+                             const struct key_rule *rules, size_t count);
+
 /* Counts so many parts; false, and reported, when there are too many. */
 bool check_afford(struct check *check, const struct key_path *at, size_t count) MUST_CHECK;
 
@@ -84,13 +88,16 @@ struct text check_text_at(struct check *check, int index);
 size_t check_texts(struct check *check, int index, const struct key_path *at,
                    const struct text **out);
 
-/* As check_texts, and each must be a sensible permission in full. */
-size_t check_permissions(struct check *check, int index, const struct key_path *at,
-                         const struct text **out);
+/* Reports what is no sensible permission in full. */
+void check_permission(struct check *check, const struct key_path *at, struct text permission);
 
 /* What a role grants: the list items of a table that may have other keys too; wildcards allowed. */
 size_t check_grants(struct check *check, int index, const struct key_path *at,
                     const struct text **out);
+
+/* What a role does not grant: a list (a string alone is a list of one); wildcards allowed. */
+size_t check_excepted(struct check *check, int index, const struct key_path *at,
+                      const struct text **out);
 
 /* A duration string under `key`, in microseconds; `otherwise` when it is absent or was reported. */
 int64_t check_duration(struct check *check, int table, const struct key_path *at, const char *key,

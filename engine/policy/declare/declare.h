@@ -1,6 +1,7 @@
-/* declare.h: what a policy file declares, from the call of a constructor to checked plain data.
- *
- *   declare_open   puts machine, roles, pii, access, directory, webhooks and require into a VM
+/* declare.h: from the call of a constructor in a policy file to checked plain data.
+ * Room policy/declare/: the folder's files, their declarations, and what is wrong with them, by
+ * line. It uses policy/rules/, privacy/ and lua/.
+ *   declare_open   puts machine, roles, pii, access, directory, webhooks, any and require into a VM
  *   declare_libraries, declare_file   run files; what they return lands in `declarations`
  *   declare_check_...   one a kind: reads the table into plain data, reports what is wrong
  * One loader a VM; it lives as long as the VM, for `require` looks into it. */
@@ -58,6 +59,12 @@ void declare_file(struct loader *loader, const struct policy_file *file);
 void declare_check_machine(struct check *check, struct machine *out);
 void declare_check_states(struct check *check, int table, struct machine *out);
 void declare_check_fields(struct check *check, int table, struct machine *out);
+/* `key` (create, update, read) of the table at `table`, whose place is `at` (NULL: the machine's
+ * own). stack: [-0, +0] */
+void declare_check_act(struct check *check, int table, const struct key_path *at, const char *key,
+                       bool takes_guard, struct act_rule *out);
+/* The states that fields name; after states. */
+void declare_check_field_states(struct check *check, const struct machine *machine);
 void declare_check_table(struct check *check, int table, struct machine *out); /* after fields */
 void declare_check_roles(struct check *check, struct roles *out);
 void declare_check_pii(struct check *check, const struct text *machines, size_t machine_count,

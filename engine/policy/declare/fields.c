@@ -2,6 +2,8 @@
 #include "policy/rules/fields.h"
 #include "lua/value.h"
 #include "policy/declare/declare.h"
+#include "policy/declare/permission.h"
+#include "policy/rules/filter.h"
 
 #define FIELD_EXPECTED "field = 'type' or field = { type = 'type' }"
 
@@ -13,6 +15,10 @@ static const struct key_rule field_keys[] = {
     {"default", KIND_ANY, "a value"},
     {"min", KIND_NUMBER, "a number"},
     {"max", KIND_NUMBER, "a number"},
+    {"immutable", KIND_BOOLEAN, "true or false"},
+    PERMIT_KEY,
+    {"editable_in", KIND_TABLE, "a list of states"},
+    {"index", KIND_BOOLEAN, "true or false"},
 };
 
 static void read_type(struct check *check, const struct key_path *at, struct text name,
@@ -114,6 +120,27 @@ static void read_default(struct check *check, int table, const struct key_path *
     }
 }
 
+static void read_editable_in(struct check *check, int table, const struct key_path *at,
+                             struct field *out) {
+    struct key_path path = {at, TEXT("editable_in"), 0};
+    if (check_push(check, table, path.name) == LUA_TTABLE) { // stack: states
+        out->has_editable_in = true;
+        out->editable_count = check_texts(check, -1, &path, &out->editable_in);
+    }
+    lua_pop(check->lua, 1); // stack:
+}
+
+static void read_index(struct check *check, int table, const struct key_path *at,
+                       struct field *out) {
+    struct key_path path = {at, TEXT("index"), 0};
+    out->index = check_flag(check, table, "index");
+    if (out->index && !filter_is_scalar(out->type)) {
+        check_problem(check, &path,
+                      "only fields with one value have an index: string, integer, number, boolean, "
+                      "datetime, date, duration");
+    }
+}
+
 /* stack: [-0, +0]. The field's value is on top. */
 static void read_field(struct check *check, const struct key_path *at, struct field *out) {
     int table = lua_gettop(check->lua);
@@ -130,9 +157,14 @@ static void read_field(struct check *check, const struct key_path *at, struct fi
     read_type(check, &type, check_text(check, table, "type"), out);
     out->doc = check_text(check, table, "doc");
     out->required = check_flag(check, table, "required");
+    read_index(check, table, at, out);
     read_bounds(check, table, at, out);
     read_choices(check, table, at, out);
     read_default(check, table, at, out);
+    out->immutable = check_flag(check, table, "immutable");
+    read_editable_in(check, table, at, out);
+    declare_permission(check, table, at, &out->permission);
+    read_index(check, table, at, out);
 }
 
 static void read_fields(struct check *check, const struct key_path *at, struct machine *out) {
@@ -145,6 +177,10 @@ static void read_fields(struct check *check, const struct key_path *at, struct m
         check_push(check, -1, names[i]); // stack: fields field
         read_field(check, &path, &fields[i]);
         lua_pop(check->lua, 1); // stack: fields
+        out->has_field_rules =
+            out->has_field_rules || fields[i].immutable || fields[i].has_editable_in;
+        out->has_field_permits =
+            out->has_field_permits || permission_rule_asks(&fields[i].permission);
     }
     out->fields = fields;
     out->field_count = count;
@@ -156,4 +192,24 @@ void declare_check_fields(struct check *check, int table, struct machine *out) {
         read_fields(check, &at, out);
     }
     lua_pop(check->lua, 1); // stack:
+}
+
+static void check_editable_in(struct check *check, const struct field *field,
+                              const struct text *states, size_t count) {
+    struct key_path fields = {NULL, TEXT("fields"), 0}, at = {&fields, field->name, 0};
+    struct key_path path = {&at, TEXT("editable_in"), 0};
+    for (size_t i = 0; i < field->editable_count; i++) {
+        struct key_path item = {&path, TEXT_NONE, i + 1};
+        check_reference(check, &item, "state", field->editable_in[i], states, count);
+    }
+}
+
+void declare_check_field_states(struct check *check, const struct machine *machine) {
+    struct text *states = ARENA_ARRAY(check->problems->arena, struct text, machine->state_count);
+    for (size_t i = 0; i < machine->state_count; i++) {
+        states[i] = machine->states[i].name;
+    }
+    for (size_t i = 0; i < machine->field_count; i++) {
+        check_editable_in(check, &machine->fields[i], states, machine->state_count);
+    }
 }

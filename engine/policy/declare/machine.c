@@ -1,6 +1,7 @@
 /* machine.c: a machine's own keys. States are in states.c, fields in
  * fields.c. */
 #include "policy/declare/declare.h"
+#include "policy/declare/permission.h"
 
 #define RETRIES_MOST            100
 #define LOCK_TIMEOUT_DEFAULT_MS 10000
@@ -17,9 +18,13 @@ static const struct key_rule machine_keys[] = {
     {"prepare", KIND_FUNCTION, "a function (data, ctx) -> data"},
     {"validate", KIND_FUNCTION, "a function (data, ctx) -> { field = message }"},
     {"warn", KIND_FUNCTION, "a function (data, ctx) -> string or list of strings"},
+    {"create", KIND_TABLE, "a table such as { permit = '...', guard = function (data, ctx) -> ok }"},
+    {"update", KIND_TABLE, "a table such as { permit = '...', guard = function (data, ctx) -> ok }"},
+    {"read", KIND_TABLE, "a table such as { permit = '...' }"},
     {"isolation", KIND_TEXT, "'read committed', 'repeatable read' or 'serializable'"},
     {"lock", KIND_TABLE, "a table such as { timeout = '10s', wait = '5s' }"},
     {"retries", KIND_INTEGER, "an integer"},
+    WITHIN_KEY,
     {"table", KIND_TABLE, "a table such as { name = 'jobs', id = 'id', state = 'status' }"},
 };
 
@@ -94,6 +99,27 @@ static void read_initial(struct check *check, int table, struct machine *out) {
     }
 }
 
+/* The field that `within` names holds a string, or nothing is ever within anything. */
+static void read_within(struct check *check, int table, struct machine *out) {
+    struct key_path at = {NULL, TEXT("within"), 0};
+    declare_within(check, table, &out->within);
+    struct text name = out->within.field;
+    struct text *names = ARENA_ARRAY(check->problems->arena, struct text, out->field_count);
+    for (size_t i = 0; i < out->field_count; i++) {
+        const struct field *field = &out->fields[i];
+        names[i] = field->name;
+        if (text_given(name) && text_equal(field->name, name)) {
+            if (field->type != FIELD_STRING && field->type != FIELD_ANY) {
+                check_problem(check, &at, "the field '%.*s' must be a string", TEXT_ARGS(name));
+            }
+            return;
+        }
+    }
+    if (text_given(name) && out->strict) {
+        check_reference(check, &at, "field", name, names, out->field_count);
+    }
+}
+
 void declare_check_machine(struct check *check, struct machine *out) {
     int table = lua_gettop(check->lua);
     *out = (struct machine){.name = check->name, .file = check->file, .line = check->line};
@@ -108,11 +134,16 @@ void declare_check_machine(struct check *check, struct machine *out) {
     out->has_prepare = check_has_function(check, table, NULL, "prepare");
     out->has_validate = check_has_function(check, table, NULL, "validate");
     out->has_warn = check_has_function(check, table, NULL, "warn");
+    declare_check_act(check, table, NULL, "create", true, &out->create);
+    declare_check_act(check, table, NULL, "update", true, &out->update);
+    declare_check_act(check, table, NULL, "read", false, &out->read);
     read_isolation(check, table, out);
     read_lock(check, table, out);
     read_retries(check, table, out);
     declare_check_fields(check, table, out);
+    read_within(check, table, out);
     declare_check_table(check, table, out);
     declare_check_states(check, table, out);
+    declare_check_field_states(check, out);
     read_initial(check, table, out);
 }

@@ -10,23 +10,18 @@
 
 static const struct key_rule role_keys[] = {
     {"doc", KIND_TEXT, "a string"},
+    {"except", KIND_TEXT | KIND_TABLE,
+     "a permission or a list of permissions, as 'helpdesk.delete'"},
     {"inherits", KIND_TEXT | KIND_TABLE, "the name of a role or a list of names"},
 };
 
-/* The keys of a role without its list items, which are permissions. */
-static void check_role_keys(struct check *check, int table, const struct key_path *at) {
-    lua_newtable(check->lua);                  // stack: keys
-    lua_pushnil(check->lua);                   // stack: keys key
-    while (lua_next(check->lua, table) != 0) { // stack: keys key value
-        if (lua_isinteger(check->lua, -2)) {
-            lua_pop(check->lua, 1); // stack: keys key
-            continue;
-        }
-        lua_pushvalue(check->lua, -2); // stack: keys key value key
-        lua_insert(check->lua, -2);    // stack: keys key key value
-        lua_rawset(check->lua, -4);    // stack: keys key
+static void read_except(struct check *check, int table, const struct key_path *at,
+                        struct text_list *out) {
+    struct key_path path = {at, TEXT("except"), 0};
+    int type = check_push(check, table, path.name); // stack: except
+    if (type == LUA_TSTRING || type == LUA_TTABLE) {
+        out->count = check_excepted(check, -1, &path, &out->items);
     }
-    check_keys(check, lua_gettop(check->lua), at, role_keys, COUNT(role_keys));
     lua_pop(check->lua, 1); // stack:
 }
 
@@ -38,9 +33,10 @@ static void read_role(struct check *check, const struct key_path *at, struct rol
         check_problem(check, at, "it must be a list of permissions");
         return;
     }
-    check_role_keys(check, table, at);
+    check_keys_beside_items(check, table, at, role_keys, COUNT(role_keys));
     struct role role = {.name = at->name, .file = check->file};
-    role.own_count = check_grants(check, table, at, &role.own);
+    role.own.count = check_grants(check, table, at, &role.own.items);
+    read_except(check, table, at, &role.own_except);
     int type = check_push(check, table, inherits.name); // stack: role inherits
     if (type == LUA_TSTRING || type == LUA_TTABLE) {
         role.inherit_count = check_texts(check, -1, &inherits, &role.inherits);

@@ -1,5 +1,6 @@
-/* states.c: the states of a machine, the ways between them, and their timers. */
+/* states.c: the states of a machine and their timers. Transitions are in transitions.c. */
 #include "policy/declare/declare.h"
+#include "policy/declare/transitions.h"
 
 #include "timezone/instant.h"
 
@@ -13,19 +14,17 @@ static const struct key_rule state_keys[] = {
     {"doc", KIND_TEXT, "a string"},
     {"final", KIND_BOOLEAN, "true or false"},
     {"to", KIND_TABLE, "a table of STATE = true or STATE = {...}"},
+    {"update", KIND_TABLE, "a table such as { permit = '...', guard = function (data, ctx) -> ok }"},
+    {"choose", KIND_TABLE, "a table of verb = function (data, ctx) -> state"},
     {"require", KIND_FUNCTIONS, GUARD_EXPECTED},
     {"on_enter", KIND_FUNCTIONS, EFFECT_EXPECTED},
     {"on_exit", KIND_FUNCTIONS, EFFECT_EXPECTED},
     {"after", KIND_TABLE, "a timer { delay =, to = } or a list of timers"},
 };
 
-static const struct key_rule way_keys[] = {
-    {"doc", KIND_TEXT, "a string"},
-    {"name", KIND_TEXT, "a string"},
-    {"permit", KIND_TEXT | KIND_TABLE | KIND_FUNCTION,
-     "a permission, a list of permissions, or a function (actor, data, ctx) -> boolean, message"},
-    {"guard", KIND_FUNCTIONS, GUARD_EXPECTED},
-    {"effect", KIND_FUNCTIONS, EFFECT_EXPECTED},
+/* The state ["*"]. */
+static const struct key_rule any_keys[] = {
+    {"to", KIND_TABLE, "a table of STATE = true or STATE = {...}"},
 };
 
 static const struct key_rule timer_keys[] = {
@@ -34,96 +33,8 @@ static const struct key_rule timer_keys[] = {
     {"to", KIND_TEXT, "the name of a state"},
     {"reason", KIND_TEXT, "a string"},
     {"comments", KIND_TEXT, "a string"},
+    {"retry", KIND_TEXT, "a duration such as '1h'"},
 };
-
-/* The names of all states of the machine being checked. */
-struct names {
-    const struct text *items;
-    size_t count;
-};
-
-/* --- ways --- */
-
-static void read_permit(struct check *check, int table, const struct key_path *at,
-                        struct way *out) {
-    struct key_path path = {at, TEXT("permit"), 0};
-    int type = check_push(check, table, path.name); // stack: permit
-    out->has_permit_function = type == LUA_TFUNCTION;
-    if (type == LUA_TSTRING || type == LUA_TTABLE) {
-        out->permission_count = check_permissions(check, -1, &path, &out->permissions);
-    }
-    if (type == LUA_TTABLE && lua_rawlen(check->lua, -1) == 0) {
-        check_problem(check, &path, "the list is empty; leave it out if no permission is needed");
-    }
-    lua_pop(check->lua, 1); // stack:
-}
-
-static void read_verb(struct check *check, int table, const struct key_path *at, struct way *out) {
-    struct key_path path = {at, TEXT("name"), 0};
-    out->name = check_text(check, table, "name");
-    if (text_given(out->name) && !entity_is_name(out->name)) {
-        check_problem(check, &path,
-                      "'%.*s' is no verb; use a letter or '_', then letters, digits, "
-                      "'_', '-' and '.'",
-                      TEXT_ARGS(out->name));
-    }
-}
-
-/* stack: [-0, +0]. The value of the way is on top. */
-static void read_way(struct check *check, const struct key_path *at, struct way *out) {
-    int table = lua_gettop(check->lua);
-    if (lua_type(check->lua, table) != LUA_TTABLE) {
-        bool is_true = lua_isboolean(check->lua, table) && lua_toboolean(check->lua, table);
-        if (!is_true) {
-            check_problem(check, at, "it must be true or a table such as { permit = '...' }");
-        }
-        return;
-    }
-    check_keys(check, table, at, way_keys, COUNT(way_keys));
-    out->doc = check_text(check, table, "doc");
-    out->has_guard = check_has_function(check, table, at, "guard");
-    out->has_effect = check_has_function(check, table, at, "effect");
-    read_verb(check, table, at, out);
-    read_permit(check, table, at, out);
-}
-
-static void report_doubled_verbs(struct check *check, const struct key_path *at,
-                                 const struct way *ways, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (text_given(ways[i].name) && text_equal(ways[i].name, ways[j].name)) {
-                struct key_path way = {at, ways[i].to, 0};
-                struct key_path path = {&way, TEXT("name"), 0};
-                check_problem(check, &path, "the verb '%.*s' is also the way to '%.*s'",
-                              TEXT_ARGS(ways[i].name), TEXT_ARGS(ways[j].to));
-            }
-        }
-    }
-}
-
-/* stack: [-0, +0]. The `to` table is on top. */
-static void read_ways(struct check *check, const struct key_path *at, struct names states,
-                      struct state *out) {
-    struct text *names;
-    size_t count = check_names(check, -1, at, "STATE = true or STATE = {...}", &names);
-    struct way *ways = ARENA_ARRAY(check->arena, struct way, count);
-    size_t known = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct key_path path = {at, names[i], 0};
-        struct way *way = &ways[known];
-        *way = (struct way){.to = names[i]};
-        int64_t index =
-            check_reference(check, &path, "state", names[i], states.items, states.count);
-        check_push(check, -1, names[i]); // stack: to way
-        read_way(check, &path, way);
-        lua_pop(check->lua, 1); // stack: to
-        way->to_index = index >= 0 ? (size_t)index : 0;
-        known += index >= 0;
-    }
-    report_doubled_verbs(check, at, ways, known);
-    out->ways = ways;
-    out->way_count = known;
-}
 
 /* --- timers --- */
 
@@ -140,6 +51,19 @@ static void read_delay(struct check *check, int table, const struct key_path *at
     }
 }
 
+static void read_retry(struct check *check, int table, const struct key_path *at,
+                       struct timer_rule *out) {
+    struct key_path path = {at, TEXT("retry"), 0};
+    out->retry = check_text(check, table, "retry");
+    if (!text_given(out->retry)) {
+        return;
+    }
+    out->retry_us = check_duration(check, table, at, "retry", 1);
+    if (out->retry_us <= 0) {
+        check_problem(check, &path, "it must be longer than no time at all");
+    }
+}
+
 /* stack: [-0, +0]. The timer is on top. */
 static void read_timer(struct check *check, const struct key_path *at, struct names states,
                        struct timer_rule *out) {
@@ -152,6 +76,7 @@ static void read_timer(struct check *check, const struct key_path *at, struct na
     }
     check_keys(check, table, at, timer_keys, COUNT(timer_keys));
     read_delay(check, table, at, out);
+    read_retry(check, table, at, out);
     out->comments = check_text(check, table, "comments");
     struct text reason = check_text(check, table, "reason");
     out->reason = text_given(reason) ? reason : out->reason;
@@ -212,17 +137,37 @@ static void report_ends(struct check *check, const struct key_path *at, const st
         struct key_path path = {at, TEXT("to"), 0};
         check_problem(check, &path, "a final state has no way out");
     }
+    if (state->final && state->choice_count > 0) {
+        struct key_path path = {at, TEXT("choose"), 0};
+        check_problem(check, &path, "a final state has no way out, so there is nothing to choose");
+    }
     if (state->final && state->timer_count > 0) {
         struct key_path path = {at, TEXT("after"), 0};
         check_problem(check, &path, "a final state has no timer, for it has no way out");
     }
 }
 
+/* Transitions, choices and timers of the state whose table is at `table`. */
+static void read_exits(struct check *check, int table, const struct key_path *at,
+                       struct names states, struct state *out) {
+    struct key_path to = {at, TEXT("to"), 0}, choose = {at, TEXT("choose"), 0},
+                    after = {at, TEXT("after"), 0};
+    if (check_push(check, table, to.name) == LUA_TTABLE) { // stack: to
+        transitions_read(check, &to, states, out);
+    }
+    if (check_push(check, table, choose.name) == LUA_TTABLE) { // stack: to choose
+        choices_read(check, &choose, out);
+    }
+    if (check_push(check, table, after.name) == LUA_TTABLE) { // stack: to choose after
+        read_timers(check, &after, states, out);
+    }
+    lua_pop(check->lua, 3); // stack:
+}
+
 /* stack: [-0, +0]. The state's table is on top. */
 static void read_state(struct check *check, const struct key_path *at, struct names states,
                        struct state *out) {
     int table = lua_gettop(check->lua);
-    struct key_path to = {at, TEXT("to"), 0}, after = {at, TEXT("after"), 0};
     if (lua_type(check->lua, table) != LUA_TTABLE) {
         check_problem(check, at, "it must be a table such as { to = { STATE = true } }");
         return;
@@ -233,21 +178,53 @@ static void read_state(struct check *check, const struct key_path *at, struct na
     out->has_require = check_has_function(check, table, at, "require");
     out->has_on_enter = check_has_function(check, table, at, "on_enter");
     out->has_on_exit = check_has_function(check, table, at, "on_exit");
-    if (check_push(check, table, to.name) == LUA_TTABLE) { // stack: state to
-        read_ways(check, &to, states, out);
-    }
-    lua_pop(check->lua, 1);                                   // stack: state
-    if (check_push(check, table, after.name) == LUA_TTABLE) { // stack: state after
-        read_timers(check, &after, states, out);
-    }
-    lua_pop(check->lua, 1); // stack: state
+    declare_check_act(check, table, at, "update", true, &out->update);
+    read_exits(check, table, at, states, out);
     report_ends(check, at, out);
+}
+
+/* stack: [-0, +0]. The table of ["*"] is on top. */
+static void read_any(struct check *check, const struct key_path *at, struct names states,
+                     struct state *out) {
+    int table = lua_gettop(check->lua);
+    if (lua_type(check->lua, table) != LUA_TTABLE) {
+        check_problem(check, at, "it must be a table such as { to = { STATE = true } }");
+        return;
+    }
+    check_keys(check, table, at, any_keys, COUNT(any_keys));
+    read_exits(check, table, at, states, out);
+}
+
+/* Takes ["*"], which is no state, out of the names. Whether it was there. */
+static bool take_any(struct names *states) {
+    struct text *items = (struct text *)(uintptr_t)states->items;
+    for (size_t i = 0; i < states->count; i++) {
+        if (text_equal(items[i], TEXT("*"))) {
+            memmove(items + i, items + i + 1, (--states->count - i) * sizeof *items);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* stack: [-0, +0]. The table of states is on top. */
+static struct state read_any_of(struct check *check, const struct key_path *at,
+                                struct names *states) {
+    struct state any = {.name = TEXT("*")};
+    struct key_path path = {at, any.name, 0};
+    if (take_any(states)) {
+        check_push(check, -1, any.name); // stack: states any
+        read_any(check, &path, *states, &any);
+        lua_pop(check->lua, 1); // stack: states
+    }
+    return any;
 }
 
 static void read_states(struct check *check, const struct key_path *at, struct machine *out) {
     struct text *names;
     struct names states = {.count = check_names(check, -1, at, "STATE = {...}", &names)};
     states.items = names;
+    struct state any = read_any_of(check, at, &states);
     struct state *items = ARENA_ARRAY(check->arena, struct state, states.count);
     for (size_t i = 0; i < states.count; i++) {
         struct key_path path = {at, names[i], 0};
@@ -261,6 +238,7 @@ static void read_states(struct check *check, const struct key_path *at, struct m
         read_state(check, &path, states, &items[i]);
         lua_pop(check->lua, 1); // stack: states
     }
+    transitions_spread(check, at, &any, items, states.count);
     out->states = items;
     out->state_count = states.count;
 }

@@ -5,6 +5,7 @@
 
 #include "base/js.h"
 #include "base/problem.h"
+#include "policy/rules/permission.h"
 
 /* Which of the two halves of a directory. */
 enum directory_side { DIRECTORY_SUBJECTS, DIRECTORY_RESOURCES, DIRECTORY_SIDES };
@@ -16,9 +17,7 @@ struct directory_entry {
 
 struct access_action {
     struct text name;
-    const struct text *permissions; /* all are needed */
-    size_t permission_count;
-    bool has_function;
+    struct permission_rule permission;
     int line;
 };
 
@@ -27,6 +26,8 @@ struct access_type {
     struct text name, doc;
     struct text file;
     int line;
+    struct within_rule within;           /* a property of the resource, or a function */
+    struct permission_rule permission;   /* of all actions: `deny` only */
     const struct access_action *actions; /* by name */
     size_t action_count;
 };
@@ -49,11 +50,27 @@ struct access_rules {
     struct directory directories[DIRECTORY_SIDES];
 };
 
-#define DIRECTORY_MOST 100000 /* entries in all */
+/* The type of subjects that are groups: what a subject names in its `groups`. */
+#define DIRECTORY_GROUP TEXT("group")
+
+#define DIRECTORY_MOST  100000 /* entries in all */
 
 /* Sorts, and reports what is declared twice. */
 void access_rules_sort(struct access_rules *rules, struct problem_list *problems);
 
+/* Reports what subjects that are listed hold and cannot: roles and permissions of a wrong form, and
+ * groups that are not listed. After access_rules_sort. */
+void access_rules_check_subjects(const struct access_rules *rules, struct problem_list *problems);
+
+/* The first entry that is not before (type, id). */
+size_t directory_from(const struct directory *directory, struct text type, struct text id);
+/* Whether anything of the type is listed. */
+bool directory_has(const struct directory *directory, struct text type);
+/* NULL: not listed. */
+const struct listed *directory_listed(const struct directory *directory, struct text type,
+                                      struct text id);
+
+/* The type of this very name; "*" is the one of all types without their own. */
 const struct access_type *access_type_of(const struct access_rules *rules, struct text name);
 
 #endif

@@ -17,19 +17,42 @@ const struct state *machine_state(const struct machine *machine, struct text nam
     return NULL;
 }
 
-/* Given both, both must fit. */
-static bool is_way(const struct way *way, struct text to, struct text verb) {
+bool way_fits(const struct way *way, struct text to, struct text verb) {
     return (!text_given(to) || text_equal(way->to, to)) &&
            (!text_given(verb) || (text_given(way->name) && text_equal(way->name, verb)));
 }
 
 const struct way *machine_way(const struct state *state, struct text to, struct text verb) {
     for (size_t i = 0; (text_given(to) || text_given(verb)) && i < state->way_count; i++) {
-        if (is_way(&state->ways[i], to, verb)) {
+        if (way_fits(&state->ways[i], to, verb)) {
             return &state->ways[i];
         }
     }
     return NULL;
+}
+
+bool state_chooses(const struct state *state, struct text verb, size_t *index) {
+    for (*index = 0; text_given(verb) && *index < state->choice_count; (*index)++) {
+        if (text_equal(state->choices[*index], verb)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool machine_has_verb(const struct machine *machine, struct text verb) {
+    size_t index;
+    for (size_t i = 0; i < machine->state_count; i++) {
+        if (machine_way(&machine->states[i], TEXT_NONE, verb) != NULL ||
+            state_chooses(&machine->states[i], verb, &index)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct act_rule *machine_update(const struct machine *machine, const struct state *state) {
+    return state != NULL && state->update.is_there ? &state->update : &machine->update;
 }
 
 struct text machine_state_hint(struct arena *arena, const struct machine *machine,
@@ -68,6 +91,21 @@ static const struct js *object_of(struct arena *arena, const struct members *mem
     return js_object(arena, copy, members->count);
 }
 
+/* NULL when it is not there. */
+static const struct js *act_json(struct arena *arena, const struct act_rule *act) {
+    struct members members = {.count = 0};
+    if (!act->is_there) {
+        return NULL;
+    }
+    const struct permission_rule *rule = &act->permission;
+    add(&members, TEXT("required_permissions"), texts_json(arena, rule->names, rule->name_count));
+    add(&members, TEXT("permit"), permission_json(arena, rule->permit));
+    add(&members, TEXT("permit_function"), flag(rule->function_count > 0));
+    add(&members, TEXT("denies"), flag(rule->deny_count > 0));
+    add(&members, TEXT("guarded"), flag(act->has_guard));
+    return object_of(arena, &members);
+}
+
 static const struct js *field_json(struct arena *arena, const void *item) {
     const struct field *field = item;
     struct members members = {.count = 0};
@@ -79,6 +117,12 @@ static const struct js *field_json(struct arena *arena, const void *item) {
     add(&members, TEXT("default"), field->default_value);
     add(&members, TEXT("min"), field->min);
     add(&members, TEXT("max"), field->max);
+    add(&members, TEXT("immutable"), field->immutable ? &js_true : NULL);
+    add(&members, TEXT("editable_in"),
+        field->has_editable_in ? texts_json(arena, field->editable_in, field->editable_count)
+                               : NULL);
+    add(&members, TEXT("permit"), permission_json(arena, field->permission.permit));
+    add(&members, TEXT("index"), field->index ? &js_true : NULL);
     return object_of(arena, &members);
 }
 
@@ -89,10 +133,16 @@ static const struct js *way_json(struct arena *arena, const void *item) {
     add(&members, TEXT("name"), text_or_none(arena, way->name));
     add(&members, TEXT("doc"), text_or_none(arena, way->doc));
     add(&members, TEXT("required_permissions"),
-        texts_json(arena, way->permissions, way->permission_count));
-    add(&members, TEXT("permit_function"), flag(way->has_permit_function));
+        texts_json(arena, way->permission.names, way->permission.name_count));
+    add(&members, TEXT("permit_function"), flag(way->permission.function_count > 0));
+    add(&members, TEXT("permit"), permission_json(arena, way->permission.permit));
+    add(&members, TEXT("denies"), flag(way->permission.deny_count > 0));
     add(&members, TEXT("guarded"), flag(way->has_guard));
     add(&members, TEXT("effect"), flag(way->has_effect));
+    add(&members, TEXT("accepts"),
+        way->has_accepts ? texts_json(arena, way->accepts, way->accept_count) : NULL);
+    add(&members, TEXT("internal"), way->internal ? &js_true : NULL);
+    add(&members, TEXT("from_any"), way->is_from_any ? &js_true : NULL);
     return object_of(arena, &members);
 }
 
@@ -104,6 +154,7 @@ static const struct js *timer_json(struct arena *arena, const void *item) {
         timer->has_delay_function ? &js_null : text_or_none(arena, timer->delay));
     add(&members, TEXT("reason"), text_or_none(arena, timer->reason));
     add(&members, TEXT("comments"), text_or_none(arena, timer->comments));
+    add(&members, TEXT("retry"), text_or_none(arena, timer->retry));
     return object_of(arena, &members);
 }
 
@@ -132,6 +183,9 @@ static const struct js *state_json(struct arena *arena, const void *item) {
     add(&members, TEXT("after"),
         list_json(arena, state->timers, sizeof *state->timers,
                   state->timers != NULL ? state->timer_count : 0, timer_json));
+    add(&members, TEXT("update"), act_json(arena, &state->update));
+    add(&members, TEXT("choose"),
+        state->choice_count > 0 ? texts_json(arena, state->choices, state->choice_count) : NULL);
     return object_of(arena, &members);
 }
 
@@ -156,6 +210,9 @@ const struct js *machine_json(struct arena *arena, const struct machine *machine
     add(&members, TEXT("states"),
         list_json(arena, machine->states, sizeof *machine->states, machine->state_count,
                   state_json));
+    add(&members, TEXT("create"), act_json(arena, &machine->create));
+    add(&members, TEXT("update"), act_json(arena, &machine->update));
+    add(&members, TEXT("read"), act_json(arena, &machine->read));
     add(&members, TEXT("isolation"), js_string(arena, isolation_name(machine->isolation)));
     add(&members, TEXT("lock"), lock_json(arena, machine));
     add(&members, TEXT("retries"), js_integer(arena, machine->retries));

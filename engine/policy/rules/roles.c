@@ -1,7 +1,11 @@
 /* roles.c: inheritance is worked out once, at load: then a question is a walk over short lists. */
 #include "policy/rules/roles.h"
 
+#include "model/grant.h"
+
 #include <stdlib.h>
+
+#define PERMISSION_MOST 200 /* bytes, as declare/check.c has it */
 
 bool policy_grants(struct text granted, struct text permission) {
     if (granted.length == 0 || granted.bytes[granted.length - 1] != '*') {
@@ -18,6 +22,42 @@ const struct js *texts_json(struct arena *arena, const struct text *items, size_
         strings[i] = js_string(arena, items[i]);
     }
     return js_array(arena, strings, count);
+}
+
+/* --- lists in byte order --- */
+
+static bool list_has_item(struct text_list list, struct text item) {
+    size_t low = 0, high = list.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = text_compare(list.items[middle], item);
+        if (order == 0) {
+            return true;
+        }
+        low = order < 0 ? middle + 1 : low;
+        high = order < 0 ? high : middle;
+    }
+    return false;
+}
+
+/* Whether "a.b.c" is in a list, as itself or by "a.b.*", "a.*" or "*". */
+static bool list_has(struct text_list list, struct text permission) {
+    char wildcard[PERMISSION_MOST + 2];
+    if (list.count == 0 || permission.length == 0 || permission.length > PERMISSION_MOST) {
+        return false;
+    }
+    if (list_has_item(list, permission)) {
+        return true;
+    }
+    for (size_t i = 0; i < permission.length; i++) {
+        wildcard[i] = permission.bytes[i];
+        bool is_prefix = permission.bytes[i] == '.' && i + 1 < permission.length;
+        wildcard[i + 1] = '*';
+        if (is_prefix && list_has_item(list, (struct text){wildcard, i + 2})) {
+            return true;
+        }
+    }
+    return list_has_item(list, TEXT("*"));
 }
 
 /* --- building --- */
@@ -120,30 +160,67 @@ static size_t append(struct text *to, size_t count, const struct text *from, siz
     return count + from_count;
 }
 
-static void gather(struct expansion *expansion, struct role *role) {
-    size_t most = role->own_count;
+/* Which of a role's lists. */
+typedef const struct text_list *list_of_role(const struct role *role);
+
+static const struct text_list *granted_of(const struct role *role) {
+    return &role->granted;
+}
+
+static const struct text_list *except_of(const struct role *role) {
+    return &role->except;
+}
+
+/* `own` and what the roles above have in the same list; false when that is too much. */
+static bool gather(const struct expansion *expansion, const struct role *role, struct text_list own,
+                   list_of_role *list, struct text_list *out) {
+    size_t most = own.count;
     for (size_t i = 0; i < role->inherit_count; i++) {
         const struct role *parent = role_of(expansion->roles, role->inherits[i]);
-        most += parent != NULL ? parent->granted_count : 0;
+        most += parent != NULL ? list(parent)->count : 0;
     }
     if (most > ROLE_GRANTS_MOST) {
-        problem_add(expansion->problems, role->file, role->line,
-                    text_print(expansion->problems->arena,
-                               "roles: %.*s: there are more than %d permissions, with what it "
-                               "inherits",
-                               TEXT_ARGS(role->name), ROLE_GRANTS_MOST));
-        return;
+        return false;
     }
-    struct text *granted = ARENA_ARRAY(expansion->arena, struct text, most);
-    size_t count = append(granted, 0, role->own, role->own_count);
+    struct text *items = ARENA_ARRAY(expansion->arena, struct text, most);
+    size_t count = append(items, 0, own.items, own.count);
     for (size_t i = 0; i < role->inherit_count; i++) {
         const struct role *parent = role_of(expansion->roles, role->inherits[i]);
         if (parent != NULL) {
-            count = append(granted, count, parent->granted, parent->granted_count);
+            count = append(items, count, list(parent)->items, list(parent)->count);
         }
     }
-    role->granted = granted;
-    role->granted_count = without_doubles(granted, count);
+    *out = (struct text_list){items, without_doubles(items, count)};
+    return true;
+}
+
+/* A role that lists what it does not grant is a contradiction, and somebody relies on either half.
+ */
+static void report_contradictions(struct expansion *expansion, const struct role *role) {
+    for (size_t i = 0; i < role->own.count; i++) {
+        struct text own = role->own.items[i];
+        bool is_name = memchr(own.bytes, '*', own.length) == NULL;
+        if (is_name && list_has(role->except, own)) {
+            problem_add(expansion->problems, role->file, role->line,
+                        text_print(expansion->problems->arena,
+                                   "roles: %.*s: it lists '%.*s', but `except`, its own or that of "
+                                   "a role it inherits, takes it away; grant it by another role",
+                                   TEXT_ARGS(role->name), TEXT_ARGS(own)));
+        }
+    }
+}
+
+static void gather_all(struct expansion *expansion, struct role *role) {
+    if (gather(expansion, role, role->own, granted_of, &role->granted) &&
+        gather(expansion, role, role->own_except, except_of, &role->except)) {
+        report_contradictions(expansion, role);
+        return;
+    }
+    problem_add(expansion->problems, role->file, role->line,
+                text_print(expansion->problems->arena,
+                           "roles: %.*s: there are more than %d permissions, with what it "
+                           "inherits",
+                           TEXT_ARGS(role->name), ROLE_GRANTS_MOST));
 }
 
 static void expand(struct expansion *expansion, struct role *role) {
@@ -162,7 +239,7 @@ static void expand(struct expansion *expansion, struct role *role) {
             expand(expansion, parent);
         }
     }
-    gather(expansion, role);
+    gather_all(expansion, role);
     *mark = DONE;
 }
 
@@ -191,16 +268,18 @@ static bool list_grants(const struct js *permissions, struct text permission) {
     return false;
 }
 
-static bool role_grants(const struct role *role, struct text permission) {
-    for (size_t i = 0; role != NULL && i < role->granted_count; i++) {
-        if (policy_grants(role->granted[i], permission)) {
-            return true;
-        }
-    }
-    return false;
+bool role_permits(const struct role *role, struct text permission) {
+    return list_has(role->granted, permission) && !list_has(role->except, permission);
 }
 
-bool roles_permit(const struct roles *roles, const struct actor *actor, struct text permission) {
+static bool role_named_permits(const struct roles *roles, struct text name,
+                               struct text permission) {
+    const struct role *role = role_of(roles, name);
+    return role != NULL && role_permits(role, permission);
+}
+
+bool roles_permit(const struct roles *roles, const struct actor *actor, struct text within,
+                  struct text permission) {
     if (actor == NULL) {
         return false;
     }
@@ -208,20 +287,33 @@ bool roles_permit(const struct roles *roles, const struct actor *actor, struct t
         return true;
     }
     for (size_t i = 0; js_is(actor->roles, JS_ARRAY) && i < actor->roles->array.count; i++) {
-        struct text name = js_text(actor->roles->array.items[i]);
-        if (text_given(name) && role_grants(role_of(roles, name), permission)) {
+        struct held_role held;
+        if (held_role_read(actor->roles->array.items[i], &held) &&
+            grant_reaches(held.within, within) &&
+            role_named_permits(roles, held.name, permission)) {
             return true;
         }
     }
     return false;
 }
 
+static const struct js *role_json(struct arena *arena, const struct role *role) {
+    const struct js *granted = texts_json(arena, role->granted.items, role->granted.count);
+    if (role->except.count == 0) {
+        return granted;
+    }
+    struct js_member *members = ARENA_ARRAY(arena, struct js_member, 2);
+    members[0] = (struct js_member){TEXT("except"),
+                                    texts_json(arena, role->except.items, role->except.count)};
+    members[1] = (struct js_member){TEXT("grants"), granted};
+    return js_object(arena, members, 2);
+}
+
 const struct js *roles_json(const struct roles *roles, struct arena *arena) {
     struct js_member *members = ARENA_ARRAY(arena, struct js_member, roles->count);
     for (size_t i = 0; i < roles->count; i++) {
-        const struct role *role = &roles->items[i];
-        members[i].key = role->name;
-        members[i].value = texts_json(arena, role->granted, role->granted_count);
+        members[i].key = roles->items[i].name;
+        members[i].value = role_json(arena, &roles->items[i]);
     }
     return js_object(arena, members, roles->count);
 }

@@ -10,19 +10,22 @@
 
 #include <stdio.h>
 
-/* The statements of every batch are functions of schema/postgres_004.sql. */
+/* The statements of every batch are functions of schema/postgres_004.sql and postgres_005.sql. */
 static const char INSERT_ENTITIES[] =
-    "SELECT statute_insert_entities($1::text[], $2::text[], $3::text[], $4::bigint[], "
-    "$5::bigint[], $6::bigint[], $7::bytea[], $8::bigint[], $9::bigint[], $10::text[])";
+    "SELECT statute_insert_entities_5($1::text[], $2::text[], $3::text[], $4::bigint[], "
+    "$5::bigint[], $6::bigint[], $7::bytea[], $8::bigint[], $9::bigint[], $10::text[], "
+    "$11::bigint[])";
 static const char UPDATE_ENTITIES[] =
-    "SELECT statute_update_entities($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], "
-    "$5::bigint[], $6::bigint[], $7::bytea[], $8::bigint[], $9::bigint[], $10::text[])";
+    "SELECT statute_update_entities_5($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], "
+    "$5::bigint[], $6::bigint[], $7::bytea[], $8::bigint[], $9::bigint[], $10::text[], "
+    "$11::bigint[])";
 static const char MOVE_HEADS[] =
     "SELECT statute_move_heads($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[])";
 static const char ADD_RECORDS[] =
-    "SELECT statute_add_records($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], "
+    "SELECT statute_add_records_2($1::bigint[], $2::text[], $3::text[], $4::bigint[], "
+    "$5::bigint[], "
     "$6::boolean[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bytea[], "
-    "$13::bytea[], $14::text[])";
+    "$13::bytea[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[])";
 static const char ADD_EVENTS[] = "SELECT statute_add_events($1::text[], $2::text[], $3::text[], "
                                  "$4::text[], $5::bigint[], $6::text[])";
 /* The number of an entity that the same batch inserts is looked up by its key. */
@@ -35,17 +38,27 @@ static const char FIRED[] =
     "DELETE FROM deadline d USING unnest($1::bigint[], $2::bigint[], $3::text[]) "
     "u(entity, due_us, to_state) "
     "WHERE d.entity = u.entity AND d.due_us = u.due_us AND d.to_state = u.to_state";
+static const char REMEMBER_DONE[] =
+    "INSERT INTO deadline_done (entity, due_us, to_state, done_us) SELECT DISTINCT ON (entity, "
+    "due_us, to_state) entity, due_us, to_state, done_us FROM unnest($1::bigint[], $2::bigint[], "
+    "$3::text[], $4::bigint[]) u(entity, due_us, to_state, done_us) WHERE done_us <> 0 "
+    "ORDER BY entity, due_us, to_state, done_us DESC "
+    "ON CONFLICT (entity, due_us, to_state) DO UPDATE SET done_us = excluded.done_us";
 /* Two timers of one entity to one state at one instant are one: the later. */
 static const char ARM[] =
-    "INSERT INTO deadline (entity, due_us, to_state, reason, comments, entity_version) "
+    "INSERT INTO deadline (entity, due_us, to_state, reason, comments, entity_version, attempts, "
+    "next_us, chain, rules) "
     "SELECT DISTINCT ON (number, due_us, to_state) number, due_us, to_state, reason, comments, "
-    "entity_version FROM (SELECT " NUMBER_OF_ROW " AS number, u.* FROM "
+    "entity_version, attempts, nullif(next_us, 0), chain, nullif(rules, 0) "
+    "FROM (SELECT " NUMBER_OF_ROW " AS number, u.* FROM "
     "unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], "
-    "$7::text[], $8::bigint[]) WITH ORDINALITY "
-    "u(entity, machine, id, due_us, to_state, reason, comments, entity_version, n)) v "
-    "ORDER BY number, due_us, to_state, n DESC "
+    "$7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[]) WITH "
+    "ORDINALITY u(entity, machine, id, due_us, to_state, reason, comments, entity_version, "
+    "attempts, next_us, chain, rules, n)) v ORDER BY number, due_us, to_state, n DESC "
     "ON CONFLICT (entity, due_us, to_state) DO UPDATE SET reason = excluded.reason, "
-    "comments = excluded.comments, entity_version = excluded.entity_version";
+    "comments = excluded.comments, entity_version = excluded.entity_version, "
+    "attempts = excluded.attempts, next_us = excluded.next_us, chain = excluded.chain, "
+    "rules = excluded.rules";
 static const char KEEP_ANSWERS[] =
     "SELECT statute_keep_answers($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[], "
     "$6::text[], $7::text[], $8::bigint)";
@@ -54,7 +67,7 @@ static const char KEEP_ANSWERS[] =
 
 /* The arrays that inserts and updates have in common, in the order of their parameters. */
 struct bodies {
-    struct array states, versions, fences, sequences, hashes, created, updated, data;
+    struct array states, versions, fences, sequences, hashes, created, updated, data, entered;
 };
 
 static void bodies_init(struct bodies *bodies, struct arena *arena) {
@@ -66,6 +79,7 @@ static void bodies_init(struct bodies *bodies, struct arena *arena) {
     array_init_integers(&bodies->created, arena);
     array_init_integers(&bodies->updated, arena);
     array_init_texts(&bodies->data, arena);
+    array_init_integers(&bodies->entered, arena);
 }
 
 /* The head of a chain stands in `seen`: the same as in the entity, or later. */
@@ -80,6 +94,7 @@ static void add_body(struct bodies *bodies, struct arena *arena, const struct ch
     array_add_integer(&bodies->created, entity->created_us);
     array_add_integer(&bodies->updated, entity->updated_us);
     array_add_text(&bodies->data, entity == &absent ? TEXT_NONE : entity_data_json(arena, entity));
+    array_add_integer(&bodies->entered, entity->entered_us);
 }
 
 static void add_bodies(struct values *values, struct bodies *bodies) {
@@ -91,6 +106,7 @@ static void add_bodies(struct values *values, struct bodies *bodies) {
     values_add_array(values, &bodies->created);
     values_add_array(values, &bodies->updated);
     values_add_array(values, &bodies->data);
+    values_add_array(values, &bodies->entered);
 }
 
 static void queue_inserts(struct postgres_store *self, const struct changes *inserts) {
@@ -185,7 +201,7 @@ static void add_names(struct values *values, struct names *names) {
 /* Of ADD_RECORDS, behind the names. */
 struct record_arrays {
     struct array sequences, times, successes, uuids, from, to, actors, reasons, previous, hashes,
-        json;
+        json, transitions, requests, batches, codes;
 };
 
 static void record_arrays_init(struct record_arrays *arrays, struct arena *arena) {
@@ -200,6 +216,10 @@ static void record_arrays_init(struct record_arrays *arrays, struct arena *arena
     array_init_bytes(&arrays->previous, arena);
     array_init_bytes(&arrays->hashes, arena);
     array_init_texts(&arrays->json, arena);
+    array_init_texts(&arrays->transitions, arena);
+    array_init_texts(&arrays->requests, arena);
+    array_init_texts(&arrays->batches, arena);
+    array_init_texts(&arrays->codes, arena);
 }
 
 static void add_record(struct record_arrays *arrays, const struct store_record *record) {
@@ -214,6 +234,10 @@ static void add_record(struct record_arrays *arrays, const struct store_record *
     array_add_bytes(&arrays->previous, record->previous_hash, DIGEST_BYTES);
     array_add_bytes(&arrays->hashes, record->hash, DIGEST_BYTES);
     array_add_text(&arrays->json, record->json);
+    array_add_text(&arrays->transitions, record->transition);
+    array_add_text(&arrays->requests, record->request_id);
+    array_add_text(&arrays->batches, record->batch);
+    array_add_text(&arrays->codes, record->error_code);
 }
 
 static void add_record_arrays(struct values *values, struct record_arrays *arrays) {
@@ -228,6 +252,10 @@ static void add_record_arrays(struct values *values, struct record_arrays *array
     values_add_array(values, &arrays->previous);
     values_add_array(values, &arrays->hashes);
     values_add_array(values, &arrays->json);
+    values_add_array(values, &arrays->transitions);
+    values_add_array(values, &arrays->requests);
+    values_add_array(values, &arrays->batches);
+    values_add_array(values, &arrays->codes);
 }
 
 static void queue_records(struct postgres_store *self, const struct store_batch *batch) {
@@ -262,49 +290,86 @@ static void queue_disarmed(struct postgres_store *self, const struct store_batch
 
 static void queue_fired(struct postgres_store *self, const struct store_batch *batch) {
     struct values values;
-    struct array numbers, due, states;
+    struct array numbers, due, states, done;
+    bool any_done = false;
     array_init_integers(&numbers, &self->scratch);
     array_init_integers(&due, &self->scratch);
     array_init_texts(&states, &self->scratch);
+    array_init_integers(&done, &self->scratch);
     for (size_t i = 0; i < batch->fired_count; i++) {
         const struct store_deadline *fired = &batch->fired[i];
         array_add_integer(&numbers, postgres_seen(self, fired->machine, fired->entity_id)->number);
         array_add_integer(&due, fired->due_us);
         array_add_text(&states, fired->to_state);
+        array_add_integer(&done, fired->done_us);
+        any_done = any_done || fired->done_us != 0;
     }
     values_init(&values, &self->scratch);
     values_add_array(&values, &numbers);
     values_add_array(&values, &due);
     values_add_array(&values, &states);
     postgres_queue(self, FIRED, &values);
+    values_add_array(&values, &done);
+    if (any_done) {
+        postgres_queue(self, REMEMBER_DONE, &values);
+    }
+}
+
+/* Of ARM, behind the names. */
+struct timer_arrays {
+    struct array due, states, reasons, comments, versions, attempts, next, chains, rules;
+};
+
+static void timer_arrays_init(struct timer_arrays *arrays, struct arena *arena) {
+    array_init_integers(&arrays->due, arena);
+    array_init_texts(&arrays->states, arena);
+    array_init_texts(&arrays->reasons, arena);
+    array_init_texts(&arrays->comments, arena);
+    array_init_integers(&arrays->versions, arena);
+    array_init_integers(&arrays->attempts, arena);
+    array_init_integers(&arrays->next, arena);
+    array_init_integers(&arrays->chains, arena);
+    array_init_integers(&arrays->rules, arena);
+}
+
+static void add_timer(struct timer_arrays *arrays, const struct store_deadline *deadline) {
+    array_add_integer(&arrays->due, deadline->due_us);
+    array_add_text(&arrays->states, deadline->to_state);
+    array_add_text(&arrays->reasons, deadline->reason);
+    array_add_text(&arrays->comments, deadline->comments);
+    array_add_integer(&arrays->versions, deadline->entity_version);
+    array_add_integer(&arrays->attempts, deadline->attempts);
+    array_add_integer(&arrays->next, deadline->next_us);
+    array_add_integer(&arrays->chains, deadline->chain);
+    array_add_integer(&arrays->rules, deadline->rules);
+}
+
+static void add_timer_arrays(struct values *values, struct timer_arrays *arrays) {
+    values_add_array(values, &arrays->due);
+    values_add_array(values, &arrays->states);
+    values_add_array(values, &arrays->reasons);
+    values_add_array(values, &arrays->comments);
+    values_add_array(values, &arrays->versions);
+    values_add_array(values, &arrays->attempts);
+    values_add_array(values, &arrays->next);
+    values_add_array(values, &arrays->chains);
+    values_add_array(values, &arrays->rules);
 }
 
 static void queue_deadlines(struct postgres_store *self, const struct store_batch *batch) {
     struct values values;
     struct names names;
-    struct array due, states, reasons, comments, versions;
+    struct timer_arrays arrays;
     names_init(&names, &self->scratch);
-    array_init_integers(&due, &self->scratch);
-    array_init_texts(&states, &self->scratch);
-    array_init_texts(&reasons, &self->scratch);
-    array_init_texts(&comments, &self->scratch);
-    array_init_integers(&versions, &self->scratch);
+    timer_arrays_init(&arrays, &self->scratch);
     for (size_t i = 0; i < batch->deadline_count; i++) {
         const struct store_deadline *deadline = &batch->deadlines[i];
         add_name(&names, postgres_seen(self, deadline->machine, deadline->entity_id));
-        array_add_integer(&due, deadline->due_us);
-        array_add_text(&states, deadline->to_state);
-        array_add_text(&reasons, deadline->reason);
-        array_add_text(&comments, deadline->comments);
-        array_add_integer(&versions, deadline->entity_version);
+        add_timer(&arrays, deadline);
     }
     values_init(&values, &self->scratch);
     add_names(&values, &names);
-    values_add_array(&values, &due);
-    values_add_array(&values, &states);
-    values_add_array(&values, &reasons);
-    values_add_array(&values, &comments);
-    values_add_array(&values, &versions);
+    add_timer_arrays(&values, &arrays);
     postgres_queue(self, ARM, &values);
 }
 

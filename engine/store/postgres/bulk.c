@@ -1,10 +1,12 @@
 /* bulk.c: long-running bulk work: what was asked, its members in order, its errors.
  */
+#include "store/cursor.h"
 #include "store/postgres/driver.h"
 
 #define BULK_COLUMNS                                                                               \
     "id, request, status, total, position, succeeded, failed, created_us, updated_us, "            \
     "execution_us, skipped"
+#define BULK_READ BULK_COLUMNS ", number"
 
 static const char ADD_BULK[] =
     "WITH b AS (INSERT INTO bulk (" BULK_COLUMNS ") VALUES ($1, $2, $3::bigint, $4::bigint, "
@@ -12,9 +14,13 @@ static const char ADD_BULK[] =
     "RETURNING number) "
     "INSERT INTO bulk_member (bulk, position, entity_id) SELECT b.number, m.n - 1, m.id "
     "FROM b CROSS JOIN unnest($11::text[]) WITH ORDINALITY m(id, n)";
-static const char FIND_BULK[] = "SELECT " BULK_COLUMNS " FROM bulk WHERE id = $1";
+static const char FIND_BULK[] = "SELECT " BULK_READ " FROM bulk WHERE id = $1";
 static const char LIST_BULKS[] =
-    "SELECT " BULK_COLUMNS " FROM bulk WHERE status = $1::bigint ORDER BY number";
+    "SELECT " BULK_READ " FROM bulk WHERE status = $1::bigint ORDER BY number";
+static const char PAGE_BULKS[] = "SELECT " BULK_READ " FROM bulk WHERE number < $1::bigint "
+                                 "AND ($2::bigint < 0 OR status = $2::bigint) "
+                                 "AND ($3::text IS NULL OR request::json->>'machine' = $3) "
+                                 "ORDER BY number DESC LIMIT $4::bigint";
 static const char LIST_MEMBERS[] =
     "SELECT m.entity_id FROM bulk b JOIN bulk_member m ON m.bulk = b.number "
     "WHERE b.id = $1 AND m.position >= $2::bigint ORDER BY m.position LIMIT $3::bigint";
@@ -129,7 +135,8 @@ static struct store_bulk bulk_of_row(struct arena *arena, const PGresult *rows, 
                                .created_us = cell_integer(rows, row, 7),
                                .updated_us = cell_integer(rows, row, 8),
                                .execution_us = cell_integer(rows, row, 9),
-                               .skipped = cell_integer(rows, row, 10)};
+                               .skipped = cell_integer(rows, row, 10),
+                               .number = cell_integer(rows, row, 11)};
 }
 
 static void bulks_of_rows(struct arena *arena, const PGresult *rows, struct store_bulk **items,
@@ -170,6 +177,30 @@ bool postgres_list_bulks(struct store *store, struct arena *arena, enum bulk_sta
     values_add_integer(&values, status);
     bool found = postgres_run(self, LIST_BULKS, &values, fault);
     bulks_of_rows(arena, found ? wire_result(&self->wire, 0) : NULL, items, count);
+    return postgres_leave(self, own, found, fault);
+}
+
+bool postgres_page_bulks(struct store *store, struct arena *arena,
+                         const struct store_bulk_search *search, const struct store_page *page,
+                         struct store_bulk **items, size_t *count, struct text *next,
+                         struct fault *fault) {
+    struct postgres_store *self = postgres_of(store);
+    struct values values;
+    int64_t before;
+    bool own;
+    *next = TEXT_NONE;
+    if (!cursor_parse(page->cursor, CURSOR_BULKS, &before, fault) ||
+        !postgres_enter(self, STORE_READ, &own, fault)) {
+        return false;
+    }
+    values_init(&values, &self->scratch);
+    values_add_integer(&values, before != 0 ? before : INT64_MAX);
+    values_add_integer(&values, search->status);
+    values_add_text(&values, search->machine);
+    values_add_integer(&values, page->limit + 1);
+    bool found = postgres_run(self, PAGE_BULKS, &values, fault);
+    bulks_of_rows(arena, found ? wire_result(&self->wire, 0) : NULL, items, count);
+    cursor_cut_bulks(arena, page, *items, count, next);
     return postgres_leave(self, own, found, fault);
 }
 

@@ -1,6 +1,8 @@
-/* driver.h: what the files of the PostgreSQL store share. One struct postgres_store is one
- * connection and belongs to one thread; any number of writers, in any number of processes, share a
- * database. Private to store/postgres/ */
+/* driver.h: what the files of the PostgreSQL store share.
+ * Room store/postgres/: the driver behind URLs `postgresql://`; sole user of libpq. It uses store/,
+ * which reaches it through the table store_postgres alone; no other room includes it.
+ * One struct postgres_store is one connection and belongs to one thread; any number of writers, in
+ * any number of processes, share a database. */
 #ifndef STATUTE_STORE_POSTGRES_H
 #define STATUTE_STORE_POSTGRES_H
 
@@ -116,9 +118,6 @@ bool postgres_find_answers(struct store *store, struct arena *arena,
                            const struct store_answer **out, struct fault *fault) MUST_CHECK;
 bool postgres_expire_answers(struct store *store, int64_t oldest_us, int64_t most,
                              struct fault *fault) MUST_CHECK;
-bool postgres_due(struct store *store, struct arena *arena, int64_t now_us, int64_t limit,
-                  struct store_deadline **items, size_t *count, struct fault *fault) MUST_CHECK;
-bool postgres_next_due(struct store *store, int64_t *due_us, struct fault *fault) MUST_CHECK;
 bool postgres_keep_policy(struct store *store, struct text generation, struct text files_json,
                           int64_t now_us, struct fault *fault) MUST_CHECK;
 bool postgres_add_api_key(struct store *store, const struct store_api_key *key,
@@ -127,6 +126,36 @@ bool postgres_list_api_keys(struct store *store, struct arena *arena, struct sto
                             size_t *count, struct fault *fault) MUST_CHECK;
 bool postgres_revoke_api_key(struct store *store, struct text id_or_name, int64_t now_us,
                              struct fault *fault) MUST_CHECK;
+
+/* --- deadline.c --- */
+bool postgres_due(struct store *store, struct arena *arena, const struct text *machines,
+                  size_t machine_count, int64_t now_us, int64_t limit,
+                  struct store_deadline **items, size_t *count, struct fault *fault) MUST_CHECK;
+bool postgres_next_due(struct store *store, int64_t *due_us, struct fault *fault) MUST_CHECK;
+bool postgres_timers(struct store *store, struct arena *arena, const struct store_key *keys,
+                     size_t count, struct store_deadline **items, size_t *item_count,
+                     struct fault *fault) MUST_CHECK;
+bool postgres_put_off(struct store *store, const struct text *machines, size_t machine_count,
+                      int64_t before_us, int64_t until_us, int64_t most,
+                      struct fault *fault) MUST_CHECK;
+bool postgres_forget_done(struct store *store, int64_t most, struct fault *fault) MUST_CHECK;
+
+/* --- timers.c --- */
+bool postgres_count_timers(struct store *store, struct arena *arena, int64_t now_us,
+                           struct store_timer_count **items, size_t *count,
+                           struct fault *fault) MUST_CHECK;
+bool postgres_count_states(struct store *store, struct arena *arena, struct text machine,
+                           int64_t now_us, struct store_state_count **items, size_t *count,
+                           struct fault *fault) MUST_CHECK;
+bool postgres_slice(struct store *store, struct arena *arena, const struct store_slice *slice,
+                    struct text **ids, size_t *count, int64_t *next,
+                    struct fault *fault) MUST_CHECK;
+bool postgres_list_matches(struct store *store, struct arena *arena, struct store_match **items,
+                           size_t *count, struct fault *fault) MUST_CHECK;
+bool postgres_lock_match(struct store *store, struct arena *arena, struct text machine, bool waits,
+                         struct store_match *out, bool *found, struct fault *fault) MUST_CHECK;
+bool postgres_save_match(struct store *store, const struct store_match *match,
+                         struct fault *fault) MUST_CHECK;
 
 /* --- bulk.c --- */
 bool postgres_add_bulk(struct store *store, const struct store_bulk *bulk, const struct text *ids,
@@ -144,6 +173,10 @@ bool postgres_bulk_errors(struct store *store, struct arena *arena, struct text 
                           struct fault *fault) MUST_CHECK;
 bool postgres_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
                          struct store_bulk **items, size_t *count, struct fault *fault) MUST_CHECK;
+bool postgres_page_bulks(struct store *store, struct arena *arena,
+                         const struct store_bulk_search *search, const struct store_page *page,
+                         struct store_bulk **items, size_t *count, struct text *next,
+                         struct fault *fault) MUST_CHECK;
 
 /* --- lock.c --- */
 extern const struct store_lock_driver postgres_locks;

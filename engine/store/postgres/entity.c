@@ -10,8 +10,8 @@
 static const char READ[] =
     "SELECT " ENTITY_COLUMNS "e.data FROM unnest($1::text[], $2::text[]) k(machine, id) "
     "JOIN entity e ON e.machine = k.machine AND e.id = k.id ORDER BY e.machine, e.id";
-/* schema/postgres_004.sql and 005; the same columns */
-static const char READ_AND_LOCK[] = "SELECT * FROM statute_read_and_lock($1::text[], $2::text[])";
+/* schema/postgres_005.sql; the same columns, and entered_us */
+static const char READ_AND_LOCK[] = "SELECT * FROM statute_read_and_lock_5($1::text[], $2::text[])";
 static const char READ_AND_HOLD[] =
     "SELECT * FROM statute_read_and_hold($1::text[], $2::text[], $3::boolean[])";
 static const char LOOK[] = "SELECT * FROM statute_look($1::text[], $2::text[])";
@@ -54,6 +54,12 @@ static bool parse_data(struct arena *arena, struct text data, struct entity *out
                         TEXT_ARGS(out->id));
 }
 
+static int64_t entered_us(const PGresult *result, int row, int64_t otherwise_us) {
+    int64_t known_us =
+        PQnfields(result) > ENTITY_ENTERED ? cell_integer(result, row, ENTITY_ENTERED) : 0;
+    return known_us != 0 ? known_us : otherwise_us;
+}
+
 bool postgres_entity_of_row(struct arena *arena, const PGresult *result, int row,
                             struct entity *out, struct fault *fault) {
     out->state = cell_text(arena, result, row, ENTITY_STATE);
@@ -67,6 +73,7 @@ bool postgres_entity_of_row(struct arena *arena, const PGresult *result, int row
     out->fence = cell_integer(result, row, ENTITY_FENCE);
     out->created_us = cell_integer(result, row, ENTITY_CREATED);
     out->updated_us = cell_integer(result, row, ENTITY_UPDATED);
+    out->entered_us = entered_us(result, row, out->updated_us);
     return parse_data(arena, cell_lent(result, row, ENTITY_DATA), out, fault);
 }
 

@@ -35,7 +35,8 @@ enum entity_column {
     ENTITY_AUDIT_HASH,
     ENTITY_CREATED,
     ENTITY_UPDATED,
-    ENTITY_DATA /* follows the columns above */
+    ENTITY_DATA,   /* follows the columns above */
+    ENTITY_ENTERED /* of a writing transaction alone */
 };
 
 /* machine and id are set already. FAULT_STORE_UNAVAILABLE: its data is no JSON. */

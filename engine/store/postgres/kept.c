@@ -1,4 +1,4 @@
-/* kept.c: answers, deadlines, sources of generations, and API keys. */
+/* kept.c: answers, sources of generations, and API keys. */
 #include "store/postgres/driver.h"
 
 static const char FIND_ANSWERS[] =
@@ -9,11 +9,6 @@ static const char FIND_ANSWERS[] =
 static const char EXPIRE_ANSWERS[] =
     "DELETE FROM answer WHERE ctid = ANY(ARRAY(SELECT ctid FROM answer WHERE created_us < "
     "$1::bigint ORDER BY created_us LIMIT $2::bigint FOR UPDATE SKIP LOCKED))";
-static const char DUE[] =
-    "SELECT e.machine, e.id, d.due_us, d.to_state, d.reason, d.comments, d.entity_version "
-    "FROM deadline d JOIN entity e ON e.number = d.entity WHERE d.due_us <= $1::bigint "
-    "ORDER BY d.due_us LIMIT $2::bigint";
-static const char NEXT_DUE[] = "SELECT min(due_us) FROM deadline";
 static const char KEEP_POLICY[] = "INSERT INTO policy_source (generation, first_seen_us, files) "
                                   "VALUES ($1, $2::bigint, $3) ON CONFLICT DO NOTHING";
 static const char ADD_KEY[] =
@@ -100,52 +95,6 @@ bool postgres_expire_answers(struct store *store, int64_t oldest_us, int64_t mos
     values_add_integer(&values, oldest_us);
     values_add_integer(&values, most);
     return change(self, EXPIRE_ANSWERS, &values, own, fault);
-}
-
-/* --- deadlines --- */
-
-static struct store_deadline deadline_of_row(struct arena *arena, const PGresult *rows, int row) {
-    return (struct store_deadline){.machine = cell_text(arena, rows, row, 0),
-                                   .entity_id = cell_text(arena, rows, row, 1),
-                                   .due_us = cell_integer(rows, row, 2),
-                                   .to_state = cell_text(arena, rows, row, 3),
-                                   .reason = cell_text(arena, rows, row, 4),
-                                   .comments = cell_text(arena, rows, row, 5),
-                                   .entity_version = cell_integer(rows, row, 6)};
-}
-
-bool postgres_due(struct store *store, struct arena *arena, int64_t now_us, int64_t limit,
-                  struct store_deadline **items, size_t *count, struct fault *fault) {
-    struct postgres_store *self = postgres_of(store);
-    struct values values;
-    bool own;
-    if (!postgres_enter(self, STORE_READ, &own, fault)) {
-        return false;
-    }
-    values_init(&values, &self->scratch);
-    values_add_integer(&values, now_us);
-    values_add_integer(&values, limit);
-    bool found = postgres_run(self, DUE, &values, fault);
-    const PGresult *rows = found ? wire_result(&self->wire, 0) : NULL;
-    *count = (size_t)PQntuples(rows);
-    *items = ARENA_ARRAY(arena, struct store_deadline, *count);
-    for (size_t i = 0; i < *count; i++) {
-        (*items)[i] = deadline_of_row(arena, rows, (int)i);
-    }
-    return postgres_leave(self, own, found, fault);
-}
-
-bool postgres_next_due(struct store *store, int64_t *due_us, struct fault *fault) {
-    struct postgres_store *self = postgres_of(store);
-    bool own;
-    if (!postgres_enter(self, STORE_READ, &own, fault)) {
-        return false;
-    }
-    bool found = postgres_run(self, NEXT_DUE, NULL, fault);
-    const PGresult *rows = found ? wire_result(&self->wire, 0) : NULL;
-    bool any = found && !PQgetisnull(rows, 0, 0);
-    *due_us = any ? cell_integer(rows, 0, 0) : INT64_MAX;
-    return postgres_leave(self, own, found, fault);
 }
 
 /* --- policies --- */

@@ -15,17 +15,20 @@
 #define PIECE_WITH_DATA 256 /* rows: at the most 256 times the largest data in memory */
 #define PIECE           10000
 
-#define CONDITIONS                                                                                 \
-    "e.machine = $1 AND e.number > $2::bigint AND e.state IS NOT NULL "                            \
+#define CONDITIONS(side)                                                                           \
+    "e.machine = $1 AND e.number " side " $2::bigint AND e.state IS NOT NULL "                     \
     "AND ($3::text[] IS NULL OR e.state = ANY($3::text[])) "                                       \
     "AND ($4::bigint = 0 OR e.updated_us < $4::bigint) "                                           \
     "AND ($5::text[] IS NULL OR NOT EXISTS "                                                       \
-    "(SELECT 1 FROM unnest($5::text[]) t(trace) WHERE strpos(e.data, t.trace) = 0)) "
+    "(SELECT 1 FROM unnest($5::text[]) t(trace) WHERE strpos(e.data, t.trace) = 0)) "              \
+    "AND e.updated_us >= $6::bigint "
 
 /* Data is sent only when somebody wants it. */
-static const char LIST[] = "SELECT " ENTITY_COLUMNS "CASE WHEN $7::boolean THEN e.data END "
-                           "FROM entity e WHERE " CONDITIONS "ORDER BY e.number LIMIT $6::bigint";
-static const char COUNT[] = "SELECT count(*) FROM entity e WHERE " CONDITIONS;
+#define LIST_OF                                                                                    \
+    "SELECT " ENTITY_COLUMNS "CASE WHEN $8::boolean THEN e.data END FROM entity e WHERE "
+static const char LIST[] = LIST_OF CONDITIONS(">") "ORDER BY e.number LIMIT $7::bigint";
+static const char LIST_DOWN[] = LIST_OF CONDITIONS("<") "ORDER BY e.number DESC LIMIT $7::bigint";
+static const char COUNT[] = "SELECT count(*) FROM entity e WHERE " CONDITIONS(">");
 static const char FIND_NUMBER[] = "SELECT number FROM entity WHERE machine = $1 AND id = $2";
 
 struct scan {
@@ -35,6 +38,7 @@ struct scan {
     const struct store_where *where;
     struct where data;
     bool with_data; /* rows bring their data */
+    bool newest;    /* it goes down */
     int64_t after;  /* the last number looked at */
     int64_t piece;  /* rows asked for at once */
     bool over;      /* the latest piece was the last */
@@ -82,6 +86,7 @@ static void add_conditions(struct values *values, const struct scan *scan) {
     }
     values_add_integer(values, scan->where->updated_before_us);
     add_traces(values, &scan->data);
+    values_add_integer(values, scan->where->updated_since_us);
 }
 
 static bool read_piece(struct scan *scan, struct fault *fault) {
@@ -90,7 +95,7 @@ static bool read_piece(struct scan *scan, struct fault *fault) {
     add_conditions(&values, scan);
     values_add_integer(&values, scan->piece);
     values_add_bool(&values, scan->with_data);
-    if (!postgres_run(scan->self, LIST, &values, fault)) {
+    if (!postgres_run(scan->self, scan->newest ? LIST_DOWN : LIST, &values, fault)) {
         return false;
     }
     scan->rows = wire_result(&scan->self->wire, 0);
@@ -171,20 +176,25 @@ bool postgres_list(struct store *store, struct arena *arena, struct text machine
     struct scan scan;
     size_t limit = (size_t)page->limit;
     int64_t last = 0;
+    char of = cursor_of(CURSOR_ENTITIES, page->newest);
     bool own;
     *count = 0;
     *next = TEXT_NONE;
     scan_init(&scan, self, arena, text_copy(arena, machine), where);
     scan.piece = scan.with_data ? PIECE_WITH_DATA : page->limit + 1;
     scan.with_data = true;
-    if (!cursor_parse(page->cursor, CURSOR_ENTITIES, &scan.after, fault) ||
-        !postgres_enter(self, STORE_READ, &own, fault)) {
+    scan.newest = page->newest;
+    if (!cursor_parse(page->cursor, of, &scan.after, fault)) {
+        return false;
+    }
+    scan.after = page->newest && scan.after == 0 ? INT64_MAX : scan.after;
+    if (!postgres_enter(self, STORE_READ, &own, fault)) {
         return false;
     }
     *items = ARENA_ARRAY(arena, struct entity, limit);
     bool taken = take_page(&scan, limit, *items, count, &last, fault);
     if (last != 0) {
-        *next = cursor_print(arena, CURSOR_ENTITIES, last);
+        *next = cursor_print(arena, of, last);
     }
     return postgres_leave(self, own, taken, fault);
 }

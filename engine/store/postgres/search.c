@@ -21,21 +21,35 @@
     "AND ($7::boolean IS NULL OR a.success = $7) "                                                 \
     "AND ($8::bigint = 0 OR a.timestamp_us >= $8) AND ($9::bigint = 0 OR a.timestamp_us < $9) "
 
-static const char SEARCH[] = COLUMNS
-    "a.position > $11::bigint AND ($1::text IS NULL OR e.machine = $1) "
-    "AND ($2::text IS NULL OR e.id = $2) " CONDITIONS "ORDER BY a.position LIMIT $10::bigint";
+/* Asked for only when they are wanted: readers may meet a schema that has not got them yet. */
+#define TAGS                                                                                       \
+    "AND ($12::text IS NULL OR a.transition = $12) AND ($13::text IS NULL OR a.request_id = $13) " \
+    "AND ($14::text IS NULL OR a.batch = $14) AND ($15::text IS NULL OR a.error_code = $15) "
+#define PLACE "($1::text IS NULL OR e.machine = $1) AND ($2::text IS NULL OR e.id = $2) "
+#define SEARCH(side, tags, order)                                                                  \
+    COLUMNS "a.position " side " $11::bigint AND " PLACE CONDITIONS tags                           \
+            "ORDER BY a.position " order " LIMIT $10::bigint"
 #define ENTITY "(SELECT number FROM entity WHERE machine = $1 AND id = $2)"
-static const char HISTORY[] = COLUMNS
-    "a.entity = " ENTITY " AND a.sequence > coalesce((SELECT sequence FROM audit WHERE position = "
-    "$11::bigint), 0) " CONDITIONS "ORDER BY a.sequence LIMIT $10::bigint";
+#define HISTORY(side, tags, order, end)                                                            \
+    COLUMNS "a.entity = " ENTITY " AND a.sequence " side                                           \
+            " coalesce((SELECT sequence FROM audit WHERE position = $11::bigint), " end            \
+            ") " CONDITIONS tags "ORDER BY a.sequence " order " LIMIT $10::bigint"
+#define LAST "9223372036854775807"
+
+/* [history][newest][tagged] */
+static const char *const statements[2][2][2] = {
+    {{SEARCH(">", "", "ASC"), SEARCH(">", TAGS, "ASC")},
+     {SEARCH("<", "", "DESC"), SEARCH("<", TAGS, "DESC")}},
+    {{HISTORY(">", "", "ASC", "0"), HISTORY(">", TAGS, "ASC", "0")},
+     {HISTORY("<", "", "DESC", LAST), HISTORY("<", TAGS, "DESC", LAST)}},
+};
+
 #define OF_LAST(column) "coalesce((SELECT " column " FROM audit WHERE position = $11::bigint), 0)"
 /* e.number is compared too, for a join that goes through both in order. */
-static const char CHAINS[] =
-    COLUMNS "($1::text IS NULL OR e.machine = $1) AND ($2::text IS NULL OR e.id = $2) " CONDITIONS
-            "AND e.number >= " OF_LAST(
-                "entity") " AND (a.entity, a.sequence) > "
-                          "(" OF_LAST("entity") ", " OF_LAST(
-                              "sequence") ") ORDER BY a.entity, a.sequence LIMIT $10::bigint";
+static const char CHAINS[] = COLUMNS PLACE CONDITIONS "AND e.number >= " OF_LAST(
+    "entity") " AND (a.entity, a.sequence) > "
+              "(" OF_LAST("entity") ", " OF_LAST(
+                  "sequence") ") ORDER BY a.entity, a.sequence LIMIT $10::bigint";
 /* Whether the record that a cursor names is of this entity. */
 static const char FIND_PLACE[] =
     "SELECT 1 FROM audit WHERE position = $3::bigint AND entity = " ENTITY;
@@ -92,8 +106,13 @@ static void queue_place(struct postgres_store *self, const struct store_search *
     postgres_queue(self, FIND_PLACE, &values);
 }
 
+static bool is_tagged(const struct store_search *search) {
+    return text_given(search->transition) || text_given(search->request_id) ||
+           text_given(search->batch) || text_given(search->error_code);
+}
+
 static void queue_search(struct postgres_store *self, const struct store_search *search,
-                         int64_t limit, int64_t after) {
+                         const struct store_page *page, int64_t after) {
     struct values values;
     values_init(&values, &self->scratch);
     values_add_text(&values, search->machine);
@@ -109,23 +128,29 @@ static void queue_search(struct postgres_store *self, const struct store_search 
     }
     values_add_integer(&values, search->since_us);
     values_add_integer(&values, search->until_us);
-    values_add_integer(&values, limit + 1);
-    values_add_integer(&values, after);
-    postgres_queue(self,
-                   is_history(search) ? HISTORY
-                   : search->by_chain ? CHAINS
-                                      : SEARCH,
-                   &values);
+    values_add_integer(&values, page->limit + 1);
+    values_add_integer(&values, page->newest && after == 0 ? INT64_MAX : after);
+    if (is_tagged(search)) {
+        values_add_text(&values, search->transition);
+        values_add_text(&values, search->request_id);
+        values_add_text(&values, search->batch);
+        values_add_text(&values, search->error_code);
+    }
+    postgres_queue(
+        self,
+        search->by_chain ? CHAINS : statements[is_history(search)][page->newest][is_tagged(search)],
+        &values);
 }
 
 /* *rows is lent until the next statement. */
-static bool ask(struct postgres_store *self, const struct store_search *search, int64_t limit,
-                int64_t after, const PGresult **rows, struct fault *fault) {
+static bool ask(struct postgres_store *self, const struct store_search *search,
+                const struct store_page *page, int64_t after, const PGresult **rows,
+                struct fault *fault) {
     bool placed = is_history(search) && after != 0;
     if (placed) {
         queue_place(self, search, after);
     }
-    queue_search(self, search, limit, after);
+    queue_search(self, search, page, after);
     if (!wire_run(&self->wire, fault)) {
         return false;
     }
@@ -139,7 +164,7 @@ static bool take_page(struct postgres_store *self, struct arena *arena,
                       int64_t after, struct store_record **items, size_t *count, struct text *next,
                       struct fault *fault) {
     const PGresult *rows = NULL;
-    if (!ask(self, search, page->limit, after, &rows, fault)) {
+    if (!ask(self, search, page, after, &rows, fault)) {
         return false;
     }
     int found = PQntuples(rows);
@@ -150,7 +175,8 @@ static bool take_page(struct postgres_store *self, struct arena *arena,
         (*items)[row] = record_of_row(arena, rows, row);
     }
     if (found > taken) {
-        *next = cursor_print(arena, CURSOR_RECORDS, cell_integer(rows, taken - 1, POSITION));
+        *next = cursor_print(arena, cursor_of(CURSOR_RECORDS, page->newest),
+                             cell_integer(rows, taken - 1, POSITION));
     }
     return true;
 }
@@ -163,7 +189,7 @@ bool postgres_search_records(struct store *store, struct arena *arena,
     int64_t after;
     bool own;
     *next = TEXT_NONE;
-    return cursor_parse(page->cursor, CURSOR_RECORDS, &after, fault) &&
+    return cursor_parse(page->cursor, cursor_of(CURSOR_RECORDS, page->newest), &after, fault) &&
            postgres_enter(self, STORE_READ, &own, fault) &&
            postgres_leave(self, own,
                           take_page(self, arena, search, page, after, items, count, next, fault),

@@ -14,7 +14,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 
-#define VALUES_MOST 16
+#define VALUES_MOST 24
 
 struct values {
     struct arena *arena; /* of what must be built */

@@ -246,7 +246,8 @@ bool wire_ready(struct wire *wire, struct fault *fault) {
 }
 
 void wire_queue(struct wire *wire, const char *sql, const struct values *values) {
-    static const int formats[VALUES_MOST] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const int formats[VALUES_MOST] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                             1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     if (wire->queued == 0) {
         forget_results(wire);
         wire->first = 0;

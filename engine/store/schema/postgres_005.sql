@@ -1,26 +1,183 @@
--- The schema of a PostgreSQL store, version 5. As postgres_001.sql is; functions as in postgres_004.sql.
+-- The schema of a PostgreSQL store, version 5: rules that hold. As postgres_001.sql is. It only adds.
 
--- Reads entities without locking them: what a policy looks at (ctx:find). statute_confirm tells
--- later whether it still holds.
-CREATE OR REPLACE FUNCTION statute_look(machines text[], ids text[])
+-- --- timers ---
+
+-- entered_us: when the entity entered its state; what a timer's duration counts from. NULL: not known, and then
+-- updated_us counts.
+ALTER TABLE entity ADD COLUMN IF NOT EXISTS entered_us bigint;
+
+-- attempts: how often the timer was tried, and neither fired nor was done. next_us: when to try it again; NULL: when it
+-- is due. chain: how many timers of the entity fired before it without a pause. rules: the number of the rules that armed
+-- it (policy/rules/machine.h); NULL: not known.
+ALTER TABLE deadline ADD COLUMN IF NOT EXISTS attempts bigint NOT NULL DEFAULT 0;
+ALTER TABLE deadline ADD COLUMN IF NOT EXISTS next_us bigint;
+ALTER TABLE deadline ADD COLUMN IF NOT EXISTS chain bigint NOT NULL DEFAULT 0;
+ALTER TABLE deadline ADD COLUMN IF NOT EXISTS rules bigint;
+CREATE INDEX IF NOT EXISTS deadline_next ON deadline (coalesce(next_us, due_us));
+
+-- Timers that a rule refused, and that are not tried again while the entity stays in its state. A row that is older than
+-- entity.entered_us means nothing any more.
+CREATE TABLE IF NOT EXISTS deadline_done (
+    entity bigint NOT NULL, -- entity.number
+    due_us bigint NOT NULL,
+    to_state text COLLATE "C" NOT NULL,
+    done_us bigint NOT NULL,
+    PRIMARY KEY (entity, due_us, to_state)
+);
+
+-- How far the timers of a machine's entities have been matched with its rules (core/match.h). position: the number of the
+-- last entity that was looked at. since_us: only entities that changed since; 0: all. again: true when a node took the
+-- same rules into force meanwhile, so that another pass is needed. finished_us 0: it goes on.
+CREATE TABLE IF NOT EXISTS timer_match (
+    machine text COLLATE "C" PRIMARY KEY,
+    rules bigint NOT NULL,
+    position bigint NOT NULL,
+    since_us bigint NOT NULL,
+    again boolean NOT NULL,
+    started_us bigint NOT NULL,
+    finished_us bigint NOT NULL,
+    seen bigint NOT NULL,
+    changed bigint NOT NULL
+);
+
+-- The functions of version 4 that read and write entities, with entered_us. Those of version 4 stay, for nodes that know
+-- no other.
+CREATE OR REPLACE FUNCTION statute_read_and_lock_5(machines text[], ids text[])
 RETURNS TABLE (number bigint, machine text, id text, state text, version bigint, fence bigint,
-    audit_sequence bigint, audit_hash bytea, created_us bigint, updated_us bigint, data text)
+    audit_sequence bigint, audit_hash bytea, created_us bigint, updated_us bigint, data text,
+    entered_us bigint)
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY SELECT e.number, e.machine, e.id, e.state, e.version, e.fence, e.audit_sequence,
-        e.audit_hash, e.created_us, e.updated_us, e.data
+        e.audit_hash, e.created_us, e.updated_us, e.data, e.entered_us
+    FROM unnest(machines, ids) k(machine, id)
+    JOIN entity e ON e.machine = k.machine AND e.id = k.id ORDER BY e.machine, e.id FOR UPDATE OF e;
+END $$;
+
+CREATE OR REPLACE FUNCTION statute_insert_entities_5(machines text[], ids text[], states text[],
+    versions bigint[], fences bigint[], sequences bigint[], hashes bytea[], created bigint[],
+    updated bigint[], datas text[], entered bigint[])
+RETURNS bigint LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan AS $$
+DECLARE changed bigint;
+BEGIN
+    INSERT INTO entity (machine, id, state, version, fence, audit_sequence, audit_hash, created_us,
+        updated_us, data, entered_us)
+    SELECT * FROM unnest(machines, ids, states, versions, fences, sequences, hashes, created,
+        updated, datas, entered);
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN changed;
+END $$;
+
+CREATE OR REPLACE FUNCTION statute_update_entities_5(numbers bigint[], versions_read bigint[], states text[],
+    versions bigint[], fences bigint[], sequences bigint[], hashes bytea[], created bigint[],
+    updated bigint[], datas text[], entered bigint[])
+RETURNS bigint LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE changed bigint;
+BEGIN
+    UPDATE entity e SET state = u.state, version = u.version, fence = u.fence,
+        audit_sequence = u.audit_sequence, audit_hash = u.audit_hash,
+        created_us = CASE WHEN e.version = 0 THEN u.created_us ELSE e.created_us END,
+        updated_us = u.updated_us, data = u.data, entered_us = nullif(u.entered_us, 0)
+    FROM unnest(numbers, versions_read, states, versions, fences, sequences, hashes, created,
+        updated, datas, entered) u(number, version_read, state, version, fence, audit_sequence,
+        audit_hash, created_us, updated_us, data, entered_us)
+    WHERE e.number = u.number AND e.version = u.version_read;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN changed;
+END $$;
+
+-- An older node that moves an entity does not say when: then it is the time of the change. Nothing else differs from
+-- version 4, so that nodes of both may run. (A transition from a state to itself is not seen here.)
+CREATE OR REPLACE FUNCTION statute_update_entities(numbers bigint[], versions_read bigint[], states text[],
+    versions bigint[], fences bigint[], sequences bigint[], hashes bytea[], created bigint[],
+    updated bigint[], datas text[])
+RETURNS bigint LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE changed bigint;
+BEGIN
+    UPDATE entity e SET state = u.state, version = u.version, fence = u.fence,
+        audit_sequence = u.audit_sequence, audit_hash = u.audit_hash,
+        created_us = CASE WHEN e.version = 0 THEN u.created_us ELSE e.created_us END,
+        updated_us = u.updated_us, data = u.data,
+        entered_us = CASE WHEN e.state IS DISTINCT FROM u.state THEN u.updated_us ELSE e.entered_us END
+    FROM unnest(numbers, versions_read, states, versions, fences, sequences, hashes, created,
+        updated, datas) u(number, version_read, state, version, fence, audit_sequence, audit_hash,
+        created_us, updated_us, data)
+    WHERE e.number = u.number AND e.version = u.version_read;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN changed;
+END $$;
+
+-- --- the audit ---
+
+-- What searches compare besides; NULL in records that are older than these columns.
+ALTER TABLE audit ADD COLUMN IF NOT EXISTS transition text COLLATE "C";
+ALTER TABLE audit ADD COLUMN IF NOT EXISTS request_id text COLLATE "C";
+ALTER TABLE audit ADD COLUMN IF NOT EXISTS batch text COLLATE "C";
+ALTER TABLE audit ADD COLUMN IF NOT EXISTS error_code text COLLATE "C";
+CREATE INDEX IF NOT EXISTS audit_request ON audit (request_id);
+CREATE INDEX IF NOT EXISTS audit_batch ON audit (batch) WHERE batch IS NOT NULL;
+
+-- As statute_add_records, with those columns.
+CREATE OR REPLACE FUNCTION statute_add_records_2(entities bigint[], machines text[], ids text[],
+    sequences bigint[], times bigint[], successes boolean[], uuids text[], from_states text[],
+    to_states text[], actors text[], reasons text[], previous_hashes bytea[], hashes bytea[],
+    jsons text[], transitions text[], request_ids text[], batches text[], error_codes text[])
+RETURNS bigint LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE changed bigint;
+BEGIN
+    INSERT INTO audit (entity, sequence, timestamp_us, success, uuid, from_state, to_state, actor,
+        reason, previous_hash, hash, json, transition, request_id, batch, error_code)
+    SELECT coalesce(u.entity, (SELECT number FROM entity e WHERE e.machine = u.machine
+            AND e.id = u.id)),
+        u.sequence, u.timestamp_us, u.success, u.uuid::uuid, u.from_state, u.to_state, u.actor,
+        u.reason, u.previous_hash, u.hash, u.json, u.transition, u.request_id, u.batch, u.error_code
+    FROM unnest(entities, machines, ids, sequences, times, successes, uuids, from_states, to_states,
+        actors, reasons, previous_hashes, hashes, jsons, transitions, request_ids, batches,
+        error_codes) u(entity, machine, id, sequence, timestamp_us, success, uuid, from_state,
+        to_state, actor, reason, previous_hash, hash, json, transition, request_id, batch,
+        error_code);
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN changed;
+END $$;
+
+-- --- what a decision counted or found still holds when it commits ---
+
+-- Reads entities without locking them: what a policy looks at (ctx:find). statute_confirm tells
+-- later whether it still holds.
+CREATE OR REPLACE FUNCTION statute_look(machines text[], ids text[])
+RETURNS TABLE (number bigint, machine text, id text, state text, version bigint, fence bigint,
+    audit_sequence bigint, audit_hash bytea, created_us bigint, updated_us bigint, data text,
+    entered_us bigint)
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY SELECT e.number, e.machine, e.id, e.state, e.version, e.fence, e.audit_sequence,
+        e.audit_hash, e.created_us, e.updated_us, e.data, e.entered_us
     FROM unnest(machines, ids) k(machine, id)
     JOIN entity e ON e.machine = k.machine AND e.id = k.id;
 END $$;
 
--- statute_read_and_lock for a batch that is run again and knows what it will only read: shared[i].
+-- statute_read_and_lock_5 for a batch that is run again and knows what it will only read: shared[i].
 -- Row by row, because one statement locks all its rows alike.
 CREATE OR REPLACE FUNCTION statute_read_and_hold(machines text[], ids text[], shared boolean[])
 RETURNS TABLE (number bigint, machine text, id text, state text, version bigint, fence bigint,
-    audit_sequence bigint, audit_hash bytea, created_us bigint, updated_us bigint, data text)
+    audit_sequence bigint, audit_hash bytea, created_us bigint, updated_us bigint, data text,
+    entered_us bigint)
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
@@ -30,11 +187,11 @@ BEGIN
         u(machine, id, shared) ORDER BY u.machine COLLATE "C", u.id COLLATE "C" LOOP
         IF k.shared THEN
             RETURN QUERY SELECT e.number, e.machine, e.id, e.state, e.version, e.fence,
-                e.audit_sequence, e.audit_hash, e.created_us, e.updated_us, e.data
+                e.audit_sequence, e.audit_hash, e.created_us, e.updated_us, e.data, e.entered_us
             FROM entity e WHERE e.machine = k.machine AND e.id = k.id FOR SHARE OF e;
         ELSE
             RETURN QUERY SELECT e.number, e.machine, e.id, e.state, e.version, e.fence,
-                e.audit_sequence, e.audit_hash, e.created_us, e.updated_us, e.data
+                e.audit_sequence, e.audit_hash, e.created_us, e.updated_us, e.data, e.entered_us
             FROM entity e WHERE e.machine = k.machine AND e.id = k.id FOR UPDATE OF e;
         END IF;
     END LOOP;
@@ -93,6 +250,8 @@ BEGIN
     END IF;
     RETURN pg_current_xact_id()::text;
 END $$;
+
+-- --- batches ---
 
 -- Members of a batch that had left its `where` when their turn came.
 ALTER TABLE bulk ADD COLUMN IF NOT EXISTS skipped bigint NOT NULL DEFAULT 0;

@@ -7,6 +7,7 @@
 
 #include "store/conflict.h"
 #include "store/sqlite/facts.h"
+#include "store/sqlite/tags.h"
 
 static const char LAST_POSITION[] = "SELECT max(position) FROM audit";
 static const char ADD_RECORD[] =
@@ -85,14 +86,17 @@ static bool add_record(struct sqlite_store *self, const struct store_record *rec
 static bool add_records(struct sqlite_store *self, const struct store_batch *batch, int64_t first,
                         const struct link *links, struct fault *fault) {
     struct facts *facts = ARENA_ARRAY(&self->arena, struct facts, batch->record_count);
+    struct tags *tags = ARENA_ARRAY(&self->arena, struct tags, batch->record_count);
     for (size_t i = 0; i < batch->record_count; i++) {
         const struct seen *entity = links[i].entity;
         if (!add_record(self, &batch->records[i], &links[i], first + (int64_t)i, fault)) {
             return false;
         }
         facts[i] = facts_of(&batch->records[i], entity->number, entity->machine->id);
+        tags[i] = tags_of(&batch->records[i]);
     }
-    return facts_write(&self->sql, first, facts, batch->records, batch->record_count, fault);
+    return facts_write(&self->sql, first, facts, batch->records, batch->record_count, fault) &&
+           tags_write(&self->sql, first, tags, batch->record_count, fault);
 }
 
 /* --- entities --- */

@@ -1,17 +1,21 @@
 /* bulk.c: long-running bulk work: what was asked, its members in order, its errors. */
+#include "store/cursor.h"
 #include "store/sqlite/driver.h"
 
 #define BULK_COLUMNS                                                                               \
     "id, request, status, total, position, succeeded, failed, created_us, updated_us, "            \
     "execution_us, skipped"
+#define BULK_READ BULK_COLUMNS ", number"
 
 static const char ADD_BULK[] =
     "INSERT INTO bulk (" BULK_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 static const char ADD_MEMBER[] =
     "INSERT INTO bulk_member (bulk, position, entity_id) VALUES (?1, ?2, ?3)";
-static const char FIND_BULK[] = "SELECT " BULK_COLUMNS " FROM bulk WHERE id = ?1";
-static const char LIST_BULKS[] =
-    "SELECT " BULK_COLUMNS " FROM bulk WHERE status = ?1 ORDER BY number";
+static const char FIND_BULK[] = "SELECT " BULK_READ " FROM bulk WHERE id = ?1";
+static const char LIST_BULKS[] = "SELECT " BULK_READ " FROM bulk WHERE status = ?1 ORDER BY number";
+static const char PAGE_BULKS[] =
+    "SELECT " BULK_READ " FROM bulk WHERE number < ?1 AND (?2 < 0 OR status = ?2) "
+    "AND (?3 IS NULL OR json_extract(request, '$.machine') = ?3) ORDER BY number DESC LIMIT ?4";
 static const char NUMBER_OF_BULK[] = "SELECT number FROM bulk WHERE id = ?1";
 static const char LIST_MEMBERS[] = "SELECT entity_id FROM bulk_member WHERE bulk = ?1 "
                                    "AND position >= ?2 ORDER BY position LIMIT ?3";
@@ -163,6 +167,7 @@ static void read_bulk(struct arena *arena, sqlite3_stmt *statement, void *item) 
     bulk->updated_us = sql_integer(statement, 8);
     bulk->execution_us = sql_integer(statement, 9);
     bulk->skipped = sql_integer(statement, 10);
+    bulk->number = sql_integer(statement, 11);
 }
 
 bool sqlite_find_bulk(struct store *store, struct arena *arena, struct text id,
@@ -196,6 +201,34 @@ bool sqlite_list_bulks(struct store *store, struct arena *arena, enum bulk_statu
         return false;
     }
     *items = rows;
+    return true;
+}
+
+bool sqlite_page_bulks(struct store *store, struct arena *arena,
+                       const struct store_bulk_search *search, const struct store_page *page,
+                       struct store_bulk **items, size_t *count, struct text *next,
+                       struct fault *fault) {
+    struct sqlite_store *self = sqlite_of(store);
+    int64_t before;
+    void *rows;
+    *next = TEXT_NONE;
+    if (!cursor_parse(page->cursor, CURSOR_BULKS, &before, fault)) {
+        return false;
+    }
+    sqlite3_stmt *statement = sql_use(&self->sql, PAGE_BULKS, fault);
+    if (statement == NULL) {
+        return false;
+    }
+    sql_put_integer(statement, 1, before != 0 ? before : INT64_MAX);
+    sql_put_integer(statement, 2, search->status);
+    sql_put_text(statement, 3, search->machine);
+    sql_put_integer(statement, 4, page->limit + 1);
+    if (!sql_collect(&self->sql, statement, arena, read_bulk, sizeof **items, &rows, count,
+                     fault)) {
+        return false;
+    }
+    *items = rows;
+    cursor_cut_bulks(arena, page, *items, count, next);
     return true;
 }
 

@@ -1,6 +1,7 @@
-/* driver.h: what the files of the SQLite store share. One struct sqlite_store is one
- * connection and belongs to one thread; of a file there is at most one writer, and only it writes
- * and checkpoints. Private to store/sqlite/ */
+/* driver.h: what the files of the SQLite store share. Room store/sqlite/: the driver of
+ * `sqlite:PATH`; sole user of sqlite3. It uses store/, and is reached through the table
+ * store_sqlite alone. One struct sqlite_store is one connection of one thread; a file has at most
+ * one writer, and only it writes and checkpoints. */
 #ifndef STATUTE_STORE_SQLITE_H
 #define STATUTE_STORE_SQLITE_H
 
@@ -43,9 +44,8 @@ void sqlite_close(struct store *store);
 /* --- driver.c: transactions --- */
 /* From now on the pages of the log are counted; for a writer that has just been opened. */
 void sqlite_watch_log(struct sqlite_store *self);
-/* A change in several statements joins the open transaction, or gets one of its own:
- *   bool own; return sqlite_enter(self, &own, fault) && sqlite_leave(self, own, change(...), fault)
- */
+/* A change in several statements joins the open transaction, or gets one of its own: sqlite_enter,
+ * then sqlite_leave with what came of the change. */
 bool sqlite_enter(struct sqlite_store *self, bool *own, struct fault *fault) MUST_CHECK;
 bool sqlite_leave(struct sqlite_store *self, bool own, bool fine, struct fault *fault) MUST_CHECK;
 
@@ -105,9 +105,35 @@ bool sqlite_fired(struct sqlite_store *self, const struct store_deadline *deadli
                   struct fault *fault) MUST_CHECK;
 bool sqlite_arm(struct sqlite_store *self, const struct store_deadline *deadline,
                 struct fault *fault) MUST_CHECK;
-bool sqlite_due(struct store *store, struct arena *arena, int64_t now_us, int64_t limit,
-                struct store_deadline **items, size_t *count, struct fault *fault) MUST_CHECK;
+bool sqlite_due(struct store *store, struct arena *arena, const struct text *machines,
+                size_t machine_count, int64_t now_us, int64_t limit, struct store_deadline **items,
+                size_t *count, struct fault *fault) MUST_CHECK;
 bool sqlite_next_due(struct store *store, int64_t *due_us, struct fault *fault) MUST_CHECK;
+bool sqlite_timers(struct store *store, struct arena *arena, const struct store_key *keys,
+                   size_t count, struct store_deadline **items, size_t *item_count,
+                   struct fault *fault) MUST_CHECK;
+/* A JSON array of names, for json_each; TEXT_NONE of NULL. */
+struct text sqlite_names(struct arena *arena, const struct text *names, size_t count);
+
+/* --- timers.c --- */
+bool sqlite_count_timers(struct store *store, struct arena *arena, int64_t now_us,
+                         struct store_timer_count **items, size_t *count,
+                         struct fault *fault) MUST_CHECK;
+bool sqlite_count_states(struct store *store, struct arena *arena, struct text machine,
+                         int64_t now_us, struct store_state_count **items, size_t *count,
+                         struct fault *fault) MUST_CHECK;
+bool sqlite_slice(struct store *store, struct arena *arena, const struct store_slice *slice,
+                  struct text **ids, size_t *count, int64_t *next, struct fault *fault) MUST_CHECK;
+bool sqlite_list_matches(struct store *store, struct arena *arena, struct store_match **items,
+                         size_t *count, struct fault *fault) MUST_CHECK;
+bool sqlite_put_off(struct store *store, const struct text *machines, size_t machine_count,
+                    int64_t before_us, int64_t until_us, int64_t most,
+                    struct fault *fault) MUST_CHECK;
+bool sqlite_forget_done(struct store *store, int64_t most, struct fault *fault) MUST_CHECK;
+bool sqlite_lock_match(struct store *store, struct arena *arena, struct text machine, bool waits,
+                       struct store_match *out, bool *found, struct fault *fault) MUST_CHECK;
+bool sqlite_save_match(struct store *store, const struct store_match *match,
+                       struct fault *fault) MUST_CHECK;
 
 /* --- key.c --- */
 bool sqlite_keep_policy(struct store *store, struct text generation, struct text files_json,
@@ -135,6 +161,10 @@ bool sqlite_bulk_errors(struct store *store, struct arena *arena, struct text id
                         struct fault *fault) MUST_CHECK;
 bool sqlite_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
                        struct store_bulk **items, size_t *count, struct fault *fault) MUST_CHECK;
+bool sqlite_page_bulks(struct store *store, struct arena *arena,
+                       const struct store_bulk_search *search, const struct store_page *page,
+                       struct store_bulk **items, size_t *count, struct text *next,
+                       struct fault *fault) MUST_CHECK;
 
 /* --- lock.c --- */
 extern const struct store_lock_driver sqlite_locks;

@@ -12,19 +12,21 @@
 
 static const char READ_ENTITY[] =
     "SELECT " ENTITY_COLUMNS " FROM entity WHERE machine = ?1 AND id = ?2";
+static const char READ_ENTITY_WRITER[] =
+    "SELECT " ENTITY_COLUMNS_WRITER " FROM entity WHERE machine = ?1 AND id = ?2";
 static const char FIND_ENTITY[] = "SELECT number, kind, audit_sequence, audit_position, audit_hash "
                                   "FROM entity WHERE machine = ?1 AND id = ?2";
 static const char INSERT_ENTITY[] =
     "INSERT INTO entity (machine, id, kind, version, fence, audit_sequence, audit_position, "
-    "audit_hash, created_us, updated_us, data) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    "audit_hash, created_us, updated_us, data, entered_us) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 static const char FILL_ENTITY[] =
     "UPDATE entity SET kind = ?3, version = ?4, fence = ?5, audit_sequence = ?6, "
-    "audit_position = ?7, audit_hash = ?8, created_us = ?9, updated_us = ?10, data = ?11 "
-    "WHERE machine = ?1 AND id = ?2 AND kind = 0";
+    "audit_position = ?7, audit_hash = ?8, created_us = ?9, updated_us = ?10, data = ?11, "
+    "entered_us = ?12 WHERE machine = ?1 AND id = ?2 AND kind = 0";
 static const char UPDATE_ENTITY[] =
     "UPDATE entity SET kind = ?3, version = ?4, fence = ?5, audit_sequence = ?6, "
-    "audit_position = ?7, audit_hash = ?8, updated_us = ?9, data = ?10 "
+    "audit_position = ?7, audit_hash = ?8, updated_us = ?9, data = ?10, entered_us = ?11 "
     "WHERE number = ?1 AND version = ?2 AND kind <> 0";
 static const char UPDATE_HEAD[] = "UPDATE entity SET audit_sequence = ?3, audit_position = ?4, "
                                   "audit_hash = ?5 WHERE number = ?1 AND version = ?2";
@@ -111,6 +113,12 @@ static bool parse_data(struct arena *arena, sqlite3_stmt *statement, struct enti
                         TEXT_ARGS(out->id));
 }
 
+/* A column that is not there is NULL, which is 0. */
+static int64_t entered_us(sqlite3_stmt *statement, int64_t otherwise_us) {
+    int64_t known_us = sql_integer(statement, ENTITY_ENTERED);
+    return known_us != 0 ? known_us : otherwise_us;
+}
+
 bool sqlite_entity_of_row(struct sqlite_store *self, struct arena *arena, sqlite3_stmt *statement,
                           struct entity *out, struct fault *fault) {
     int64_t kind = sql_integer(statement, ENTITY_KIND);
@@ -124,6 +132,7 @@ bool sqlite_entity_of_row(struct sqlite_store *self, struct arena *arena, sqlite
     out->fence = sql_integer(statement, ENTITY_FENCE);
     out->created_us = sql_integer(statement, ENTITY_CREATED);
     out->updated_us = sql_integer(statement, ENTITY_UPDATED);
+    out->entered_us = entered_us(statement, out->updated_us);
     if (!names_state(&self->names, kind, &out->state, fault)) {
         return false;
     }
@@ -152,7 +161,9 @@ static bool note_row(struct sqlite_store *self, struct machine_name *machine,
 static bool read_row(struct sqlite_store *self, struct arena *arena, struct machine_name *machine,
                      struct entity *out, struct fault *fault) {
     bool row;
-    sqlite3_stmt *statement = sql_use(&self->sql, READ_ENTITY, fault);
+    bool writing = self->phase == PHASE_WRITING;
+    sqlite3_stmt *statement =
+        sql_use(&self->sql, writing ? READ_ENTITY_WRITER : READ_ENTITY, fault);
     if (statement == NULL) {
         return false;
     }
@@ -165,7 +176,7 @@ static bool read_row(struct sqlite_store *self, struct arena *arena, struct mach
         return true;
     }
     bool fine = sqlite_entity_of_row(self, arena, statement, out, fault) &&
-                (self->phase != PHASE_WRITING || note_row(self, machine, statement, out, fault));
+                (!writing || note_row(self, machine, statement, out, fault));
     sql_stop(statement);
     return fine;
 }
@@ -254,6 +265,7 @@ static void put_whole(sqlite3_stmt *statement, const struct seen *seen, int64_t 
     sql_put_integer(statement, 9, entity->created_us);
     sql_put_integer(statement, 10, entity->updated_us);
     sql_put_given(statement, 11, data);
+    sql_put_integer(statement, 12, entity->entered_us);
 }
 
 static bool insert_row(struct sqlite_store *self, struct seen *seen, int64_t kind,
@@ -307,6 +319,7 @@ static bool update_entity(struct sqlite_store *self, struct seen *seen, int64_t 
     sql_put_bytes(statement, 8, entity->audit_hash, DIGEST_BYTES);
     sql_put_integer(statement, 9, entity->updated_us);
     sql_put_text(statement, 10, data);
+    sql_put_integer(statement, 11, entity->entered_us);
     return run_conditional(self, statement, seen, fault);
 }
 

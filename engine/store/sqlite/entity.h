@@ -20,6 +20,9 @@ struct seen {
 #define ENTITY_COLUMNS                                                                             \
     "number, id, kind, version, fence, audit_sequence, audit_position, audit_hash, created_us, "   \
     "updated_us, data"
+/* What only reads does without it, so that it can look at a store that has not been migrated yet.
+ */
+#define ENTITY_COLUMNS_WRITER ENTITY_COLUMNS ", entered_us"
 enum entity_column {
     ENTITY_NUMBER,
     ENTITY_ID,
@@ -31,9 +34,11 @@ enum entity_column {
     ENTITY_AUDIT_HASH,
     ENTITY_CREATED,
     ENTITY_UPDATED,
-    ENTITY_DATA
+    ENTITY_DATA,
+    ENTITY_ENTERED /* of ENTITY_COLUMNS_WRITER */
 };
-/* Reads the row that `statement`, a select of ENTITY_COLUMNS, stands on. machine and id are set. */
+/* Reads the row that `statement`, a select of ENTITY_COLUMNS or ..._WRITER, stands on. machine and
+ * id are set. */
 bool sqlite_entity_of_row(struct sqlite_store *self, struct arena *arena, sqlite3_stmt *statement,
                           struct entity *out, struct fault *fault) MUST_CHECK;
 

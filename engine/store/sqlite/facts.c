@@ -23,6 +23,8 @@ static const char LAST_BLOCK[] = "SELECT max(block) FROM audit_block";
 static const char READ_TIMES[] = "SELECT substr(facts, 1, 16) FROM audit_block WHERE block = ?1";
 static const char READ_BLOCKS[] =
     "SELECT block, facts FROM audit_block WHERE block >= ?1 ORDER BY block";
+static const char READ_BLOCKS_DOWN[] =
+    "SELECT block, facts FROM audit_block WHERE block <= ?1 ORDER BY block DESC";
 
 struct times {
     int64_t earliest;
@@ -196,7 +198,7 @@ bool facts_write(struct sql *sql, int64_t position, const struct facts *facts,
     return true;
 }
 
-/* --- scanning --- */
+/* --- where a scan begins --- */
 
 static bool last_block(struct sql *sql, int64_t *block, struct fault *fault) {
     sqlite3_stmt *statement = sql_use(sql, LAST_BLOCK, fault);
@@ -224,26 +226,62 @@ bool facts_before(struct sql *sql, int64_t since_us, int64_t *position, struct f
     return true;
 }
 
-bool facts_start(struct facts_scan *scan, int64_t after, int64_t since_us, struct fault *fault) {
-    scan->position = after;
-    scan->bytes = NULL;
-    if (since_us != 0) {
-        int64_t before;
-        if (!facts_before(scan->sql, since_us, &before, fault)) {
-            return false;
-        }
-        scan->position = before > after ? before : after;
+/* --- the scan, in either direction --- */
+
+static bool start_from(struct facts_scan *scan, int64_t after, struct fault *fault) {
+    int64_t before = 0;
+    if (scan->since_us != 0 && !facts_before(scan->sql, scan->since_us, &before, fault)) {
+        return false;
     }
-    scan->blocks = sql_use(scan->sql, READ_BLOCKS, fault);
+    scan->position = before > after ? before : after;
+    return true;
+}
+
+static bool start_down(struct facts_scan *scan, int64_t before, struct fault *fault) {
+    int64_t block = 0;
+    if (before == 0 && !last_block(scan->sql, &block, fault)) {
+        return false;
+    }
+    scan->position = before != 0 ? before : (block + 1) * PER_BLOCK + 1;
+    return true;
+}
+
+bool facts_start(struct facts_scan *scan, int64_t after, struct fault *fault) {
+    scan->bytes = NULL;
+    if (!(scan->newest ? start_down(scan, after, fault) : start_from(scan, after, fault))) {
+        return false;
+    }
+    scan->blocks = sql_use(scan->sql, scan->newest ? READ_BLOCKS_DOWN : READ_BLOCKS, fault);
     if (scan->blocks == NULL) {
         return false;
     }
-    sql_put_integer(scan->blocks, 1, scan->position / PER_BLOCK);
+    int64_t next = scan->newest ? scan->position - 2 : scan->position; /* its place, from 0 */
+    sql_put_integer(scan->blocks, 1, next < 0 ? -1 : next / PER_BLOCK);
     return true;
 }
 
 void facts_stop(struct facts_scan *scan) {
     sql_stop(scan->blocks);
+}
+
+static bool may_match(const struct facts_scan *scan) {
+    struct times times = read_times(scan->bytes);
+    return scan->until_us == 0 || times.earliest < scan->until_us;
+}
+
+/* All before the block at hand are older too: `latest` never falls. */
+static bool is_too_old(const struct facts_scan *scan) {
+    return scan->newest && scan->since_us != 0 && read_times(scan->bytes).latest < scan->since_us;
+}
+
+/* Puts the position beside the block, so that the next one is in it. */
+static void enter_block(struct facts_scan *scan, int64_t first) {
+    int64_t last = first + PER_BLOCK;
+    if (scan->newest) {
+        scan->position = scan->position > last + 1 ? last + 1 : scan->position;
+    } else {
+        scan->position = first > scan->position ? first : scan->position;
+    }
 }
 
 /* Steps to the next block that may match; *more is false after the last one. */
@@ -255,14 +293,15 @@ static bool next_block(struct facts_scan *scan, bool *more, struct fault *fault)
         if (!*more) {
             return true;
         }
-        int64_t first = sql_integer(scan->blocks, 0) * PER_BLOCK;
         scan->bytes = sqlite3_column_blob(scan->blocks, 1);
         size_t length = (size_t)sqlite3_column_bytes(scan->blocks, 1);
-        if (first > scan->position) {
-            scan->position = first;
-        }
         bool whole = length == FACTS_FROM + PER_BLOCK * sizeof(struct facts);
-        if (whole && (scan->until_us == 0 || read_times(scan->bytes).earliest < scan->until_us)) {
+        enter_block(scan, sql_integer(scan->blocks, 0) * PER_BLOCK);
+        if (whole && is_too_old(scan)) {
+            *more = false;
+            return true;
+        }
+        if (whole && may_match(scan)) {
             return true;
         }
     }
@@ -283,14 +322,12 @@ static bool matches(const struct facts_scan *scan, const unsigned char *bytes) {
 
 /* The next match in the block at hand; 0 when there is none. */
 static int64_t match_in_block(struct facts_scan *scan) {
-    int64_t slot = scan->position % PER_BLOCK;
-    const unsigned char *bytes = scan->bytes + FACTS_FROM + (size_t)slot * sizeof(struct facts);
-    for (; slot < PER_BLOCK; slot++, bytes += sizeof(struct facts)) {
-        scan->position++;
-        if (matches(scan, bytes)) {
-            if (slot == PER_BLOCK - 1) {
-                scan->bytes = NULL;
-            }
+    int64_t step = scan->newest ? -1 : 1;
+    int64_t slot = (scan->newest ? scan->position - 2 : scan->position) % PER_BLOCK;
+    for (; slot >= 0 && slot < PER_BLOCK; slot += step) {
+        scan->position += step;
+        if (matches(scan, scan->bytes + FACTS_FROM + (size_t)slot * sizeof(struct facts))) {
+            scan->bytes = slot + step < 0 || slot + step == PER_BLOCK ? NULL : scan->bytes;
             return scan->position;
         }
     }

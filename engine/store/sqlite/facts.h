@@ -30,18 +30,20 @@ void facts_want_search(struct facts_pattern *pattern, const struct store_search 
 bool facts_write(struct sql *sql, int64_t position, const struct facts *facts,
                  const struct store_record *records, size_t count, struct fault *fault) MUST_CHECK;
 
-/* A scan of the records behind a position that match any of the patterns. */
+/* A scan of the records behind a position, or before it when `newest`, that match any of the
+ * patterns. */
 struct facts_scan {
     struct sql *sql;
     const struct facts_pattern *patterns;
     size_t pattern_count;
     int64_t until_us; /* blocks without a record before this are skipped; 0: none are */
+    int64_t since_us; /* newest: the scan ends where all are older; 0: at the first */
+    bool newest;
     sqlite3_stmt *blocks;
     int64_t position;           /* the last one looked at */
     const unsigned char *bytes; /* of its block, lent by `blocks`; NULL: read the next */
 };
-bool facts_start(struct facts_scan *scan, int64_t after, int64_t since_us,
-                 struct fault *fault) MUST_CHECK;
+bool facts_start(struct facts_scan *scan, int64_t after, struct fault *fault) MUST_CHECK;
 /* *position is 0 after the last match. Until then facts_stop must follow. */
 bool facts_next(struct facts_scan *scan, int64_t *position, struct fault *fault) MUST_CHECK;
 void facts_stop(struct facts_scan *scan);

@@ -15,6 +15,8 @@
 static const char READ_NUMBERED[] = "SELECT " ENTITY_COLUMNS " FROM entity WHERE number = ?1";
 static const char READ_BLOCKS[] =
     "SELECT block, kinds FROM entity_block WHERE block >= ?1 ORDER BY block";
+static const char READ_BLOCKS_DOWN[] =
+    "SELECT block, kinds FROM entity_block WHERE block <= ?1 ORDER BY block DESC";
 static const char READ_KINDS[] = "SELECT id, state FROM kind WHERE machine = ?1";
 static const char FIND_NUMBER[] = "SELECT number FROM entity WHERE machine = ?1 AND id = ?2";
 
@@ -22,11 +24,13 @@ struct scan {
     struct sqlite_store *self;
     struct text machine;
     struct where data;
-    int64_t updated_before_us;
+    int64_t updated_before_us, updated_since_us;
     uint64_t wanted[(KIND_MOST + 1) / WORD_BITS]; /* a bit a kind */
     sqlite3_stmt *blocks;
-    int64_t number;             /* the last entity looked at */
-    const unsigned char *kinds; /* of its block, lent by `blocks`; NULL: read the next */
+    bool newest;    /* it goes down */
+    int64_t number; /* the last entity looked at */
+    int64_t block;
+    const unsigned char *kinds; /* of the block, lent by `blocks`; NULL: read the next */
 };
 
 /* --- which kinds --- */
@@ -72,23 +76,31 @@ static bool next_block(struct scan *scan, bool *more, struct fault *fault) {
     if (!*more) {
         return true;
     }
-    int64_t first = sql_integer(scan->blocks, 0) * KINDS_PER_BLOCK;
+    scan->block = sql_integer(scan->blocks, 0);
+    int64_t first = scan->block * KINDS_PER_BLOCK;
     scan->kinds = sqlite3_column_blob(scan->blocks, 1);
-    scan->number = first - 1 > scan->number ? first - 1 : scan->number;
+    int64_t last = first + KINDS_PER_BLOCK;
+    if (scan->newest) {
+        scan->number = last < scan->number ? last : scan->number;
+    } else {
+        scan->number = first - 1 > scan->number ? first - 1 : scan->number;
+    }
     return sqlite3_column_bytes(scan->blocks, 1) == KINDS_PER_BLOCK * sizeof(uint16_t) ||
            fault_set(fault, FAULT_STORE_UNAVAILABLE, "the store %s is damaged: entity_block %lld",
-                     scan->self->sql.path, (long long)(first / KINDS_PER_BLOCK));
+                     scan->self->sql.path, (long long)scan->block);
 }
 
 /* The next wanted entity in the block at hand; -1 when there is none. */
 static int64_t next_in_block(struct scan *scan) {
-    int64_t slot = (scan->number + 1) % KINDS_PER_BLOCK;
-    for (; slot < KINDS_PER_BLOCK; slot++) {
+    int64_t step = scan->newest ? -1 : 1;
+    int64_t first = scan->block * KINDS_PER_BLOCK;
+    for (int64_t slot = scan->number + step - first; slot >= 0 && slot < KINDS_PER_BLOCK;
+         slot += step) {
         uint16_t kind;
         memcpy(&kind, scan->kinds + (size_t)slot * sizeof kind, sizeof kind);
-        scan->number++;
+        scan->number += step;
         if (is_wanted(scan, le16toh(kind))) {
-            scan->kinds = slot == KINDS_PER_BLOCK - 1 ? NULL : scan->kinds;
+            scan->kinds = slot + step < 0 || slot + step == KINDS_PER_BLOCK ? NULL : scan->kinds;
             return scan->number;
         }
     }
@@ -114,9 +126,28 @@ static bool next_number(struct scan *scan, int64_t *number, struct fault *fault)
 
 /* --- the scan over rows that fit --- */
 
+/* Where a scan begins: behind an entity, or, going down, before it; 0: at the end. */
+struct from {
+    int64_t number;
+    bool newest;
+};
+
+static bool open_blocks(struct scan *scan, struct from from, struct fault *fault) {
+    struct sql *sql = &scan->self->sql;
+    scan->newest = from.newest;
+    scan->number = from.newest && from.number == 0 ? INT64_MAX : from.number;
+    scan->blocks = sql_use(sql, from.newest ? READ_BLOCKS_DOWN : READ_BLOCKS, fault);
+    if (scan->blocks == NULL) {
+        return false;
+    }
+    int64_t next = scan->number + (from.newest ? -1 : 1);
+    sql_put_integer(scan->blocks, 1, next / KINDS_PER_BLOCK);
+    return true;
+}
+
 /* False in *any when there is no such machine, and so nothing to scan. */
 static bool scan_start(struct scan *scan, struct sqlite_store *self, struct text machine,
-                       const struct store_where *where, int64_t after, bool *any,
+                       const struct store_where *where, struct from from, bool *any,
                        struct fault *fault) {
     static const struct store_where everything = {0};
     struct machine_name *name;
@@ -129,26 +160,22 @@ static bool scan_start(struct scan *scan, struct sqlite_store *self, struct text
     arena_reset(&self->scratch);
     scan->self = self;
     scan->machine = machine;
-    scan->number = after;
     scan->updated_before_us = where->updated_before_us;
+    scan->updated_since_us = where->updated_since_us;
     if (!*any || !want_kinds(scan, name->id, where, fault)) {
         return !*any;
     }
-    scan->blocks = sql_use(&self->sql, READ_BLOCKS, fault);
-    if (scan->blocks == NULL) {
-        return false;
-    }
-    sql_put_integer(scan->blocks, 1, (after + 1) / KINDS_PER_BLOCK);
-    return true;
+    return open_blocks(scan, from, fault);
 }
 
-static bool is_old_enough(const struct scan *scan, sqlite3_stmt *row) {
-    return scan->updated_before_us == 0 ||
-           sql_integer(row, ENTITY_UPDATED) < scan->updated_before_us;
+static bool is_of_that_time(const struct scan *scan, sqlite3_stmt *row) {
+    int64_t updated_us = sql_integer(row, ENTITY_UPDATED);
+    return (scan->updated_before_us == 0 || updated_us < scan->updated_before_us) &&
+           updated_us >= scan->updated_since_us;
 }
 
 static bool row_fits(struct scan *scan, sqlite3_stmt *row, bool *fits, struct fault *fault) {
-    *fits = is_old_enough(scan, row);
+    *fits = is_of_that_time(scan, row);
     if (!*fits || scan->data.count == 0) {
         return true;
     }
@@ -227,13 +254,14 @@ bool sqlite_list(struct store *store, struct arena *arena, struct text machine,
                  const struct store_where *where, const struct store_page *page,
                  struct entity **items, size_t *count, struct text *next, struct fault *fault) {
     struct scan scan;
-    int64_t after, last = 0;
+    struct from from = {.newest = page->newest};
+    int64_t last = 0;
+    char of = cursor_of(CURSOR_ENTITIES, page->newest);
     bool any;
     *next = TEXT_NONE;
     *count = 0;
-    if (!cursor_parse(page->cursor, CURSOR_ENTITIES, &after, fault) ||
-        !scan_start(&scan, sqlite_of(store), text_copy(arena, machine), where, after, &any,
-                    fault)) {
+    if (!cursor_parse(page->cursor, of, &from.number, fault) ||
+        !scan_start(&scan, sqlite_of(store), text_copy(arena, machine), where, from, &any, fault)) {
         return false;
     }
     *items = ARENA_ARRAY(arena, struct entity, (size_t)page->limit);
@@ -241,7 +269,7 @@ bool sqlite_list(struct store *store, struct arena *arena, struct text machine,
     bool fine = !any || take_page(&scan, arena, (size_t)page->limit, *items, count, &last, fault);
     scan_stop(&scan);
     if (last != 0) {
-        *next = cursor_print(arena, CURSOR_ENTITIES, last);
+        *next = cursor_print(arena, of, last);
     }
     return fine;
 }
@@ -290,11 +318,11 @@ bool sqlite_list_ids(struct store *store, struct arena *arena, struct text machi
                      const struct store_where *where, struct text after, int64_t limit,
                      struct text **ids, size_t *count, struct fault *fault) {
     struct scan scan;
-    int64_t number;
+    struct from from = {0};
     bool any;
     *count = 0;
-    if (!number_after(sqlite_of(store), machine, after, &number, fault) ||
-        !scan_start(&scan, sqlite_of(store), machine, where, number, &any, fault)) {
+    if (!number_after(sqlite_of(store), machine, after, &from.number, fault) ||
+        !scan_start(&scan, sqlite_of(store), machine, where, from, &any, fault)) {
         return false;
     }
     *ids = ARENA_ARRAY(arena, struct text, (size_t)limit);
@@ -337,12 +365,13 @@ bool sqlite_count(struct store *store, struct text machine, const struct store_w
     struct arena arena;
     bool any;
     *count = 0;
-    if (!scan_start(&scan, sqlite_of(store), machine, where, 0, &any, fault)) {
+    if (!scan_start(&scan, sqlite_of(store), machine, where, (struct from){0}, &any, fault)) {
         return false;
     }
     arena_init(&arena, 0);
     scan.data = where_of(&arena, where != NULL ? where->data : NULL);
-    bool by_kind = scan.data.count == 0 && scan.updated_before_us == 0;
+    bool by_kind =
+        scan.data.count == 0 && scan.updated_before_us == 0 && scan.updated_since_us == 0;
     bool fine =
         !any || (by_kind ? count_kinds(&scan, count, fault) : count_rows(&scan, count, fault));
     scan_stop(&scan);

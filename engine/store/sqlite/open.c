@@ -22,7 +22,7 @@ static const struct migration migrations[] = {
     {1, 1, &schema_sqlite_001, "entities, audit, deadlines, outbox, answers, bulks, keys"},
     {2, 2, &schema_sqlite_002, "how old a program may be and still use the store"},
     {3, 2, &schema_sqlite_003, "locks for applications"},
-    {4, 2, &schema_sqlite_004, "members of batches that were skipped"},
+    {4, 2, &schema_sqlite_004, "rules that hold: timers, searches of the audit"},
 };
 
 #define MIGRATION_COUNT (sizeof migrations / sizeof migrations[0])

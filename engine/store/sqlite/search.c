@@ -1,4 +1,4 @@
-/* search.c: audit records, oldest first.
+/* search.c: audit records, oldest or newest first.
  *
  * Three ways lead to a record, and every record they find is compared in full:
  *   history   one entity: its chain, walked back from the nearest milestone behind the page
@@ -11,6 +11,7 @@
 #include "store/cursor.h"
 #include "store/sqlite/driver.h"
 #include "store/sqlite/facts.h"
+#include "store/sqlite/tags.h"
 
 #define MILESTONE_EVERY 64 /* as in the schema */
 
@@ -22,6 +23,8 @@
 
 static const char READ_RECORD[] = RECORD_SELECT "WHERE a.position = ?1";
 static const char READ_RECORDS[] = RECORD_SELECT "WHERE a.position > ?1 ORDER BY a.position";
+static const char READ_RECORDS_DOWN[] =
+    RECORD_SELECT "WHERE a.position < ?1 ORDER BY a.position DESC";
 static const char READ_LINK[] = "SELECT entity, sequence, previous FROM audit WHERE position = ?1";
 static const char READ_HEAD[] =
     "SELECT audit_sequence, audit_position FROM entity WHERE number = ?1";
@@ -37,6 +40,9 @@ struct page {
     struct sqlite_store *self;
     struct arena *arena;
     const struct store_search *search;
+    bool newest;
+    bool tagged;                /* the search wants what tags know */
+    struct tags_scan *tags;     /* when tagged */
     struct store_record *items; /* room for one more than the limit */
     size_t count;
     size_t limit;
@@ -99,10 +105,15 @@ static struct store_record kept_record(struct arena *arena, sqlite3_stmt *row,
     return record;
 }
 
+static bool has_tags(struct page *page, struct text json) {
+    arena_reset(&page->self->scratch);
+    return !page->tagged || tags_fit(&page->self->scratch, page->search, json);
+}
+
 /* Puts the row on the page, if it fits. */
 static void offer(struct page *page, sqlite3_stmt *row) {
     struct store_record record = lent_record(row);
-    if (!fits(page->search, &record)) {
+    if (!fits(page->search, &record) || !has_tags(page, sql_lent(row, 11))) {
         return;
     }
     if (page->count == page->limit) {
@@ -115,7 +126,13 @@ static void offer(struct page *page, sqlite3_stmt *row) {
 
 /* A record that is not there any more is passed over. */
 static bool offer_at(struct page *page, int64_t position, struct fault *fault) {
-    bool row;
+    bool row, matches = true;
+    if (page->tagged && !tags_match(page->tags, position, &matches, fault)) {
+        return false;
+    }
+    if (!matches) {
+        return true;
+    }
     sqlite3_stmt *statement = sql_use(&page->self->sql, READ_RECORD, fault);
     if (statement == NULL) {
         return false;
@@ -140,10 +157,11 @@ static bool search_straight(struct page *page, int64_t after, struct fault *faul
     if (page->search->since_us != 0 && !facts_before(sql, page->search->since_us, &before, fault)) {
         return false;
     }
-    sqlite3_stmt *statement = sql_use(sql, READ_RECORDS, fault);
+    sqlite3_stmt *statement = sql_use(sql, page->newest ? READ_RECORDS_DOWN : READ_RECORDS, fault);
     if (statement == NULL) {
         return false;
     }
+    after = page->newest && after == 0 ? INT64_MAX : after;
     sql_put_integer(statement, 1, before > after ? before : after);
     while (row && !is_full(page)) {
         if (!sql_next(sql, statement, &row, fault)) {
@@ -164,9 +182,11 @@ static bool search_facts(struct page *page, const struct facts_pattern *patterns
     struct facts_scan scan = {.sql = &page->self->sql,
                               .patterns = patterns,
                               .pattern_count = count,
-                              .until_us = page->search->until_us};
+                              .until_us = page->search->until_us,
+                              .since_us = page->search->since_us,
+                              .newest = page->newest};
     int64_t position = 1;
-    if (!facts_start(&scan, after, page->search->since_us, fault)) {
+    if (!facts_start(&scan, after, fault)) {
         return false;
     }
     bool fine = true;
@@ -271,35 +291,54 @@ static bool walk_back(struct sql *sql, int64_t entity, int64_t first, int64_t la
 static bool offer_window(struct page *page, const int64_t *positions, int64_t count,
                          struct fault *fault) {
     for (int64_t i = 0; i < count && !is_full(page); i++) {
-        if (positions[i] != 0 && !offer_at(page, positions[i], fault)) {
+        int64_t position = positions[page->newest ? count - 1 - i : i];
+        if (position != 0 && !offer_at(page, position, fault)) {
             return false;
         }
     }
     return true;
 }
 
-/* The chain behind `sequence`, in windows, until the page is full. */
+/* What is left of the chain: the sequences behind `after`, up to `last`. */
+struct rest {
+    int64_t after, last;
+};
+
+/* Cuts the next window off, at the end where the page goes on. */
+static struct rest next_window(struct rest *rest, int64_t most, bool newest) {
+    struct rest window = *rest;
+    if (rest->last - rest->after > most) {
+        window.after = newest ? rest->last - most : rest->after;
+        window.last = window.after + most;
+    }
+    rest->last = newest ? window.after : rest->last;
+    rest->after = newest ? rest->after : window.last;
+    return window;
+}
+
+/* The chain behind `sequence`, or before it, in windows, until the page is full. */
 static bool walk_chain(struct page *page, int64_t entity, int64_t sequence, bool *broken,
                        struct fault *fault) {
     struct head head;
-    int64_t window = (int64_t)page->limit + 1;
     if (!read_head(&page->self->sql, entity, &head, fault)) {
         return false;
     }
-    while (sequence < head.sequence && !is_full(page)) {
-        int64_t last = head.sequence - sequence > window ? sequence + window : head.sequence;
-        int64_t *positions = ARENA_ARRAY(page->arena, int64_t, (size_t)(last - sequence));
-        if (!walk_back(&page->self->sql, entity, sequence + 1, last, &head, positions, broken,
-                       fault)) {
+    struct rest rest = {page->newest ? 0 : sequence,
+                        page->newest && sequence > 0 ? sequence - 1 : head.sequence};
+    while (rest.after < rest.last && !is_full(page)) {
+        struct rest window = next_window(&rest, (int64_t)page->limit + 1, page->newest);
+        int64_t count = window.last - window.after;
+        int64_t *positions = ARENA_ARRAY(page->arena, int64_t, (size_t)count);
+        if (!walk_back(&page->self->sql, entity, window.after + 1, window.last, &head, positions,
+                       broken, fault)) {
             return false;
         }
         if (*broken) {
             return true;
         }
-        if (!offer_window(page, positions, last - sequence, fault)) {
+        if (!offer_window(page, positions, count, fault)) {
             return false;
         }
-        sequence = last;
     }
     return true;
 }
@@ -375,8 +414,11 @@ static bool search_entities(struct page *page, int64_t after, struct fault *faul
     return search_facts(page, patterns, count, after, fault);
 }
 
-static bool is_open(const struct store_search *search) {
-    return !text_given(search->from_state) && !text_given(search->to_state) &&
+/* Newest first, a scan of the facts ends at `since`; the table would be read to its end. */
+static bool is_open(const struct page *page) {
+    const struct store_search *search = page->search;
+    return !page->tagged && !(page->newest && search->since_us != 0) &&
+           !text_given(search->from_state) && !text_given(search->to_state) &&
            !text_given(search->actor_id) && !text_given(search->reason) && search->success < 0 &&
            search->until_us == 0;
 }
@@ -394,8 +436,8 @@ static bool search_all(struct page *page, int64_t after, struct fault *fault) {
         }
         facts_want_machine(&pattern, machine->id);
     }
-    return machine == NULL && is_open(page->search) ? search_straight(page, after, fault)
-                                                    : search_facts(page, &pattern, 1, after, fault);
+    return machine == NULL && is_open(page) ? search_straight(page, after, fault)
+                                            : search_facts(page, &pattern, 1, after, fault);
 }
 
 bool sqlite_search_records(struct store *store, struct arena *arena,
@@ -403,11 +445,18 @@ bool sqlite_search_records(struct store *store, struct arena *arena,
                            struct store_record **items, size_t *count, struct text *next,
                            struct fault *fault) {
     int64_t after;
-    struct page filled = {
-        .self = sqlite_of(store), .arena = arena, .search = search, .limit = (size_t)page->limit};
-    if (!cursor_parse(page->cursor, CURSOR_RECORDS, &after, fault)) {
+    char of = cursor_of(CURSOR_RECORDS, page->newest);
+    struct page filled = {.self = sqlite_of(store),
+                          .arena = arena,
+                          .search = search,
+                          .newest = page->newest,
+                          .limit = (size_t)page->limit};
+    if (!cursor_parse(page->cursor, of, &after, fault)) {
         return false;
     }
+    filled.tags = ARENA_NEW(arena, struct tags_scan);
+    filled.tags->sql = &filled.self->sql;
+    filled.tagged = tags_want(filled.tags, search);
     filled.items = ARENA_ARRAY(arena, struct store_record, filled.limit);
     if (!(text_given(search->entity_id) ? search_entities(&filled, after, fault)
                                         : search_all(&filled, after, fault))) {
@@ -415,6 +464,6 @@ bool sqlite_search_records(struct store *store, struct arena *arena,
     }
     *items = filled.items;
     *count = filled.count;
-    *next = filled.more != 0 ? cursor_print(arena, CURSOR_RECORDS, filled.last) : TEXT_NONE;
+    *next = filled.more != 0 ? cursor_print(arena, of, filled.last) : TEXT_NONE;
     return true;
 }

@@ -51,32 +51,71 @@ describe("check-layers", function()
       { "base/planted.c", '#include "timezone/zone.h"', "base may not include timezone/zone.h" },
       { "base/planted.h", '#include "model/entity.h"', "base may not include model/entity.h" },
       { "timezone/planted.c", '#include "model/entity.h"', "timezone may not include model/entity.h" },
+      { "http/planted.c", '#include "identity/auth.h"', "http may not include identity/auth.h" },
+      { "lua/planted.c", '#include "policy/policy.h"', "lua may not include policy/policy.h" },
       { "model/planted.c", '#include "store/store.h"', "model may not include store/store.h" },
       { "store/planted.c", '#include "lock/lock.h"', "store may not include lock/lock.h" },
+      { "store/sqlite/planted.c", '#include "core/batch.h"', "store/sqlite may not include core/batch.h" },
+      { "privacy/planted.c", '#include "policy/rules/roles.h"', "privacy may not include policy/rules/roles.h" },
+      { "policy/rules/planted.c", '#include "policy/declare/declare.h"', "policy/rules may not include policy/declare/declare.h" },
+      { "policy/declare/planted.c", '#include "policy/generation.h"', "policy/declare may not include policy/generation.h" },
       { "policy/planted.c", '#include "core/batch.h"', "policy may not include core/batch.h" },
+      { "identity/planted.c", '#include "server/worker.h"', "identity may not include server/worker.h" },
       { "core/planted.c", '#include "server/worker.h"', "core may not include server/worker.h" },
-      { "server/planted.c", '#include "cli/cli.h"', "server may not include cli/cli.h" },
+      { "server/planted.c", '#include "api/route.h"', "server may not include api/route.h" },
+      { "api/planted.c", '#include "cli/cli.h"', "api may not include cli/cli.h" },
     }
   end)
 
-  it("keeps the siblings apart, both ways", function()
+  it("keeps siblings apart, both ways", function()
     finds {
-      { "policy/planted.c", '#include "lock/lock.h"', "policy and lock are siblings" },
-      { "lock/planted.c", '#include "policy/policy.h"', "lock may not include policy/policy.h" },
+      { "timezone/planted.c", '#include "http/http.h"', "timezone and http are siblings" },
+      { "http/planted.c", '#include "timezone/zone.h"', "http and timezone are siblings" },
+      { "lua/planted.c", '#include "model/entity.h"', "lua and model are siblings" },
+      { "model/planted.c", '#include "lua/vm.h"', "model and lua are siblings" },
+      { "lock/planted.c", '#include "privacy/pii.h"', "lock and privacy are siblings" },
+      { "privacy/planted.c", '#include "lock/lock.h"', "privacy and lock are siblings" },
+      { "graph/planted.c", '#include "core/batch.h"', "graph and core are siblings" },
+      { "core/planted.c", '#include "graph/graph.h"', "core and graph are siblings" },
     }
   end)
 
-  it("finds a third-party header outside of its folder", function()
+  it("keeps what decides from what stores, locks and listens", function()
     finds {
-      { "core/planted.c", "#include <sqlite3.h>", "only store may" },
-      { "server/planted.c", "#include <libpq-fe.h>", "only store may" },
+      { "policy/planted.c", '#include "store/store.h"', "policy is kept apart from store" },
+      { "policy/planted.c", '#include "lock/lock.h"', "policy is kept apart from lock" },
+      { "policy/declare/planted.c", '#include "store/store.h"', "policy/declare is kept apart from store" },
+      { "policy/rules/planted.c", '#include "http/http.h"', "policy/rules is kept apart from http" },
+      { "lua/planted.c", '#include "http/http.h"', "lua is kept apart from http" },
+      { "privacy/planted.c", '#include "store/store.h"', "privacy is kept apart from store" },
+      { "graph/planted.c", '#include "store/store.h"', "graph is kept apart from store" },
+      { "core/planted.c", '#include "lua/vm.h"', "core is kept apart from lua" },
+      { "core/planted.c", '#include "http/http.h"', "core is kept apart from http" },
+    }
+  end)
+
+  it("keeps the drivers of the store private", function()
+    finds {
+      { "store/planted.c", '#include "store/sqlite/driver.h"', "store/sqlite is private" },
+      { "core/planted.c", '#include "store/postgres/driver.h"', "store/postgres is private" },
+      { "store/postgres/planted.c", '#include "store/sqlite/driver.h"', "store/sqlite is private" },
+    }
+  end)
+
+  it("finds a third-party header outside of its room", function()
+    finds {
+      { "core/planted.c", "#include <sqlite3.h>", "only store/sqlite may" },
+      { "store/planted.c", "#include <sqlite3.h>", "only store/sqlite may" },
+      { "store/sqlite/planted.c", "#include <libpq-fe.h>", "only store/postgres may" },
       { "base/planted.c", "#include <jansson.h>", "has no owner" },
       { "server/planted.c", "#include <openssl/sha.h>", "only base may" },
+      { "identity/planted.c", "#include <openssl/ssl.h>", "only http may" },
       { "store/planted.c", "#include <hiredis/hiredis.h>", "only lock may" },
-      { "core/planted.c", "#include <lua.h>", "only policy may" },
-      { "core/planted.c", '#include "lauxlib.h"', "only policy may" },
-      { "cli/planted.c", "#include <event2/http.h>", "only server may" },
-      { "planted.c", "#include <event2/event.h>", "only server may" },
+      { "core/planted.c", "#include <lua.h>", "only lua policy policy/declare may" },
+      { "policy/rules/planted.c", '#include "lauxlib.h"', "only lua policy policy/declare may" },
+      { "server/planted.c", "#include <event2/http.h>", "only http may" },
+      { "http/planted.c", "#include <jwt.h>", "only identity may" },
+      { "planted.c", "#include <event2/event.h>", "only http may" },
       { "cli/planted.c", "#include <curl/curl.h>", "has no owner" },
     }
   end)
@@ -120,9 +159,10 @@ describe("check-layers", function()
 
   it("lets a layer use itself, those above it, and the system", function()
     accepts("server/planted.c", {
-      '#include "http/http.h"', '#include "policy/policy.h"', '#include "lock/lock.h"', '#include "base/text.h"',
-      "#include <event2/event.h>", "#include <sys/inotify.h>", "#include <stdio.h>",
+      '#include "server/worker.h"', '#include "policy/policy.h"', '#include "lock/lock.h"', '#include "base/text.h"',
+      "#include <sys/inotify.h>", "#include <stdio.h>",
     })
+    accepts("policy/planted.c", { '#include "policy/rules/machine.h"', "#include <lua.h>" })
   end)
 
   it("says so when there is nothing to check", function()

@@ -31,6 +31,28 @@ describe("statute eval", function()
     return status, json.decode(out), err
   end
 
+  it("lets a timer of the entity's state fire, as the engine would", function()
+    local request = { machine = "door", id = "d", state = "SHUT", data = {}, timer = "OPEN", now = "2025-10-01T09:00:00Z" }
+    local status, decision = eval(request)
+    assert.equal(0, status)
+    assert.same({ "SHUT", "OPEN", true }, { decision.from, decision.to, decision.changed })
+    request.actor = { id = "ann" } -- nobody asks
+    assert.equal(0, (eval(request)))
+    request.timer = nil
+    local fired = { server.statute({ "eval", "--policies", folder, "--timer", "OPEN" }, json.encode(request)) }
+    assert.equal(0, fired[1])
+    assert.equal("OPEN", json.decode(fired[2]).to)
+  end)
+
+  it("says which timers the state has not, and that a timer excludes a target", function()
+    local status, _, err = eval { machine = "door", state = "OPEN", timer = "SHUT" }
+    assert.equal(2, status)
+    assert.truthy(err:find("the state 'OPEN' has no timer to 'SHUT'", 1, true), err)
+    status, _, err = eval { machine = "door", state = "SHUT", timer = "OPEN", to = "OPEN" }
+    assert.equal(2, status)
+    assert.truthy(err:find("`timer` is for the action", 1, true), err)
+  end)
+
   local OPEN = { machine = "door", id = "d", state = "SHUT", version = 1, data = {}, to = "OPEN", now = "2025-10-01T09:00:00Z",
                  actor = { id = "ann", permissions = { "door.open" } } }
 

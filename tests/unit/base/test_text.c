@@ -246,8 +246,20 @@ static void a_hostile_word_of_a_megabyte_costs_nothing(void **state) {
     free(bytes);
 }
 
+static void control_characters_become_spaces_in_a_line(void **state) {
+    (void)state;
+    struct text text = TEXT("a\nb\x7f\x01 \xc3\xa9");
+    char line[16];
+    assert_true(text_has_control(text));
+    text_copy_line(text, line);
+    assert_memory_equal(line, "a b   \xc3\xa9", text.length);
+    assert_false(text_has_control((struct text){line, text.length}));
+    assert_false(text_has_control(TEXT_NONE));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(control_characters_become_spaces_in_a_line),
         cmocka_unit_test(a_text_not_given_differs_from_an_empty_one),
         cmocka_unit_test(texts_compare_by_unsigned_bytes_and_then_by_length),
         cmocka_unit_test(starts_and_ends_are_found),

@@ -222,7 +222,8 @@ static void an_attempt_with_another_version_is_refused(void **state) {
     struct world *world = *state;
     create(world, "job", "a", "{\"ready\":true}");
     struct attempt attempt = world_move("job", "a", "READY");
-    attempt.if_version = 7;
+    attempt.if_versions = &(const int64_t){7};
+    attempt.if_version_count = 1;
     const struct outcome *outcome = world_run(world, &attempt);
     assert_int_equal(outcome->code, FAULT_VERSION_CONFLICT);
     assert_int_equal(outcome->version, 1);
@@ -370,8 +371,8 @@ static size_t due(struct world *world, int64_t at_us) {
     struct store_deadline *items;
     size_t count;
     assert_true(store_begin(world->core.store, STORE_READ, ISOLATION_DEFAULT, &fault));
-    assert_true(
-        store_due(world->core.store, &world->core.arena, at_us, 10, &items, &count, &fault));
+    assert_true(store_due(world->core.store, &world->core.arena, NULL, 0, at_us, 10, &items, &count,
+                          &fault));
     store_rollback(world->core.store);
     return count;
 }

@@ -221,7 +221,9 @@ static void everything_that_was_changed_of_an_entity_is_said(void **state) {
 
 static void an_entity_that_never_had_a_record_is_found(void **state) {
     struct fixture *fixture = *state;
-    tamper(fixture, "INSERT INTO entity SELECT 99, machine, 'smuggled', kind, 1, 0, 0, 0, "
+    tamper(fixture, "INSERT INTO entity (number, machine, id, kind, version, fence, audit_sequence, "
+                    "audit_position, audit_hash, created_us, updated_us, data) "
+                    "SELECT 99, machine, 'smuggled', kind, 1, 0, 0, 0, "
                     "zeroblob(32), created_us * 2, updated_us * 2, '{}' FROM entity WHERE id = 'a';"
                     "UPDATE entity_block SET kinds = CAST(substr(kinds, 1, 198) || "
                     "substr(kinds, 5, 2) || substr(kinds, 201) AS BLOB)");

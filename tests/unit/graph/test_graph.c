@@ -48,6 +48,35 @@ static void mermaid_names_states_and_ways(void **state) {
                                                               "    state_4_ --> A\n");
 }
 
+static const char newer[] =
+    "return machine 'm' { initial = 'A', states = {\n"
+    "  ['*'] = { to = { C = { name = 'cancel' } } },\n"
+    "  A = { to = { B = { { name = 'approve' }, { name = 'approve_large', permit = 'p' },\n"
+    "                     { internal = true } } }, choose = { review = function() end } },\n"
+    "  B = {}, C = { final = true } } }\n";
+
+static void every_picture_knows_verbs_in_lists_choices_and_any_state(void **state) {
+    struct fixture *fixture = *state;
+    fixture_load_source(fixture, newer);
+    const struct machine *machine = fixture_machine(fixture, "m");
+    check_text(graph_mermaid(&fixture->arena, machine),
+               "stateDiagram-v2\n"
+               "    [*] --> A\n"
+               "    A --> B : approve, review?\n"
+               "    A --> B : approve_large, review? [p]\n"
+               "    A --> B : (internal)\n"
+               "    A --> C : cancel, review?\n"
+               "    B --> C : cancel\n"
+               "    C --> [*]\n");
+    struct text dot = graph_dot(&fixture->arena, machine);
+    check_says(fixture, dot, "\"A\" -> \"B\" [label=\"approve_large, review?: p\"];");
+    check_says(fixture, dot, "\"B\" -> \"C\" [label=\"cancel\"];");
+    struct text svg = graph_svg(&fixture->arena, machine);
+    check_says(fixture, svg, "B to C (cancel); from every state");
+    check_says(fixture, svg, "if 'review' chooses it");
+    check_says(fixture, svg, "by effects and timers only");
+}
+
 static void mermaid_and_dot_quote_what_people_call_states(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, "return machine 'm' { initial = 'On \"hold\"', states = {\n"
@@ -161,10 +190,11 @@ static void a_machine_is_json_for_discovery(void **state) {
     const struct js *states = js_find(json, TEXT("states"));
     assert_int_equal(states->array.count, 4);
     const struct js *first = states->array.items[0], *second = states->array.items[1];
-    check_json(fixture, js_find(first, TEXT("to"))->array.items[1],
-               "{\"doc\":\"off\",\"effect\":false,\"guarded\":false,\"name\":\"go\",\"permit_"
-               "function\":false,"
-               "\"required_permissions\":[\"p.go\",\"p.run\"],\"to\":\"B\"}");
+    check_json(
+        fixture, js_find(first, TEXT("to"))->array.items[1],
+        "{\"denies\":false,\"doc\":\"off\",\"effect\":false,\"guarded\":false,\"name\":\"go\","
+        "\"permit\":{\"all\":[\"p.go\",\"p.run\"]},\"permit_function\":false,"
+        "\"required_permissions\":[\"p.go\",\"p.run\"],\"to\":\"B\"}");
     check_json(fixture, js_find(first, TEXT("final")), "false");
     check_json(
         fixture, js_find(second, TEXT("after")),
@@ -178,6 +208,7 @@ int main(void) {
         fixture_test(svg_is_complete_and_escaped),
         fixture_test(a_big_machine_is_drawn_in_time),
         fixture_test(a_machine_is_json_for_discovery),
+        fixture_test(every_picture_knows_verbs_in_lists_choices_and_any_state),
         fixture_test(mermaid_and_dot_quote_what_people_call_states),
         fixture_test(svg_escapes_what_people_call_states),
     };

@@ -7,7 +7,8 @@
 static const char FULL[] =
     "{\"action\":\"transition\",\"actor\":{\"attributes\":{\"site\":\"Pune\"},\"id\":\"u-1\","
     "\"permissions\":[\"task.close\"],\"roles\":[\"technician\",\"näher\"]},"
-    "\"caused_by\":\"01890a5d-ac96-774b-bcce-b302099a8057\","
+    "\"batch\":\"01890a5d-ac96-774b-bcce-b302099a8059\","
+    "\"caused_by\":\"01890a5d-ac96-774b-bcce-b302099a8057\",\"changes\":{\"note\":\"x\"},"
     "\"comments\":\"line\\n\\\"quoted\\\" é €\","
     "\"data_hash\":\"be7d6db86e0c5b0b496c4f424a10de3e76ea9752b7ce20b3e0700e2f24d8089e\","
     "\"entity_id\":\"T-1 \\\"x\\\"\","
@@ -16,20 +17,21 @@ static const char FULL[] =
     "\"lock_us\":12,\"machine\":\"task\",\"metadata\":{\"a\":1,\"b\":[true,null,2.5]},"
     "\"patch\":{\"note\":\"x\"},\"policy\":\"abc123\",\"reason\":\"user_action\","
     "\"request_id\":\"req-9\",\"retries\":0,\"sequence\":2,\"success\":true,"
-    "\"timestamp\":\"2025-10-01T03:30:00.5Z\",\"to_state\":\"INPROGRESS\","
+    "\"timestamp\":\"2025-10-01T03:30:00.5Z\",\"to_state\":\"INPROGRESS\",\"transition\":\"start\","
     "\"uuid\":\"01890a5d-ac96-774b-bcce-b302099a8058\",\"version\":7}";
-static const char FULL_HASH[] = "ea4408c365fdfc5c71d45e89987593cd746b7d6aad8c1b389adf11eec99ffaee";
+static const char FULL_HASH[] = "480d8bd54bdc21f086befea69f6d233be6e4e217935ba386a3aae44dbc5cb7d4";
 
 static const char BARE[] =
-    "{\"action\":\"create\",\"actor\":null,\"caused_by\":null,\"comments\":null,"
+    "{\"action\":\"create\",\"actor\":null,\"batch\":null,\"caused_by\":null,\"changes\":{},"
+    "\"comments\":null,"
     "\"data_hash\":null,\"entity_id\":\"9\",\"error_code\":\"entity_not_found\","
     "\"error_message\":\"there is no task 9\",\"execution_us\":0,\"from_state\":null,"
     "\"isolation\":\"serializable\",\"lock_key\":\"state_transition:task:9\",\"lock_us\":0,"
     "\"machine\":\"task\",\"metadata\":null,\"patch\":null,\"policy\":\"p\",\"reason\":\"api\","
     "\"request_id\":null,\"retries\":3,\"sequence\":1,\"success\":false,"
-    "\"timestamp\":\"1970-01-01T00:00:00Z\",\"to_state\":null,"
+    "\"timestamp\":\"1970-01-01T00:00:00Z\",\"to_state\":null,\"transition\":null,"
     "\"uuid\":\"00000000-0000-7000-8000-000000000000\",\"version\":0}";
-static const char BARE_HASH[] = "c067fa6214df01e5e024a86f1be6685cfb3800a72d833581af50625ea65564df";
+static const char BARE_HASH[] = "42628e6980705dd3c2a15fee108ca2d36936aee1a45bad4e9a3c8250218281c3";
 
 static int with_arena(void **state) {
     struct arena *arena = malloc(sizeof *arena);
@@ -74,7 +76,10 @@ static struct text full_record(struct arena *arena) {
         .reason = TEXT("user_action"),
         .comments = TEXT("line\n\"quoted\" é €"),
         .metadata = json(arena, "{\"b\":[true,null,2.50],\"a\":1}"),
+        .transition = TEXT("start"),
+        .batch = TEXT("01890a5d-ac96-774b-bcce-b302099a8059"),
         .patch = json(arena, "{\"note\":\"x\"}"),
+        .changes = json(arena, "{\"note\":\"x\"}"),
         .version = 7,
         .data_hash = chain_data_hash(arena, TEXT("{\"note\":\"x\"}")),
         .timestamp_us = 1759289400500000,
@@ -96,6 +101,7 @@ static struct text bare_record(struct arena *arena) {
         .machine = TEXT("task"),
         .entity_id = TEXT("9"),
         .action = TEXT("create"),
+        .changes = &js_empty_object,
         .reason = TEXT("api"),
         .error_code = "entity_not_found",
         .error_message = TEXT("there is no task 9"),

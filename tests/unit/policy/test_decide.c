@@ -639,8 +639,27 @@ static void warnings_are_a_string_or_a_list(void **state) {
     check_json(fixture,
                fixture_update(fixture, "A", "{\"name\":\"a\"}", "{\"kind\":\"two\"}").warnings,
                "[\"a\",\"b\"]");
-    check_refused(fixture_create(fixture, "{\"name\":\"a\",\"kind\":\"badwarn\"}"),
-                  FAULT_POLICY_ERROR);
+}
+
+static void a_warn_that_fails_is_a_warning_and_stops_nobody(void **state) {
+    struct fixture *fixture = *state;
+    fixture_load_source(fixture, prepares);
+    struct decision decision = fixture_create(fixture, "{\"name\":\"a\",\"kind\":\"badwarn\"}");
+    assert_int_equal(decision.code, FAULT_NONE);
+    assert_int_equal(decision.warnings->array.count, 1);
+    check_says(fixture, js_text(decision.warnings->array.items[0]), "must return a string");
+    fixture_load_source(fixture,
+                        "return machine 'm' { initial = 'A', warn = function(data) if data.loop "
+                        "then while true do end end error('no luck') end, "
+                        "states = { A = { to = { B = { effect = function() return { set = { done = "
+                        "true } } end } } }, B = {} } }");
+    decision = fixture_move(fixture, "A", "B", "{}", NULL);
+    assert_int_equal(decision.code, FAULT_NONE);
+    check_json(fixture, decision.data, "{\"done\":true}");
+    check_says(fixture, js_text(decision.warnings->array.items[0]), "no luck");
+    decision = fixture_move(fixture, "A", "B", "{\"loop\":true}", NULL);
+    assert_int_equal(decision.code, FAULT_NONE);
+    check_json(fixture, decision.data, "{\"done\":true,\"loop\":true}");
 }
 
 /* --- order of the checks --- */
@@ -833,64 +852,6 @@ static void a_read_that_makes_no_sense_is_named(void **state) {
     }
 }
 
-/* --- the ways that are shown --- */
-
-static const struct js *ways_of(struct fixture *fixture, const char *from,
-                                const struct actor *actor) {
-    struct entity entity = fixture_entity(fixture, from, "{\"owner\":\"ann\"}");
-    struct policy policy = {fixture->generation, 0};
-    const struct js *ways;
-    assert_true(policy_ways(policy, &fixture->arena, &entity, actor, FIXTURE_NOW_US,
-                            &fixture->reads, &ways, &fixture->fault));
-    return ways;
-}
-
-static void ways_are_shown_as_the_actor_may_take_them(void **state) {
-    struct fixture *fixture = *state;
-    struct actor actor = {.id = TEXT("ann"), .roles = fixture_json(fixture, "[\"half\"]")};
-    fixture_load_source(fixture, permits);
-    check_json(fixture, ways_of(fixture, "A", &actor),
-               "[{\"final\":false,\"name\":null,\"permitted\":false,\"required_permissions\":[\"m."
-               "b\",\"m.x\"],\"to\":\"B\"},"
-               "{\"final\":false,\"name\":null,\"permitted\":true,\"required_permissions\":[],"
-               "\"to\":\"C\"},"
-               "{\"final\":false,\"name\":null,\"permitted\":false,\"required_permissions\":[],"
-               "\"to\":\"D\"}]");
-    check_json(fixture, ways_of(fixture, "B", &actor), "[]");
-    check_json(fixture, ways_of(fixture, "GONE", &actor), "[]");
-}
-
-static void nobody_is_shown_only_ways_without_permission(void **state) {
-    struct fixture *fixture = *state;
-    fixture_load_source(fixture, permits);
-    const struct js *ways = ways_of(fixture, "A", NULL);
-    for (size_t i = 0; i < 3; i++) {
-        assert_ptr_equal(js_find(ways->array.items[i], TEXT("permitted")), &js_false);
-    }
-    generation_unref(fixture->generation);
-    fixture_load_source(fixture, plain);
-    check_json(fixture, ways_of(fixture, "NEW", NULL),
-               "[{\"final\":true,\"name\":\"finish\",\"permitted\":true,\"required_permissions\":[]"
-               ",\"to\":\"DONE\"},"
-               "{\"final\":false,\"name\":\"open\",\"permitted\":true,\"required_permissions\":[],"
-               "\"to\":\"OPEN\"}]");
-}
-
-static void a_permit_function_that_fails_fails_the_list(void **state) {
-    struct fixture *fixture = *state;
-    struct actor actor = {.id = TEXT("ann")};
-    struct policy policy;
-    const struct js *ways;
-    fixture_load_source(fixture,
-                        "return machine 'm' { initial = 'A', states = { B = {},\n"
-                        "  A = { to = { B = { permit = function(a, d) return d.x.y end } } } } }");
-    struct entity entity = fixture_entity(fixture, "A", "{}");
-    policy = (struct policy){fixture->generation, 0};
-    assert_false(policy_ways(policy, &fixture->arena, &entity, &actor, 0, &fixture->reads, &ways,
-                             &fixture->fault));
-    assert_int_equal(fixture->fault.code, FAULT_POLICY_ERROR);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         fixture_test(a_declared_way_is_allowed),
@@ -933,6 +894,7 @@ int main(void) {
         fixture_test(validate_is_merged_with_the_fields_errors),
         fixture_test(validate_must_return_messages_by_field),
         fixture_test(warnings_are_a_string_or_a_list),
+        fixture_test(a_warn_that_fails_is_a_warning_and_stops_nobody),
         fixture_test(the_checks_come_in_the_order_of_the_contract),
         fixture_test(an_error_anywhere_is_a_policy_error),
         fixture_test(a_vm_serves_on_after_an_error),
@@ -940,9 +902,6 @@ int main(void) {
         fixture_test(a_count_passes_on_its_filters),
         fixture_test(a_read_that_fails_fails_the_call_even_if_the_policy_catches_it),
         fixture_test(a_read_that_makes_no_sense_is_named),
-        fixture_test(ways_are_shown_as_the_actor_may_take_them),
-        fixture_test(nobody_is_shown_only_ways_without_permission),
-        fixture_test(a_permit_function_that_fails_fails_the_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

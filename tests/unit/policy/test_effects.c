@@ -203,6 +203,7 @@ static struct attempt fired(const char *reason) {
     struct attempt attempt = fixture_attempt("C");
     attempt.reason = text_of(reason);
     attempt.skip_permissions = true;
+    attempt.by_engine = true;
     return attempt;
 }
 
@@ -233,7 +234,7 @@ static void a_timer_is_no_way_for_anybody_else(void **state) {
     attempt.caused_by = TEXT("another attempt");
     check_refused(fixture_decide(fixture, &attempt, &entity), FAULT_INVALID_TRANSITION);
     attempt = fired("timer");
-    attempt.skip_permissions = false;
+    attempt.by_engine = false;
     struct decision decision = fixture_decide(fixture, &attempt, &entity);
     check_refused(decision, FAULT_INVALID_TRANSITION);
     check_json(fixture, decision.allowed, "[\"B\"]");

@@ -53,7 +53,7 @@ static void ways_and_timers_are_described(void **state) {
     const struct way *approve = machine_way(submitted, TEXT_NONE, TEXT("approve"));
     check_text(approve->to, "APPROVED");
     check_text(machine->states[approve->to_index].name, "APPROVED");
-    assert_int_equal(approve->permission_count, 2);
+    assert_int_equal(approve->permission.name_count, 2);
     assert_ptr_equal(machine_way(submitted, TEXT("APPROVED"), TEXT_NONE), approve);
     assert_null(machine_way(submitted, TEXT("CANCELLED"), TEXT_NONE));
     assert_null(machine_way(submitted, TEXT_NONE, TEXT_NONE));
@@ -227,13 +227,13 @@ static void wrong_ways_are_named(void **state) {
         {STATES("A = { to = { B = {\n permitt = 'x' } } },\nB = {},\n"), 5,
          "states.A.to.B.permitt: this key is unknown; did you mean 'permit'?"},
         {STATES("A = { to = { B = { permit = 5 } } },\nB = {},\n"), 4,
-         "permit: it must be a permission, a list of permissions, or a function"},
+         "permit: it must be a permission, a list of permissions, any { ... }, or a function"},
         {STATES("A = { to = { B = { permit = {} } } },\nB = {},\n"), 4,
          "permit: the list is empty"},
         {STATES("A = { to = { B = { permit = { 'a', 7 } } } },\nB = {},\n"), 4,
-         "permit[2]: it must be a string, but it is an integer"},
+         "permit[2]: it must be a permission, a list of permissions, any { ... }"},
         {STATES("A = { to = { B = { permit = { a = true } } } },\nB = {},\n"), 4,
-         "permit: it must be a list of strings"},
+         "permit: it must be a list of permissions"},
         {STATES("A = { to = { B = { permit = 'a.*' } } },\nB = {},\n"), 4,
          "permit: 'a.*': name the permission in full"},
         {STATES("A = { to = { B = { permit = 'a b' } } },\nB = {},\n"), 4, "is no permission"},
@@ -244,7 +244,7 @@ static void wrong_ways_are_named(void **state) {
         {STATES("A = { to = { B = { name = 'go on' } } },\nB = {},\n"), 4, "'go on' is no verb"},
         {STATES(
              "A = { to = { B = { name = 'go' },\n C = {\n name = 'go' } } },\nB = {}, C = {},\n"),
-         6, "states.A.to.C.name: the verb 'go' is also the way to 'B'"},
+         6, "states.A.to.C.name: from 'A' the verb 'go' also leads to 'B'"},
     };
     check_all(state, wrongs, COUNT_OF(wrongs));
 }
