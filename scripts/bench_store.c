@@ -1,8 +1,12 @@
 /* bench_store.c: how many transitions a second the store commits, one by one and in batches.
  * Usage: bench_store [DIRECTORY|URL [ENTITIES [SECONDS]]]
+ *        bench_store compare URL ENTITIES URL ENTITIES SECONDS [BATCH]
  * Without a URL it measures a new SQLite file in DIRECTORY, and removes it; with one the store of
  * that URL, in which it leaves its entities.
  * With SECONDS it only commits one by one for so long, and prints how many a second.
+ * `compare` goes from one store to the other for so long each, with entities chosen at random, 64
+ * in a transaction, and prints both rates and what the first is of the second, by the median of the
+ * rounds. It fills what is empty, and leaves it there.
  * A transition is what a worker does with the store: read the entity, write it in its next state,
  * take back its timers, add its audit record and its event. Sizes are measured in turns, so that a
  * slow moment of the machine hits them all, and the median of the rounds is shown. Links
@@ -39,7 +43,8 @@ static const struct text event_json =
 
 struct bench {
     struct store *store;
-    struct arena arena;
+    struct arena arena; /* of one batch */
+    struct arena kept;
     const struct js *data;
     struct actor actor;
     size_t entities;
@@ -278,6 +283,64 @@ static void one_by_one(struct bench *bench, int64_t span_us) {
            (double)(bench->transitions - before) * (double)NOW_SECOND / (double)(now - start));
 }
 
+/* --- many entities against few --- */
+
+#define TURNS_MOST 1000
+
+static void open_side(struct bench *bench, const char *url, size_t entities) {
+    static const struct text machine = TEXT("work_order");
+    struct fault fault = FAULT_INIT;
+    int64_t count = 0;
+    *bench = (struct bench){.entities = entities,
+                            .events = true,
+                            .random = UINT64_C(88172645463325252),
+                            .now_us = FIRST_DAY,
+                            .actor = {.id = TEXT("user-4711")}};
+    arena_init(&bench->arena, 0);
+    arena_init(&bench->kept, 0);
+    check(store_open(text_of(url), STORE_WRITER, &bench->store, &fault), &fault);
+    check(js_parse(&bench->kept, data_json, &bench->data, &fault), &fault);
+    check(store_count(bench->store, machine, NULL, &count, &fault), &fault);
+    if (count == 0) {
+        fill(bench);
+    }
+}
+
+static double turn(struct bench *bench, size_t batch) {
+    int64_t before = bench->transitions;
+    int64_t start = clock_us(CLOCK_MONOTONIC), now;
+    do {
+        run_random(bench, batch);
+        now = clock_us(CLOCK_MONOTONIC);
+    } while (now - start < NOW_SECOND);
+    return (double)(bench->transitions - before) * (double)NOW_SECOND / (double)(now - start);
+}
+
+static double median_of(double *values, int count) {
+    qsort(values, (size_t)count, sizeof *values, by_value);
+    return values[count / 2];
+}
+
+static int compare_sizes(char **argv, size_t batch) {
+    static double many[TURNS_MOST], few[TURNS_MOST], ratios[TURNS_MOST];
+    struct bench sides[2];
+    int turns = atoi(argv[6]) < TURNS_MOST ? atoi(argv[6]) : TURNS_MOST;
+    for (int i = 0; i < 2; i++) {
+        open_side(&sides[i], argv[2 + 2 * i], strtoul(argv[3 + 2 * i], NULL, 10));
+        turn(&sides[i], batch);
+    }
+    for (int i = 0; i < turns; i++) {
+        many[i] = turn(&sides[0], batch);
+        few[i] = turn(&sides[1], batch);
+        ratios[i] = many[i] / few[i];
+    }
+    printf("%.0f %.0f %.2f\n", median_of(many, turns), median_of(few, turns),
+           median_of(ratios, turns));
+    store_close(sides[0].store);
+    store_close(sides[1].store);
+    return 0;
+}
+
 static void compare_all(struct bench *bench) {
     printf("%zu entities\n", bench->entities);
     printf("  batch     per second    times   cpu us each\n");
@@ -296,6 +359,9 @@ static void remove_store(const char *path) {
 }
 
 int main(int argc, char **argv) {
+    if (argc > 6 && strcmp(argv[1], "compare") == 0) {
+        return compare_sizes(argv, argc > 7 ? strtoul(argv[7], NULL, 10) : 64);
+    }
     struct bench bench = {.entities = argc > 2 ? strtoul(argv[2], NULL, 10) : 10000,
                           .random = UINT64_C(88172645463325252),
                           .now_us = FIRST_DAY};

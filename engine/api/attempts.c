@@ -184,6 +184,12 @@ static struct text scope_of(struct call *call) {
                       DIGEST_HEX, hex);
 }
 
+/* Equal JSON values are one request, whatever their white space and the order of members. */
+static void hash_body(struct call *call, unsigned char hash[DIGEST_BYTES]) {
+    struct text body = call->exchange->body;
+    digest_sha256(call->body != NULL ? js_print(&call->exchange->arena, call->body) : body, hash);
+}
+
 bool attempt_read_key(struct call *call, struct store_answer *out, struct fault *fault) {
     struct text key = http_header(call->exchange, "Idempotency-Key");
     if (!text_given(key)) {
@@ -195,7 +201,7 @@ bool attempt_read_key(struct call *call, struct store_answer *out, struct fault 
     }
     out->key = key;
     out->scope = scope_of(call);
-    digest_sha256(call->exchange->body, out->body_hash);
+    hash_body(call, out->body_hash);
     return true;
 }
 

@@ -17,6 +17,12 @@ static void put_error(struct js_writer *writer, const struct store_bulk_error *e
     js_close(writer, '}');
 }
 
+/* Of those that were to be moved: who is skipped no longer was. */
+static double success_rate(const struct store_bulk *bulk) {
+    int64_t wanted = bulk->total - bulk->skipped;
+    return wanted > 0 ? (double)bulk->succeeded / (double)wanted : 1;
+}
+
 static void put_counts(struct js_writer *writer, const struct store_bulk *bulk) {
     js_key(writer, TEXT("id"));
     js_put_text(writer, bulk->id);
@@ -28,8 +34,10 @@ static void put_counts(struct js_writer *writer, const struct store_bulk *bulk) 
     js_put_integer(writer, bulk->succeeded);
     js_key(writer, TEXT("failed"));
     js_put_integer(writer, bulk->failed);
+    js_key(writer, TEXT("skipped"));
+    js_put_integer(writer, bulk->skipped);
     js_key(writer, TEXT("success_rate"));
-    js_put_real(writer, bulk->total > 0 ? (double)bulk->succeeded / (double)bulk->total : 1);
+    js_put_real(writer, success_rate(bulk));
     js_key(writer, TEXT("execution_ms"));
     js_put_integer(writer, bulk->execution_us / NOW_MILLISECOND);
 }
@@ -77,20 +85,35 @@ static void put_bulk(struct js_writer *writer, const struct store_bulk *bulk,
     js_close(writer, '}');
 }
 
-/* The request as it is kept has the entities' new data as they were sent. */
+static const struct js *clean_member(struct arena *arena, const struct generation *generation,
+                                     const struct js *request, const struct js *object) {
+    const struct js *data = js_find(object, TEXT("data"));
+    return data == NULL
+               ? object
+               : js_with(arena, object, TEXT("data"),
+                         generation_clean(generation, js_text(js_find(request, TEXT("machine"))),
+                                          arena, data));
+}
+
+/* The request as it is kept has the entities' data as they were sent: the new, and what they were
+ * selected by. */
 static struct text request_shown(struct http_exchange *exchange, struct text json) {
     const struct call *call = exchange->context;
     struct arena *arena = &exchange->arena;
     const struct js *request;
     struct fault fault = FAULT_INIT;
-    if (!js_parse(arena, json, &request, &fault) || js_find(request, TEXT("data")) == NULL) {
+    if (!js_parse(arena, json, &request, &fault)) {
         return json;
     }
+    const struct js *where = js_find(request, TEXT("where"));
     struct generation *generation = published_take(call->service->published);
-    const struct js *data = generation_clean(generation, js_text(js_find(request, TEXT("machine"))),
-                                             arena, js_find(request, TEXT("data")));
+    if (where != NULL) {
+        where = clean_member(arena, generation, request, where);
+        request = js_with(arena, request, TEXT("where"), where);
+    }
+    request = clean_member(arena, generation, request, request);
     generation_unref(generation);
-    return js_print(arena, js_with(arena, request, TEXT("data"), data));
+    return js_print(arena, request);
 }
 
 static bool read_bulk(struct store *store, struct arena *arena, struct text id,

@@ -12,7 +12,6 @@ struct bulk_order {
     struct call *call;
     struct bulk_request request;
     const struct js *ids;
-    struct store_where where;
     struct text state;
     int64_t older_than_us;
     bool dry_run;
@@ -55,11 +54,12 @@ static bool read_where(const struct form *form, const struct js *object, struct 
     static const char *const keys[] = {"state", "data", "older_than", NULL};
     struct form where = {form->arena, object, "where", form->fault};
     if (!form_known(&where, keys) || !form_text(&where, "state", 100, &order->state) ||
-        !form_object(&where, "data", &order->where.data) || !read_age(&where, order)) {
+        !form_object(&where, "data", &order->request.where.data) || !read_age(&where, order)) {
         return false;
     }
-    order->where.states = &order->state;
-    order->where.state_count = text_given(order->state) ? 1 : 0;
+    order->request.selected = true;
+    order->request.where.states = &order->state;
+    order->request.where.state_count = text_given(order->state) ? 1 : 0;
     return true;
 }
 
@@ -160,10 +160,10 @@ static bool choose(struct core *core, struct bulk_order *order, struct text **id
         ids_of_list(arena, order->ids, ids, count);
     } else {
         if (order->older_than_us > 0) {
-            order->where.updated_before_us = now_wall_us(&core->now) - order->older_than_us;
+            order->request.where.updated_before_us = now_wall_us(&core->now) - order->older_than_us;
         }
-        if (!bulk_select(core, arena, order->request.attempt.machine, &order->where, most, ids,
-                         count, fault)) {
+        if (!bulk_select(core, arena, order->request.attempt.machine, &order->request.where, most,
+                         ids, count, fault)) {
             return false;
         }
     }
@@ -285,12 +285,14 @@ static void run_create(struct job *job, struct worker *worker) {
 
 /* --- a dry run --- */
 
-static void put_refusals(struct js_writer *writer, const struct member *member, size_t *failed) {
-    *failed = 0;
+static void put_refusals(struct js_writer *writer, const struct member *member, size_t *failed,
+                         size_t *skipped) {
+    *failed = *skipped = 0;
     js_key(writer, TEXT("errors"));
     js_open(writer, '[');
     for (size_t i = 0; i < member->attempted; i++) {
         const struct outcome *outcome = &member->outcomes[i];
+        *skipped += outcome->skipped;
         if (outcome->code == FAULT_NONE || ++*failed > BULK_ERRORS_SHOWN) {
             continue;
         }
@@ -310,12 +312,12 @@ static void answer_dry_run(struct bulk_order *order, const struct member *member
                            int64_t execution_us) {
     struct buffer buffer;
     struct js_writer writer;
-    size_t failed;
-    double total = (double)member->attempt_count;
+    size_t failed, skipped;
     buffer_init(&buffer, &order->call->exchange->arena);
     js_writer_init(&writer, &buffer);
     js_open(&writer, '{');
-    put_refusals(&writer, member, &failed);
+    put_refusals(&writer, member, &failed, &skipped);
+    size_t wanted = member->attempt_count - skipped;
     js_key(&writer, TEXT("id"));
     js_put(&writer, NULL);
     js_key(&writer, TEXT("dry_run"));
@@ -326,11 +328,13 @@ static void answer_dry_run(struct bulk_order *order, const struct member *member
     js_key(&writer, TEXT("total"));
     js_put_integer(&writer, (int64_t)member->attempt_count);
     js_key(&writer, TEXT("succeeded"));
-    js_put_integer(&writer, (int64_t)(member->attempt_count - failed));
+    js_put_integer(&writer, (int64_t)(wanted - failed));
     js_key(&writer, TEXT("failed"));
     js_put_integer(&writer, (int64_t)failed);
+    js_key(&writer, TEXT("skipped"));
+    js_put_integer(&writer, (int64_t)skipped);
     js_key(&writer, TEXT("success_rate"));
-    js_put_real(&writer, total > 0 ? (total - (double)failed) / total : 1);
+    js_put_real(&writer, wanted > 0 ? (double)(wanted - failed) / (double)wanted : 1);
     js_key(&writer, TEXT("execution_ms"));
     js_put_integer(&writer, execution_us / NOW_MILLISECOND);
     js_close(&writer, '}');
@@ -359,6 +363,7 @@ static void run_dry(struct job *job, struct worker *worker) {
     order->request.attempt.dry_run = true;
     struct member member = {.attempts = bulk_attempts(&core->arena, &order->request, ids, count),
                             .attempt_count = count,
+                            .where = order->request.selected ? &order->request.where : NULL,
                             .mode = bulk_is_atomic(&order->request) ? MEMBER_ALL : MEMBER_EACH};
     struct member *members[] = {&member};
     if (count > 0) {

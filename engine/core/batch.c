@@ -13,8 +13,12 @@
  *  8. A commit whose answer was lost is unknown, and settled by looking for its audit record.
  *  9. A batch that fails as a whole is run again one member at a time, so a poisoned request fails
  *     alone.
+ * 10. What a decision found and counted is still so when it commits. What is only read is not
+ * locked before what is written is known: it is confirmed by store_write. A batch that lost a race
+ * holds from the start what it wanted then (footprint.c).
  *
  *   claim locks ─ run_together ─ok──────────────────────────────────── drop locks
+ *                   │ conflict: again at once, with its footprint          │
  *                   │ fault, many members                                  │
  *                   └─ run_alone each ─ok / conflict: again at once / fault ┤
  *                                         still failing: blocked, later ────┘
@@ -25,7 +29,8 @@
 #include "core/execute.h"
 #include "core/timers.h"
 
-#define ALONE_TRIES 4
+#define TOGETHER_TRIES 3
+#define ALONE_TRIES    4
 
 static void fail_member(struct core *core, struct member *member, const struct fault *fault) {
     member->fault = fault->code;
@@ -144,7 +149,10 @@ static bool run_each(struct work *work, struct member *member, int64_t started_u
         if (i > 0 && is_over_time(work, started_us)) {
             break;
         }
-        if (!execute_attempt(work, &member->attempts[i], &member->outcomes[i], fault)) {
+        const struct attempt *attempt = &member->attempts[i];
+        struct outcome *out = &member->outcomes[i];
+        if (!execute_fits(work, attempt, member->where, out, fault) ||
+            (!out->skipped && !execute_attempt(work, attempt, out, fault))) {
             return false;
         }
         member->attempted = i + 1;
@@ -182,10 +190,9 @@ static bool run_attempts(struct work *work, struct member *member, int64_t start
         return run_each(work, member, started_us, fault);
     }
     member->attempted = member->attempt_count;
-    return member->attempt_count == 1
+    return member->attempt_count == 1 && member->where == NULL
                ? execute_attempt(work, &member->attempts[0], &member->outcomes[0], fault)
-               : execute_all(work, member->attempts, member->attempt_count, member->outcomes,
-                             fault);
+               : execute_all(work, member, fault);
 }
 
 static bool run_member(struct work *work, struct member *member, int64_t started_us,
@@ -301,18 +308,34 @@ static bool run_in_transaction(struct work *work, struct member *const *members,
     return (read_only || work_write(work, fault)) && run_extras(work, members, count, fault);
 }
 
-/* `alone`: the members ran together before, and something was wrong with one of them. */
+/* One after another for the members: what the runs before this one wanted. `alone`: the members ran
+ * together before, and something was wrong with one of them. */
+struct again {
+    struct footprint footprint;
+    int64_t retries;
+    bool alone;
+};
+
+/* Who counted is run again under read committed (store_guard). What a decision sees of entities is
+ * confirmed at the write, so together that is no less than serializable. */
+static enum isolation isolation_of(const struct core *core, struct member *const *members,
+                                   size_t count, const struct again *again) {
+    return again->footprint.guards.count > 0 ? ISOLATION_READ_COMMITTED
+                                             : strongest(core, members, count);
+}
+
 static bool run_once(struct core *core, struct member *const *members, size_t count,
-                     struct claims *claims, int64_t retries, bool alone, struct fault *fault) {
+                     struct claims *claims, struct again *again, struct fault *fault) {
     struct work work;
-    work_init(&work, core);
-    work.retries = retries;
-    work.careful = alone;
+    work_init(&work, core, &again->footprint);
+    work.retries = again->retries++;
+    work.careful = again->alone;
     enum store_access access = core->read_only ? STORE_READ : STORE_WRITE;
-    if (!store_begin(core->store, access, strongest(core, members, count), fault)) {
+    if (!store_begin(core->store, access, isolation_of(core, members, count, again), fault)) {
         return false;
     }
     if (!run_in_transaction(&work, members, count, claims, fault)) {
+        footprint_add(&again->footprint, &work);
         store_rollback(core->store);
         return false;
     }
@@ -352,10 +375,12 @@ static void give_up(struct core *core, struct member *member, struct fault *faul
 /* False, with the fault, when it was not run. */
 static bool run_alone(struct core *core, struct member *member, struct claims *claims,
                       struct fault *fault) {
-    for (int64_t try = 0; try < ALONE_TRIES; try++) {
+    struct again again = {.alone = true};
+    footprint_init(&again.footprint, core);
+    while (again.retries < ALONE_TRIES) {
         forget_run(member);
         *fault = FAULT_INIT;
-        if (run_once(core, &member, 1, claims, try, true, fault)) {
+        if (run_once(core, &member, 1, claims, &again, fault)) {
             return true;
         }
         if (fault->code != FAULT_STORE_CONFLICT) {
@@ -382,10 +407,27 @@ static void run_each_alone(struct core *core, struct member *const *members, siz
     }
 }
 
+/* False, with the fault, when they were not run. */
+static bool run_all(struct core *core, struct member *const *members, size_t count,
+                    struct claims *claims, struct fault *fault) {
+    struct again again = {0};
+    footprint_init(&again.footprint, core);
+    do {
+        for (size_t i = 0; again.retries > 0 && i < count; i++) {
+            forget_run(members[i]);
+        }
+        *fault = FAULT_INIT;
+        if (run_once(core, members, count, claims, &again, fault)) {
+            return true;
+        }
+    } while (fault->code == FAULT_STORE_CONFLICT && again.retries < TOGETHER_TRIES);
+    return false;
+}
+
 static void run_together(struct core *core, struct member *const *members, size_t count,
                          struct claims *claims) {
     struct fault fault = FAULT_INIT;
-    if (run_once(core, members, count, claims, 0, false, &fault)) {
+    if (run_all(core, members, count, claims, &fault)) {
         return;
     }
     bool worth_again =

@@ -34,6 +34,7 @@ struct outcome {
     struct text message;  /* why not */
     bool by_effect;       /* refused because something that was to follow was */
     bool changed;
+    bool skipped; /* the entity had left the member's `where`: nothing was attempted */
     struct text from, to;
     int64_t version; /* after; for a refusal: the current one, 0 if there is no entity */
     const struct entity *entity; /* after; NULL when there is none */
@@ -80,18 +81,20 @@ struct member {
     const struct attempt *attempts;
     size_t attempt_count;
     enum member_mode mode;
-    struct text idempotency_scope; /* with idempotency_key given */
+    const struct store_where *where; /* NULL: any. An attempt on an entity that does not fit when
+                                        its turn comes is skipped */
+    struct text idempotency_scope;   /* with idempotency_key given */
     struct text idempotency_key;
-    unsigned char body_hash[DIGEST_BYTES];
-    member_render *render;              /* may be NULL without an idempotency key */
-    member_wanted *wanted;              /* may be NULL: always */
-    member_extra *extra;                /* may be NULL */
-    const struct store_deadline *fired; /* the timer that this attempt is; NULL: none */
-    void *context;                      /* of render and extra */
-    const struct store_answer *kept;    /* private: what the store has for its key; NULL: nothing */
-    int64_t waiting_since_us; /* monotonic; when the lock was first asked for; 0: not yet */
-    int64_t lock_attempts;    /* how often a wait for the lock ran out and began again */
-    int64_t store_attempts;   /* how often a passing fault of the store was waited out */
+    unsigned char body_hash[DIGEST_BYTES]; /* of the body's canonical JSON */
+    member_render *render;                 /* may be NULL without an idempotency key */
+    member_wanted *wanted;                 /* may be NULL: always */
+    member_extra *extra;                   /* may be NULL */
+    const struct store_deadline *fired;    /* the timer that this attempt is; NULL: none */
+    void *context;                         /* of render and extra */
+    const struct store_answer *kept; /* private: what the store has for its key; NULL: nothing */
+    int64_t waiting_since_us;        /* monotonic; when the lock was first asked for; 0: not yet */
+    int64_t lock_attempts;           /* how often a wait for the lock ran out and began again */
+    int64_t store_attempts;          /* how often a passing fault of the store was waited out */
     /* out */
     bool blocked; /* nothing happened (a lock was not free, the store had a passing fault, or the
                      batch had used up its time): run it again at retry_at_us */

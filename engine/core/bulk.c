@@ -2,6 +2,7 @@
 #include "core/bulk.h"
 
 #include "core/follow.h"
+#include "timezone/instant.h"
 
 #define SELECT_PAGE 1000
 
@@ -58,6 +59,19 @@ static void put_actor(struct js_writer *writer, const struct actor *actor) {
     js_close(writer, '}');
 }
 
+static void put_where(struct js_writer *writer, const struct store_where *where) {
+    char instant[INSTANT_TEXT];
+    js_key(writer, TEXT("where"));
+    js_open(writer, '{');
+    put_text(writer, TEXT("state"), where->state_count > 0 ? where->states[0] : TEXT_NONE);
+    put_value(writer, TEXT("data"), where->data);
+    if (where->updated_before_us != 0) {
+        js_key(writer, TEXT("updated_before"));
+        js_put_text(writer, instant_print(where->updated_before_us, instant));
+    }
+    js_close(writer, '}');
+}
+
 struct text bulk_request_json(struct arena *arena, const struct bulk_request *request) {
     const struct attempt *attempt = &request->attempt;
     struct buffer buffer;
@@ -77,6 +91,9 @@ struct text bulk_request_json(struct arena *arena, const struct bulk_request *re
     put_value(&writer, TEXT("metadata"), attempt->metadata);
     put_value(&writer, TEXT("data"), attempt->patch);
     put_text(&writer, TEXT("request_id"), attempt->request_id);
+    if (request->selected) {
+        put_where(&writer, &request->where);
+    }
     js_close(&writer, '}');
     return buffer_view(&buffer);
 }
@@ -91,6 +108,23 @@ static const struct actor *read_actor(struct arena *arena, const struct js *valu
     actor->permissions = js_find(value, TEXT("permissions"));
     actor->attributes = js_find(value, TEXT("attributes"));
     return actor;
+}
+
+static bool read_where(struct arena *arena, const struct js *value, struct store_where *out,
+                       struct fault *fault) {
+    struct text *state = ARENA_NEW(arena, struct text);
+    const struct js *before = js_find(value, TEXT("updated_before"));
+    int64_t before_us = 0;
+    int offset;
+    *state = js_text(js_find(value, TEXT("state")));
+    if (before != NULL && !instant_parse(js_text(before), &before_us, &offset, fault)) {
+        return false;
+    }
+    *out = (struct store_where){.states = state,
+                                .state_count = text_given(*state) ? 1 : 0,
+                                .data = js_find(value, TEXT("data")),
+                                .updated_before_us = before_us};
+    return true;
 }
 
 bool bulk_request_read(struct arena *arena, struct text json, struct bulk_request *out,
@@ -118,7 +152,9 @@ bool bulk_request_read(struct arena *arena, struct text json, struct bulk_reques
                                      .blocking_timeout_ms = -1,
                                      .max_retries = -1,
                                  }};
-    return true;
+    const struct js *where = js_find(value, TEXT("where"));
+    out->selected = where != NULL;
+    return where == NULL || read_where(arena, where, &out->where, fault);
 }
 
 struct attempt *bulk_attempts(struct arena *arena, const struct bulk_request *request,
@@ -185,9 +221,10 @@ bool bulk_select(struct core *core, struct arena *arena, struct text machine,
 
 static size_t count_outcomes(const struct member *member, struct store_bulk *bulk,
                              struct store_bulk_error *errors) {
-    size_t failed = 0;
+    size_t failed = 0, skipped = 0;
     for (size_t i = 0; i < member->attempted; i++) {
         const struct outcome *outcome = &member->outcomes[i];
+        skipped += outcome->skipped;
         if (outcome->code != FAULT_NONE) {
             errors[failed++] = (struct store_bulk_error){
                 member->attempts[i].id, text_of(fault_name(outcome->code)), outcome->message};
@@ -195,7 +232,8 @@ static size_t count_outcomes(const struct member *member, struct store_bulk *bul
     }
     bulk->position += (int64_t)member->attempted;
     bulk->failed += (int64_t)failed;
-    bulk->succeeded += (int64_t)(member->attempted - failed);
+    bulk->skipped += (int64_t)skipped;
+    bulk->succeeded += (int64_t)(member->attempted - failed - skipped);
     return failed;
 }
 

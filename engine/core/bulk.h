@@ -16,6 +16,8 @@ struct bulk_request {
     struct attempt attempt; /* without an id */
     struct text mode;       /* "atomic", "sequential", "parallel" */
     int64_t workers;
+    bool selected;            /* by `where`; otherwise by ids */
+    struct store_where where; /* what selected the members: looked at again when their turn comes */
 };
 
 /* Takes what is personal out of all that is kept of a request but its data, which is the entities':

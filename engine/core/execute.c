@@ -417,12 +417,27 @@ bool execute_refuse(struct work *work, const struct attempt *attempt, enum fault
     return record_refusal(work, attempt, out, fault);
 }
 
-static bool execute_until_refused(struct work *work, const struct attempt *attempts, size_t count,
-                                  struct outcome *outcomes, size_t *refused, struct fault *fault) {
+bool execute_fits(struct work *work, const struct attempt *attempt, const struct store_where *where,
+                  struct outcome *out, struct fault *fault) {
+    struct slot *slot;
+    if (where == NULL) {
+        return true;
+    }
+    if (!work_slot(work, attempt->machine, attempt->id, &slot, fault)) {
+        return false;
+    }
+    out->skipped = !work_fits(work, slot, where);
+    return true;
+}
+
+static bool execute_until_refused(struct work *work, struct member *member, size_t *refused,
+                                  struct fault *fault) {
     work->effects = 0;
-    for (*refused = 0; *refused < count; (*refused)++) {
-        struct outcome *out = &outcomes[*refused];
-        if (!carry_out(work, &attempts[*refused], 0, out, fault)) {
+    for (*refused = 0; *refused < member->attempt_count; (*refused)++) {
+        const struct attempt *attempt = &member->attempts[*refused];
+        struct outcome *out = &member->outcomes[*refused];
+        if (!execute_fits(work, attempt, member->where, out, fault) ||
+            (!out->skipped && !carry_out(work, attempt, 0, out, fault))) {
             return false;
         }
         if (out->code != FAULT_NONE) {
@@ -432,24 +447,36 @@ static bool execute_until_refused(struct work *work, const struct attempt *attem
     return true;
 }
 
-bool execute_all(struct work *work, const struct attempt *attempts, size_t count,
-                 struct outcome *outcomes, struct fault *fault) {
-    struct mark mark = work_mark(work);
-    size_t refused;
-    if (!execute_until_refused(work, attempts, count, outcomes, &refused, fault)) {
+/* One of the others, once everything is undone. */
+static bool abort_with(struct work *work, const struct member *member, size_t refused, size_t index,
+                       struct fault *fault) {
+    const struct attempt *attempt = &member->attempts[index];
+    struct outcome *out = &member->outcomes[index];
+    if (!execute_fits(work, attempt, member->where, out, fault)) {
         return false;
     }
-    if (refused == count) {
+    if (out->skipped) {
+        return true;
+    }
+    refuse(out, FAULT_BATCH_ABORTED,
+           text_print(&work->core->arena, "undone because '%.*s' was refused",
+                      TEXT_ARGS(member->attempts[refused].id)));
+    return record_refusal(work, attempt, out, fault);
+}
+
+bool execute_all(struct work *work, struct member *member, struct fault *fault) {
+    struct mark mark = work_mark(work);
+    size_t refused;
+    if (!execute_until_refused(work, member, &refused, fault)) {
+        return false;
+    }
+    if (refused == member->attempt_count) {
         return true;
     }
     work_back(work, mark);
-    for (size_t i = 0; i < count; i++) {
-        if (i != refused) {
-            refuse(&outcomes[i], FAULT_BATCH_ABORTED,
-                   text_print(&work->core->arena, "undone because '%.*s' was refused",
-                              TEXT_ARGS(attempts[refused].id)));
-        }
-        if (!record_refusal(work, &attempts[i], &outcomes[i], fault)) {
+    for (size_t i = 0; i < member->attempt_count; i++) {
+        if (!(i == refused ? record_refusal(work, &member->attempts[i], &member->outcomes[i], fault)
+                           : abort_with(work, member, refused, i, fault))) {
             return false;
         }
     }

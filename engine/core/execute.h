@@ -17,9 +17,12 @@ bool execute_attempt(struct work *work, const struct attempt *attempt, struct ou
 bool execute_refuse(struct work *work, const struct attempt *attempt, enum fault_code code,
                     const char *message, struct outcome *out, struct fault *fault) MUST_CHECK;
 
-/* Runs all attempts or none: after the first refusal everything is undone, and each attempt is
- * recorded as refused, the innocent ones as batch_aborted. */
-bool execute_all(struct work *work, const struct attempt *attempts, size_t count,
-                 struct outcome *outcomes, struct fault *fault) MUST_CHECK;
+/* Marks the outcome as skipped when the entity does not fit `where` (NULL: it does). */
+bool execute_fits(struct work *work, const struct attempt *attempt, const struct store_where *where,
+                  struct outcome *out, struct fault *fault) MUST_CHECK;
+
+/* Runs all attempts of the member that fit its `where`, or none: after the first refusal everything
+ * is undone, and each of them is recorded as refused, the innocent ones as batch_aborted. */
+bool execute_all(struct work *work, struct member *member, struct fault *fault) MUST_CHECK;
 
 #endif

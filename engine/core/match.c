@@ -174,7 +174,7 @@ bool match_entities(struct core *core, const struct store_key *keys, size_t coun
     if (!store_begin(core->store, STORE_WRITE, ISOLATION_DEFAULT, fault)) {
         return false;
     }
-    work_init(&work, core);
+    work_init(&work, core, NULL);
     bool matched = match_keys(&work, keys, count, out, fault) && store_commit(core->store, fault);
     store_rollback(core->store);
     return matched;
@@ -229,7 +229,7 @@ static bool match_slice(struct core *core, const struct machine *machine, struct
     for (size_t i = 0; i < count; i++) {
         keys[i] = (struct store_key){machine->name, ids[i]};
     }
-    work_init(&work, core);
+    work_init(&work, core, NULL);
     if (count > 0 && !match_keys(&work, keys, count, out, fault)) {
         return false;
     }

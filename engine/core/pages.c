@@ -1,7 +1,7 @@
 /* pages.c: one arena holds the page, another the cursor that leads to the next one. */
 #include "core/pages.h"
 
-#define PAGE_MOST 500
+#define PAGE_MOST 1000
 
 struct walk {
     struct store *store;
@@ -55,7 +55,7 @@ static bool walk_on(struct walk *walk, struct text next, size_t count) {
     return text_given(walk->cursor) && walk->left > 0;
 }
 
-static bool records_page(struct walk *walk, const struct store_search *search, pages_record *each,
+static bool records_page(struct walk *walk, const struct store_search *search, pages_page *each,
                          bool *more) {
     struct store_record *items;
     struct text next = TEXT_NONE;
@@ -65,12 +65,43 @@ static bool records_page(struct walk *walk, const struct store_search *search, p
                               walk->fault)) {
         return false;
     }
+    if (!each(walk->context, items, count, walk->fault)) {
+        return false;
+    }
+    *more = walk_on(walk, next, count);
+    return true;
+}
+
+static bool walk_records(struct walk *walk, const struct store_search *search, pages_page *each) {
+    bool more = true, went = true;
+    while (went && more) {
+        went = walk_begin(walk) && records_page(walk, search, each, &more);
+        walk_end(walk);
+    }
+    walk_deinit(walk);
+    return went;
+}
+
+bool pages_whole(struct store *store, const struct store_search *search, pages_page *each,
+                 void *context, struct fault *fault) {
+    struct walk walk;
+    walk_init(&walk, store, PAGES_OWN, 0, context, fault);
+    return walk_records(&walk, search, each);
+}
+
+struct one_by_one {
+    pages_record *each;
+    void *context;
+};
+
+static bool hand_out(void *context, const struct store_record *records, size_t count,
+                     struct fault *fault) {
+    const struct one_by_one *one = context;
     for (size_t i = 0; i < count; i++) {
-        if (!each(walk->context, &items[i], walk->fault)) {
+        if (!one->each(one->context, &records[i], fault)) {
             return false;
         }
     }
-    *more = walk_on(walk, next, count);
     return true;
 }
 
@@ -78,14 +109,9 @@ bool pages_records(struct store *store, enum pages_transaction transaction,
                    const struct store_search *search, int64_t most, pages_record *each,
                    void *context, struct fault *fault) {
     struct walk walk;
-    bool more = true, went = true;
-    walk_init(&walk, store, transaction, most, context, fault);
-    while (went && more) {
-        went = walk_begin(&walk) && records_page(&walk, search, each, &more);
-        walk_end(&walk);
-    }
-    walk_deinit(&walk);
-    return went;
+    struct one_by_one one = {each, context};
+    walk_init(&walk, store, transaction, most, &one, fault);
+    return walk_records(&walk, search, hand_out);
 }
 
 static bool entities_page(struct walk *walk, struct text machine, pages_entity_page *each,

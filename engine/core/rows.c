@@ -7,9 +7,9 @@
  *   there      absent                the engine meets it for the first time: likewise
  *   absent     there                 somebody deleted it: the entity is not found
  *
- * In a transaction that writes, the row is locked from here on, so what is written at the end is
- * written over what was decided about. The version goes on growing: with a version column both
- * sides count together, and the larger number wins. */
+ * In a transaction that writes, the row is locked from here on, or looked at and confirmed before
+ * the write, so what is written at the end is written over what was decided about. The version goes
+ * on growing: with a version column both sides count together, and the larger number wins. */
 #include "core/rows.h"
 
 #include "core/audit.h"
@@ -72,6 +72,7 @@ static bool overlay_one_table(struct core *core, struct arena *arena, struct ent
     struct store_row *rows = ARENA_ARRAY(arena, struct store_row, count);
     for (size_t i = 0; i < count; i++) {
         rows[i] = known_row(&entities[i]);
+        rows[i].hold = views[i].looked ? STORE_LOOK : STORE_HOLD;
     }
     if (!store_read_rows(core->store, arena, views[0].table, rows, count, fault)) {
         return false;
@@ -86,7 +87,7 @@ static bool overlay_one_table(struct core *core, struct arena *arena, struct ent
 bool rows_overlay(struct core *core, struct arena *arena, struct entity *entities,
                   struct row_view *views, size_t count, struct fault *fault) {
     for (size_t i = 0; i < count; i++) {
-        views[i] = (struct row_view){.table = table_of(core, entities[i].machine)};
+        views[i].table = table_of(core, entities[i].machine);
     }
     for (size_t i = 0, next; i < count; i = next) {
         next = i + 1;
@@ -143,6 +144,36 @@ void rows_note(struct work *work, struct slot *slot) {
     slot->row_due = text_given(table->version) && slot->view.row.version != slot->current.version;
     slot->current.data_json = entity_data_json(arena, &slot->current);
     audit_append(work, slot, &attempt, slot->original.data, &outcome);
+}
+
+/* --- what was only looked at --- */
+
+static bool is_same(const struct store_row *now, const struct store_row *read) {
+    return now->exists == read->exists &&
+           (!now->exists || (text_given(now->state) == text_given(read->state) &&
+                             text_equal(now->state, read->state) && now->version == read->version &&
+                             js_equal(now->fields, read->fields)));
+}
+
+static bool confirm(struct work *work, struct slot *slot, struct fault *fault) {
+    struct store_row row = {.id = slot->current.id, .hold = STORE_TRY};
+    if (!store_read_rows(work->core->store, &work->core->arena, slot->view.table, &row, 1, fault)) {
+        return false;
+    }
+    slot->view.looked = false;
+    return is_same(&row, &slot->view.row) ||
+           fault_set(fault, FAULT_STORE_CONFLICT, "the row '%.*s' of the table '%.*s' was changed",
+                     TEXT_ARGS(row.id), TEXT_ARGS(slot->view.table->name));
+}
+
+bool rows_confirm(struct work *work, struct fault *fault) {
+    for (size_t i = 0; i < work->slots.count; i++) {
+        struct slot *slot = work->slots.entries[i].value;
+        if (slot->view.looked && slot->view.table != NULL && !confirm(work, slot, fault)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* --- writing --- */

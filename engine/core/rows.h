@@ -20,6 +20,10 @@ void rows_note(struct work *work, struct slot *slot);
 bool rows_try(struct work *work, struct slot *slot, struct outcome *out,
               struct fault *fault) MUST_CHECK;
 
+/* Whether the rows that were only looked at are still so; holds them. FAULT_STORE_CONFLICT: not so.
+ */
+bool rows_confirm(struct work *work, struct fault *fault) MUST_CHECK;
+
 /* Writes the rows of all slots that have changed. */
 bool rows_write(struct work *work, struct fault *fault) MUST_CHECK;
 

@@ -10,19 +10,6 @@
 #include "model/chain.h"
 #include "timezone/instant.h"
 
-/* Where the walk of a chain has come to. */
-struct chain {
-    struct verify *verify;
-    struct store_key key;
-    int64_t sequence;                 /* of the record before; 0: none */
-    unsigned char hash[DIGEST_BYTES]; /* of that record, as stored */
-    int64_t version;                  /* of the entity, as that record says */
-    struct arena arena;               /* of the texts below */
-    struct text machine;              /* of the entity, as that record says; it may be renamed */
-    struct text state;                /* of the entity, as that record says; TEXT_NONE: no entity */
-    struct text data_hash;            /* of its data, as that record says; TEXT_NONE: no entity */
-};
-
 void verify_report(struct verify *verify, struct store_key key, int64_t sequence,
                    const char *format, ...) {
     char message[512];
@@ -138,24 +125,30 @@ static void advance(struct verify *verify, const struct store_record *record) {
     verify->options->advance(verify->options->context, &verify->counts);
 }
 
-static bool check_record(void *context, const struct store_record *record, struct fault *fault) {
-    struct chain *chain = context;
-    struct arena arena;
+void chain_init(struct chain *chain, struct verify *verify, struct store_key key) {
+    *chain = (struct chain){.verify = verify, .key = key};
+    arena_init(&chain->arena, 0);
+    arena_init(&chain->scratch, 0);
+}
+
+void chain_drop(struct chain *chain) {
+    arena_deinit(&chain->arena);
+    arena_deinit(&chain->scratch);
+}
+
+void chain_check(struct chain *chain, const struct store_record *record) {
     const struct js *json = NULL;
-    (void)fault;
     struct fault unreadable = FAULT_INIT;
-    arena_init(&arena, 0);
+    arena_reset(&chain->scratch);
     check_link(chain, record);
     check_hash(chain, record);
-    if (js_parse(&arena, record->json, &json, &unreadable)) {
+    if (js_parse(&chain->scratch, record->json, &json, &unreadable)) {
         check_columns(chain, record, json);
     } else {
         REPORT(chain, record, "the record is no JSON: %s", unreadable.message);
     }
     remember(chain, record, json);
-    arena_deinit(&arena);
     advance(chain->verify, record);
-    return true;
 }
 
 /* --- the entity --- */
@@ -219,35 +212,50 @@ static void check_policy(struct chain *chain, const struct entity *entity) {
     }
 }
 
-static bool check_entity(struct chain *chain, bool *has_entity, struct fault *fault) {
-    struct arena arena;
-    struct entity entity;
-    arena_init(&arena, 0);
-    bool read = store_read(chain->verify->store, &arena, &chain->key, 1, &entity, fault);
-    *has_entity = read && entity.exists;
-    if (*has_entity) {
-        check_head(chain, &entity);
-        check_policy(chain, &entity);
-    } else if (read && chain->version > 0) {
+static void check_entity(struct chain *chain, const struct entity *entity) {
+    if (entity->exists) {
+        check_head(chain, entity);
+        check_policy(chain, entity);
+    } else if (chain->version > 0) {
         verify_report(chain->verify, chain->key, 0,
                       "the entity is gone; by its newest record it is in state '%.*s'",
                       TEXT_ARGS(chain->state));
-    } else if (read && chain->sequence == 0) {
+    } else if (chain->sequence == 0) {
         verify_report(chain->verify, chain->key, 0, "there is no such entity, nor a record of one");
     }
-    arena_deinit(&arena);
-    return read;
+}
+
+void chain_end(struct chain *chain, const struct entity *entity) {
+    check_entity(chain, entity);
+    chain->verify->counts.chains += chain->sequence > 0;
+    chain_drop(chain);
+}
+
+/* --- a chain by itself --- */
+
+static bool check_record(void *context, const struct store_record *record, struct fault *fault) {
+    (void)fault;
+    chain_check(context, record);
+    return true;
 }
 
 bool verify_chain(struct verify *verify, struct store_key key, bool *has_entity,
                   struct fault *fault) {
-    struct chain chain = {.verify = verify, .key = key};
+    struct chain chain;
+    struct entity entity = {.exists = false};
     struct store_search search = {.machine = key.machine, .entity_id = key.id, .success = -1};
-    arena_init(&chain.arena, 0);
+    struct arena arena;
+    arena_init(&arena, 0);
+    chain_init(&chain, verify, key);
     bool walked =
         pages_records(verify->store, PAGES_OPEN, &search, 0, check_record, &chain, fault) &&
-        check_entity(&chain, has_entity, fault);
-    verify->counts.chains += chain.sequence > 0;
-    arena_deinit(&chain.arena);
+        store_read(verify->store, &arena, &key, 1, &entity, fault);
+    *has_entity = walked && entity.exists;
+    if (walked) {
+        chain_end(&chain, &entity);
+    } else {
+        chain_drop(&chain);
+    }
+    arena_deinit(&arena);
     return walked;
 }

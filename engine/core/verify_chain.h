@@ -14,6 +14,26 @@ struct verify {
     int64_t walked_settled;
 };
 
+/* Where the walk of a chain has come to. */
+struct chain {
+    struct verify *verify;
+    struct store_key key;
+    int64_t sequence;                 /* of the record before; 0: none */
+    unsigned char hash[DIGEST_BYTES]; /* of that record, as stored */
+    int64_t version;                  /* of the entity, as that record says */
+    struct arena arena;               /* of the texts below */
+    struct text machine;              /* of the entity, as that record says; it may be renamed */
+    struct text state;                /* of the entity, as that record says; TEXT_NONE: no entity */
+    struct text data_hash;            /* of its data, as that record says; TEXT_NONE: no entity */
+    struct arena scratch;             /* of one record */
+};
+
+/* From its first record to its last, then what has become of it. The key is lent. */
+void chain_init(struct chain *chain, struct verify *verify, struct store_key key);
+void chain_check(struct chain *chain, const struct store_record *record);
+void chain_end(struct chain *chain, const struct entity *entity);
+void chain_drop(struct chain *chain); /* in place of chain_end */
+
 /* Inside a read transaction. `has_entity`: the chain belongs to an entity that is there. */
 bool verify_chain(struct verify *verify, struct store_key key, bool *has_entity,
                   struct fault *fault) MUST_CHECK;

@@ -10,6 +10,8 @@
 #include "core/rows.h"
 #include "core/timers.h"
 
+static const struct footprint no_footprint;
+
 const struct machine *core_machine(const struct core *core, const struct attempt *attempt) {
     return generation_machine(core->policy.generation, attempt->machine);
 }
@@ -28,9 +30,13 @@ size_t core_attempts(struct member *const *members, size_t count) {
     return total;
 }
 
-void work_init(struct work *work, struct core *core) {
-    *work = (struct work){.core = core, .now_us = now_wall_us(&core->now)};
+void work_init(struct work *work, struct core *core, const struct footprint *footprint) {
+    *work = (struct work){.core = core,
+                          .footprint = footprint != NULL ? footprint : &no_footprint,
+                          .now_us = now_wall_us(&core->now)};
     map_init(&work->slots, &core->arena);
+    map_init(&work->counts, &core->arena);
+    map_init(&work->counted, &core->arena);
 }
 
 void *work_add(struct work *work, struct list *list, size_t size) {
@@ -63,7 +69,7 @@ void work_note(struct work *work) {
 
 /* Makes slots of entities that have just been read; what their rows say is laid over them. */
 static bool slots_add(struct work *work, const struct text *keys, struct entity *entities,
-                      size_t count, struct fault *fault) {
+                      size_t count, bool looked, struct fault *fault) {
     struct arena *arena = &work->core->arena;
     struct slot *slots = ARENA_ARRAY(arena, struct slot, count);
     struct row_view *views = ARENA_ARRAY(arena, struct row_view, count);
@@ -72,7 +78,8 @@ static bool slots_add(struct work *work, const struct text *keys, struct entity 
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        slots[i] = (struct slot){.key = keys[i], .original = entities[i]};
+        slots[i] = (struct slot){.key = keys[i], .original = entities[i], .looked = looked};
+        views[i].looked = looked;
     }
     if (!rows_overlay(work->core, arena, entities, views, count, fault)) {
         return false;
@@ -105,7 +112,7 @@ const struct entity *work_present(struct work *work, const struct slot *slot) {
 
 struct wanted {
     struct text key;
-    struct store_key entity;
+    struct store_reading entity;
     size_t order; /* of the first attempt on it */
 };
 
@@ -120,19 +127,35 @@ static int by_order(const void *a, const void *b) {
     return (left->order > right->order) - (left->order < right->order);
 }
 
-/* The distinct ones, in key order; in that of the attempts when they are restored, since so they
- * are listed. */
-static size_t wanted_of(struct work *work, const struct store_key *keys, size_t count,
-                        struct wanted *wanted) {
+/* All to be held. */
+static size_t add_keys(struct work *work, const struct store_key *keys, size_t count,
+                       struct wanted *wanted) {
     for (size_t i = 0; i < count; i++) {
-        wanted[i] =
-            (struct wanted){key_of(&work->core->arena, keys[i].machine, keys[i].id), keys[i], i};
+        wanted[i] = (struct wanted){
+            key_of(&work->core->arena, keys[i].machine, keys[i].id), {keys[i], STORE_HOLD}, i};
     }
-    qsort(wanted, count, sizeof *wanted, by_key);
+    return count;
+}
+
+static size_t add_footprint(const struct work *work, struct wanted *wanted) {
+    for (size_t i = 0; i < work->footprint->keys.count; i++) {
+        const struct map_entry *entry = &work->footprint->keys.entries[i];
+        wanted[i] =
+            (struct wanted){entry->key, *(const struct store_reading *)entry->value, SIZE_MAX};
+    }
+    return work->footprint->keys.count;
+}
+
+/* The distinct ones, of two wishes for one the stronger; in key order, or in that of the attempts
+ * when they are restored, since so they are listed. */
+static size_t make_distinct(const struct work *work, struct wanted *wanted, size_t count) {
     size_t distinct = 0;
+    qsort(wanted, count, sizeof *wanted, by_key);
     for (size_t i = 0; i < count; i++) {
         if (distinct == 0 || !text_equal(wanted[distinct - 1].key, wanted[i].key)) {
             wanted[distinct++] = wanted[i];
+        } else if (wanted[i].entity.hold < wanted[distinct - 1].entity.hold) {
+            wanted[distinct - 1].entity.hold = wanted[i].entity.hold;
         }
     }
     if (work->in_order) {
@@ -141,26 +164,42 @@ static size_t wanted_of(struct work *work, const struct store_key *keys, size_t 
     return distinct;
 }
 
-bool work_read_keys(struct work *work, const struct store_key *keys, size_t count,
-                    struct fault *fault) {
+static bool read_wanted(struct work *work, struct wanted *wanted, size_t count,
+                        struct fault *fault) {
     struct arena *arena = &work->core->arena;
-    struct wanted *wanted = ARENA_ARRAY(arena, struct wanted, count);
-    size_t distinct = wanted_of(work, keys, count, wanted);
-    struct store_key *names = ARENA_ARRAY(arena, struct store_key, distinct);
-    struct text *slot_keys = ARENA_ARRAY(arena, struct text, distinct);
+    size_t distinct = make_distinct(work, wanted, count);
+    struct store_reading *readings = ARENA_ARRAY(arena, struct store_reading, distinct);
+    struct text *keys = ARENA_ARRAY(arena, struct text, distinct);
     struct entity *entities = ARENA_ARRAY(arena, struct entity, distinct);
     for (size_t i = 0; i < distinct; i++) {
-        names[i] = wanted[i].entity;
-        slot_keys[i] = wanted[i].key;
+        readings[i] = wanted[i].entity;
+        keys[i] = wanted[i].key;
     }
-    return store_read(work->core->store, arena, names, distinct, entities, fault) &&
-           slots_add(work, slot_keys, entities, distinct, fault);
+    return store_read_as(work->core->store, arena, readings, distinct, entities, fault) &&
+           slots_add(work, keys, entities, distinct, false, fault);
+}
+
+bool work_read_keys(struct work *work, const struct store_key *keys, size_t count,
+                    struct fault *fault) {
+    struct wanted *wanted = ARENA_ARRAY(&work->core->arena, struct wanted, count);
+    return read_wanted(work, wanted, add_keys(work, keys, count, wanted), fault);
+}
+
+static bool guard(struct work *work, struct fault *fault) {
+    const struct map *guards = &work->footprint->guards;
+    struct text *machines = ARENA_ARRAY(&work->core->arena, struct text, guards->count);
+    for (size_t i = 0; i < guards->count; i++) {
+        machines[i] = guards->entries[i].key;
+    }
+    return store_guard(work->core->store, machines, guards->count, fault);
 }
 
 bool work_read(struct work *work, struct member *const *members, size_t count,
                struct fault *fault) {
+    struct arena *arena = &work->core->arena;
     size_t most = core_attempts(members, count), total = 0;
-    struct store_key *keys = ARENA_ARRAY(&work->core->arena, struct store_key, most);
+    struct store_key *keys = ARENA_ARRAY(arena, struct store_key, most);
+    struct wanted *wanted = ARENA_ARRAY(arena, struct wanted, most + work->footprint->keys.count);
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < members[i]->attempt_count; j++) {
             const struct attempt *attempt = &members[i]->attempts[j];
@@ -168,7 +207,9 @@ bool work_read(struct work *work, struct member *const *members, size_t count,
             keys[total++] = (struct store_key){attempt->machine, attempt->id};
         }
     }
-    return work_read_keys(work, keys, total, fault);
+    total = add_keys(work, keys, total, wanted);
+    total += add_footprint(work, wanted + total);
+    return read_wanted(work, wanted, total, fault) && guard(work, fault);
 }
 
 bool work_slot(struct work *work, struct text machine, struct text id, struct slot **out,
@@ -179,9 +220,9 @@ bool work_slot(struct work *work, struct text machine, struct text id, struct sl
         return true;
     }
     struct entity entity;
-    struct store_key wanted = {machine, id};
-    if (!store_read(work->core->store, &work->core->arena, &wanted, 1, &entity, fault) ||
-        !slots_add(work, &key, &entity, 1, fault)) {
+    struct store_reading wanted = {{machine, id}, STORE_LOOK};
+    if (!store_read_as(work->core->store, &work->core->arena, &wanted, 1, &entity, fault) ||
+        !slots_add(work, &key, &entity, 1, true, fault)) {
         return false;
     }
     *out = map_find(&work->slots, key);
@@ -212,12 +253,15 @@ void work_touch(struct work *work, struct slot *slot) {
 
 /* --- writing --- */
 
+bool work_is_written(const struct slot *slot) {
+    return slot->body_changed || slot->current.audit_sequence != slot->original.audit_sequence;
+}
+
 static size_t changed_entities(struct work *work, struct store_entity_write *writes) {
     size_t count = 0;
     for (size_t i = 0; i < work->slots.count; i++) {
         const struct slot *slot = work->slots.entries[i].value;
-        bool moved = slot->current.audit_sequence != slot->original.audit_sequence;
-        if (slot->current.exists && (slot->body_changed || moved)) {
+        if (slot->current.exists && work_is_written(slot)) {
             writes[count++] = (struct store_entity_write){
                 &slot->current, slot->original.exists ? slot->original.version : 0,
                 slot->body_changed};
@@ -266,5 +310,6 @@ bool work_write(struct work *work, struct fault *fault) {
         .answer_count = work->answers.count,
         .in_order = work->in_order,
     };
-    return store_write(work->core->store, &batch, fault) && rows_write(work, fault);
+    return rows_confirm(work, fault) && store_write(work->core->store, &batch, fault) &&
+           rows_write(work, fault);
 }

@@ -11,6 +11,7 @@
 /* What an application's row says of an entity; all zeros without a table of its own. */
 struct row_view {
     const struct app_table *table;
+    bool looked; /* its row is not held */
     struct store_row row;
     bool noticed; /* it is not what the engine knew: the entity has followed */
     bool gone;    /* it was there, and is not any more */
@@ -22,6 +23,7 @@ struct slot {
     struct entity original; /* as it is in the store */
     struct entity current;  /* after the attempts so far */
     bool body_changed;
+    bool looked;                   /* not named by the batch: found, or followed */
     struct row_view view;          /* as read */
     bool renamed;                  /* when it was read, to what the rules call it */
     bool gone;                     /* its row was deleted: `current` is what was known of it last */
@@ -40,9 +42,19 @@ struct list {
     size_t count, capacity;
 };
 
+/* What a batch turned out to want besides what its members name. One that loses a race is run again
+ * with it, and holds it all from the start, so that it cannot lose the same race again. */
+struct footprint {
+    struct map keys;   /* -> struct store_reading: STORE_HOLD or STORE_SHARE */
+    struct map guards; /* machines that it counted and wrote, if it counted any; -> the work */
+};
+
 struct work {
     struct core *core;
-    struct map slots;    /* key -> struct slot */
+    const struct footprint *footprint; /* of the runs before this one */
+    struct map counts;                 /* what was counted -> int64_t, as the store has it */
+    struct map counted;                /* machines that were counted -> the work */
+    struct map slots;                  /* key -> struct slot */
     struct list notes;   /* struct store_record: what was so before the first attempt */
     struct list records; /* struct store_record; after the notes */
     struct list outbox;  /* struct store_outbox */
@@ -78,7 +90,11 @@ enum isolation core_isolation(const struct core *core, const struct attempt *att
 /* How many attempts the members have in all. */
 size_t core_attempts(struct member *const *members, size_t count);
 
-void work_init(struct work *work, struct core *core);
+void work_init(struct work *work, struct core *core, const struct footprint *footprint);
+
+void footprint_init(struct footprint *footprint, struct core *core);
+/* Adds what a run that failed wanted. */
+void footprint_add(struct footprint *footprint, const struct work *work);
 
 /* Adds a zeroed element of `size` bytes and returns it; valid until the next add. */
 void *work_add(struct work *work, struct list *list, size_t size);
@@ -86,7 +102,8 @@ void *work_add(struct work *work, struct list *list, size_t size);
 /* Reads these entities, in one call, in key order; a key may come twice. */
 bool work_read_keys(struct work *work, const struct store_key *keys, size_t count,
                     struct fault *fault) MUST_CHECK;
-/* The same of all that the members name. */
+/* The same of all that the members name and the footprint has; then guards the footprint's
+ * machines. */
 bool work_read(struct work *work, struct member *const *members, size_t count,
                struct fault *fault) MUST_CHECK;
 
@@ -94,7 +111,7 @@ bool work_read(struct work *work, struct member *const *members, size_t count,
  */
 void work_note(struct work *work);
 
-/* The slot of an entity, read from the store if the batch has not touched it yet. */
+/* The slot of an entity, looked at in the store if the batch has not touched it yet. */
 bool work_slot(struct work *work, struct text machine, struct text id, struct slot **out,
                struct fault *fault) MUST_CHECK;
 
@@ -106,6 +123,12 @@ void work_back(struct work *work, struct mark mark);
 
 /* Keeps the slot's present state for work_back. Call before each change of a slot. */
 void work_touch(struct work *work, struct slot *slot);
+
+/* Whether the entity, as the batch has it now, is there and fits; `where` NULL fits all. */
+bool work_fits(struct work *work, const struct slot *slot, const struct store_where *where);
+
+/* Whether the batch writes the entity, or a record of it. */
+bool work_is_written(const struct slot *slot);
 
 /* Writes everything, in one store_write, and lowers core->earliest_deadline_us. */
 bool work_write(struct work *work, struct fault *fault) MUST_CHECK;

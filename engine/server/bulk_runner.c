@@ -113,12 +113,16 @@ static bool extra(struct member *member, struct core *core, struct fault *fault)
                               fault);
 }
 
-/* On the writer's thread: the letter goes back to the runner. */
+/* On the writer's thread: the letter goes back to the runner, with what the writer's arena holds of
+ * it no longer than that. */
 static void step_done(struct job *job, struct worker *worker) {
     struct carried *carried = job->member.context;
     for (size_t i = 0; i < job->member.attempted; i++) {
-        metrics_attempt(worker->options->metrics, job->member.outcomes[i].code);
+        if (!job->member.outcomes[i].skipped) {
+            metrics_attempt(worker->options->metrics, job->member.outcomes[i].code);
+        }
     }
+    job->member.fault_message = text_copy(&carried->arena, job->member.fault_message);
     if (!mailbox_post(carried->runner->mailbox, &job->letter)) {
         return; /* stopping: the runner frees what it carries */
     }
@@ -144,6 +148,7 @@ static void make_step(struct carried *carried, const struct text *ids, size_t co
         .member = {.attempts = bulk_attempts(&carried->arena, &carried->request, ids, count),
                    .attempt_count = count,
                    .mode = bulk_is_atomic(&carried->request) ? MEMBER_ALL : MEMBER_EACH,
+                   .where = carried->request.selected ? &carried->request.where : NULL,
                    .wanted = wanted,
                    .extra = extra,
                    .context = carried}};

@@ -8,9 +8,22 @@
 #include "model/attempt.h"
 #include "model/entity.h"
 
+/* How a writing transaction holds what it reads, until it ends. */
+enum store_hold {
+    STORE_HOLD,  /* nobody else changes it, nor holds it */
+    STORE_SHARE, /* nobody else changes it */
+    STORE_LOOK,  /* not at all: store_write sees whether it is still so */
+    STORE_TRY    /* of rows of an application's table: held, unless somebody else holds it */
+};
+
 struct store_key {
     struct text machine;
     struct text id;
+};
+
+struct store_reading {
+    struct store_key key;
+    enum store_hold hold; /* of all that are read in one call STORE_LOOK, or of none */
 };
 
 /* --- what a batch writes --- */
@@ -158,6 +171,7 @@ struct store_search {
     int success;                                                            /* 1, 0, or -1: any */
     int64_t since_us;                                                       /* inclusive; 0: any */
     int64_t until_us;                                                       /* exclusive; 0: any */
+    bool by_chain; /* one entity's after another's, each in chain order: store_has_chain_order */
 };
 
 /* --- API keys (identity/auth.c says what they mean) --- */
@@ -178,7 +192,7 @@ struct store_bulk {
     struct text id;
     struct text request; /* JSON: what was asked, with actor and caller */
     enum bulk_status status;
-    int64_t total, position, succeeded, failed; /* position: members already attempted */
+    int64_t total, position, succeeded, failed, skipped; /* position: members done with */
     int64_t created_us, updated_us, execution_us;
 };
 

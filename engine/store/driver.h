@@ -23,6 +23,7 @@ struct store_driver {
     void (*close)(struct store *store);
     /* How many connections may write at once; asked without opening anything. */
     unsigned writers_most;
+    bool has_chain_order; /* what store_has_chain_order answers */
 
     /* --- transactions: at most one at a time --- */
     bool (*begin)(struct store *store, enum store_access access, enum isolation isolation,
@@ -37,6 +38,10 @@ struct store_driver {
     /* --- the batch --- */
     bool (*read)(struct store *store, struct arena *arena, const struct store_key *keys,
                  size_t count, struct entity *out, struct fault *fault) MUST_CHECK;
+    bool (*read_as)(struct store *store, struct arena *arena, const struct store_reading *readings,
+                    size_t count, struct entity *out, struct fault *fault) MUST_CHECK;
+    bool (*guard)(struct store *store, const struct text *machines, size_t count,
+                  struct fault *fault) MUST_CHECK;
     /* Also refuses, as a conflict, records that do not continue their entity's chain. */
     bool (*write)(struct store *store, const struct store_batch *batch,
                   struct fault *fault) MUST_CHECK;

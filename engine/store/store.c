@@ -136,6 +136,16 @@ bool store_read(struct store *store, struct arena *arena, const struct store_key
     return store->driver->read(store, arena, keys, count, out, fault);
 }
 
+bool store_read_as(struct store *store, struct arena *arena, const struct store_reading *readings,
+                   size_t count, struct entity *out, struct fault *fault) {
+    return store->driver->read_as(store, arena, readings, count, out, fault);
+}
+
+bool store_guard(struct store *store, const struct text *machines, size_t count,
+                 struct fault *fault) {
+    return count == 0 || store->driver->guard(store, machines, count, fault);
+}
+
 bool store_write(struct store *store, const struct store_batch *batch, struct fault *fault) {
     return store->driver->write(store, batch, fault);
 }
@@ -163,6 +173,10 @@ bool store_list_ids(struct store *store, struct arena *arena, struct text machin
                     const struct store_where *where, struct text after, int64_t limit,
                     struct text **ids, size_t *count, struct fault *fault) {
     return store->driver->list_ids(store, arena, machine, where, after, limit, ids, count, fault);
+}
+
+bool store_has_chain_order(const struct store *store) {
+    return store->driver->has_chain_order;
 }
 
 bool store_search_records(struct store *store, struct arena *arena,

@@ -51,10 +51,22 @@ bool store_ping(struct store *store, struct fault *fault) MUST_CHECK;
  * set; entity.exists tells whether it is there; an absent one still has the end of its chain. */
 bool store_read(struct store *store, struct arena *arena, const struct store_key *keys,
                 size_t count, struct entity *out, struct fault *fault) MUST_CHECK;
+/* The same, each held as it says when the transaction writes. */
+bool store_read_as(struct store *store, struct arena *arena, const struct store_reading *readings,
+                   size_t count, struct entity *out, struct fault *fault) MUST_CHECK;
+
+/* From here to its end the transaction, which writes, is alone in changing what store_count says of
+ * these machines. store_count of a writing transaction does the same for the one it counts. Locks
+ * are waited for in one order; FAULT_STORE_CONFLICT when one that comes earlier in it is not free
+ * (roll back, and ask for all machines at once), or when the isolation is more than read committed
+ * and the store cannot do both: what was read stays confirmed by store_write, so nothing is lost by
+ * counting under read committed. */
+bool store_guard(struct store *store, const struct text *machines, size_t count,
+                 struct fault *fault) MUST_CHECK;
 
 /* Everything a batch writes, in one call. FAULT_STORE_CONFLICT when a row no longer has the version
- * that was read (or exists already), or a record does not continue its entity's chain: roll back
- * and run again. */
+ * that was read (or exists already), what was looked at has changed or is held by somebody else, or
+ * a record does not continue its entity's chain: roll back and run again. */
 bool store_write(struct store *store, const struct store_batch *batch,
                  struct fault *fault) MUST_CHECK;
 
@@ -81,6 +93,7 @@ bool store_machines(struct store *store, struct arena *arena, struct text **name
 /* Machines that have entities and no rules, which the operator agreed to. */
 bool store_list_gone(struct store *store, struct arena *arena, struct text **names, size_t *count,
                      struct fault *fault) MUST_CHECK;
+/* The same until the end of a transaction that writes (store_guard). */
 bool store_count(struct store *store, struct text machine, const struct store_where *where,
                  int64_t *count, struct fault *fault) MUST_CHECK;
 
@@ -89,6 +102,9 @@ bool store_count(struct store *store, struct text machine, const struct store_wh
 bool store_list_ids(struct store *store, struct arena *arena, struct text machine,
                     const struct store_where *where, struct text after, int64_t limit,
                     struct text **ids, size_t *count, struct fault *fault) MUST_CHECK;
+
+/* Whether records can be searched by_chain. */
+bool store_has_chain_order(const struct store *store);
 
 /* Oldest first; with machine and entity_id given: the entity's history, in chain order. */
 bool store_search_records(struct store *store, struct arena *arena,

@@ -14,6 +14,7 @@ struct store_row {
     struct text known_state; /* TEXT_NONE: the engine has never seen this row */
     int64_t known_version;   /* compared only if the table has a column for it */
     const struct js *known;  /* the entity's data: what is in the table's columns is compared */
+    enum store_hold hold;    /* in a transaction that writes; of all rows of a call the same */
     /* out */
     bool exists;
     bool is_as_known; /* compared as values of the columns' types */
@@ -36,8 +37,9 @@ struct store_row_write {
 bool store_check_table(struct store *store, const struct app_table *table,
                        struct fault *fault) MUST_CHECK;
 
-/* Fills the `out` part of each row; in a transaction that writes the rows are locked, in the order
- * of ids. FAULT_BAD_REQUEST: an id that the column's type cannot hold. */
+/* Fills the `out` part of each row; in a transaction that writes the rows are held as they say, in
+ * the order of ids: STORE_SHARE is STORE_HOLD, and a row that STORE_TRY does not get does not
+ * exist. FAULT_BAD_REQUEST: an id that the column's type cannot hold. */
 bool store_read_rows(struct store *store, struct arena *arena, const struct app_table *table,
                      struct store_row *rows, size_t count, struct fault *fault) MUST_CHECK;
 

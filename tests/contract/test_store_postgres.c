@@ -99,14 +99,15 @@ static void a_row_that_changed_after_the_snapshot_conflicts(void **state) {
     store_close(other);
 }
 
-/* Each counts what the other is about to add to: no order of the two would give both counts. */
-static bool count_and_make(struct fixture *fixture, struct store *store, const char *id,
-                           struct fault *told) {
+/* Each lists what the other is about to add to: no order of the two would give both lists. */
+static bool list_and_make(struct fixture *fixture, struct store *store, const char *id,
+                          struct fault *told) {
     struct store *own = fixture->store;
     struct changed changed;
-    int64_t count;
+    struct text *ids;
+    size_t count;
     FINE(store_begin(store, STORE_WRITE, ISOLATION_SERIALIZABLE, &fault));
-    FINE(store_count(store, TASK, NULL, &count, &fault));
+    FINE(store_list_ids(store, &fixture->arena, TASK, NULL, TEXT_NONE, 10, &ids, &count, &fault));
     assert_int_equal(count, 0);
     struct entity before = read_by(fixture, store, TASK, text_of(id));
     prepare(fixture, &before, (struct change){.id = text_of(id)}, &changed);
@@ -120,8 +121,8 @@ static void serializable_transactions_that_have_no_order_conflict(void **state) 
     struct fixture *fixture = *state;
     struct store *other = open_store(fixture, STORE_WRITER);
     struct fault told = FAULT_INIT;
-    assert_true(count_and_make(fixture, fixture->store, "a", &told));
-    bool fine = count_and_make(fixture, other, "b", &told);
+    assert_true(list_and_make(fixture, fixture->store, "a", &told));
+    bool fine = list_and_make(fixture, other, "b", &told);
     commit(fixture->store);
     assert_false(fine && store_commit(other, &told));
     assert_int_equal(told.code, FAULT_STORE_CONFLICT);

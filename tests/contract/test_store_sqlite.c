@@ -57,7 +57,7 @@ static void only_its_owner_may_read_a_store(void **state) {
 
 static void a_path_means_nothing_but_a_file(void **state) {
     struct fixture *fixture = *state;
-    static const char *const names[] = {"file:x?mode=memory", ":memory:", "a b", "it's.db",
+    static const char *const names[] = {"file:x?mode=memory", "./:memory:", "a b", "it's.db",
                                         "ü#%41"};
     char old[256];
     assert_non_null(getcwd(old, sizeof old));

@@ -105,6 +105,20 @@ static bool faulty_read(struct store *store, struct arena *arena, const struct s
                  inner_of(store)->driver->read(inner_of(store), arena, keys, count, out, fault));
 }
 
+static bool faulty_read_as(struct store *store, struct arena *arena,
+                           const struct store_reading *readings, size_t count, struct entity *out,
+                           struct fault *fault) {
+    return strike(store, "read_as", fault) &&
+           ended(store, inner_of(store)->driver->read_as(inner_of(store), arena, readings, count,
+                                                         out, fault));
+}
+
+static bool faulty_guard(struct store *store, const struct text *machines, size_t count,
+                         struct fault *fault) {
+    return strike(store, "guard", fault) &&
+           ended(store, inner_of(store)->driver->guard(inner_of(store), machines, count, fault));
+}
+
 static bool faulty_write(struct store *store, const struct store_batch *batch,
                          struct fault *fault) {
     return strike(store, "write", fault) &&
@@ -433,6 +447,8 @@ static const struct store_driver driver = {
     .rollback = faulty_rollback,
     .ping = faulty_ping,
     .read = faulty_read,
+    .read_as = faulty_read_as,
+    .guard = faulty_guard,
     .write = faulty_write,
     .settle = faulty_settle,
     .check_table = faulty_check_table,

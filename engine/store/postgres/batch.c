@@ -1,11 +1,12 @@
 /* batch.c: everything a batch writes, in one round trip.
  *
- * First all is planned in memory (plan.c). The rows are locked, so the plan holds;
- * each statement is conditional all the same, and its count of rows is compared. Every kind of row
- * is one statement over arrays. New entities are inserted in the order of their keys, as rows are
- * locked, so that transactions which make the same ones wait in one direction only; those of a
- * restore in their own order, by which they are listed (two restores of the same entities at once
- * may deadlock, which the server breaks, and one runs again). */
+ * First all is planned in memory (plan.c). The rows are locked, or confirmed by the first statement
+ * (guard.c), so the plan holds; each statement is conditional all the same, and its count of rows
+ * is compared. Every kind of row is one statement over arrays. New entities are inserted in the
+ * order of their keys, as rows are locked, so that transactions which make the same ones wait in
+ * one direction only; those of a restore in their own order, by which they are listed (two restores
+ * of the same entities at once may deadlock, which the server breaks, and one runs again). */
+#include "store/postgres/guard.h"
 #include "store/postgres/plan.h"
 
 #include <stdio.h>
@@ -62,7 +63,6 @@ static const char ARM[] =
 static const char KEEP_ANSWERS[] =
     "SELECT statute_keep_answers($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[], "
     "$6::text[], $7::text[], $8::bigint)";
-static const char NAME_TRANSACTION[] = "SELECT pg_current_xact_id()::text";
 
 /* --- entities --- */
 
@@ -442,7 +442,8 @@ static void queue_answers(struct postgres_store *self, const struct plan *plan) 
 
 /* --- all of it --- */
 
-/* How many rows the statements changed that must change as many as they were given. */
+/* How many rows the statements behind the first changed that must change as many as they were
+ * given. */
 struct tally {
     size_t statements;
     size_t rows[4];
@@ -452,7 +453,7 @@ static void expect(struct tally *tally, size_t rows) {
     tally->rows[tally->statements++] = rows;
 }
 
-/* Those that are counted come first. */
+/* Those that are counted come before the rest. */
 static void queue_counted(struct postgres_store *self, const struct plan *plan,
                           struct tally *tally) {
     if (plan->inserts.count > 0) {
@@ -494,7 +495,7 @@ static void queue_rest(struct postgres_store *self, const struct store_batch *ba
 static bool check_tally(const struct postgres_store *self, const struct tally *tally,
                         struct fault *fault) {
     for (size_t i = 0; i < tally->statements; i++) {
-        size_t rows = (size_t)cell_integer(wire_result(&self->wire, i), 0, 0);
+        size_t rows = (size_t)cell_integer(wire_result(&self->wire, 1 + i), 0, 0);
         if (rows != tally->rows[i]) {
             return fault_set(fault, FAULT_STORE_CONFLICT,
                              "%s: %zu of %zu rows were changed by somebody else", self->wire.name,
@@ -505,13 +506,12 @@ static bool check_tally(const struct postgres_store *self, const struct tally *t
 }
 
 /* Keeps the transaction's id, and forgets what was told of rows that have got their number now. */
-static void note_written(struct postgres_store *self, const struct plan *plan,
-                         const PGresult *transaction) {
-    struct text xid = cell_lent(transaction, 0, 0);
+static void note_written(struct postgres_store *self, const struct plan *plan) {
+    struct text xid = cell_lent(wire_result(&self->wire, 0), 0, 0);
     snprintf(self->xid, sizeof self->xid, "%.*s", TEXT_ARGS(xid));
+    guard_confirmed(self);
     for (size_t i = 0; i < plan->inserts.count; i++) {
-        const struct seen *seen = plan->inserts.items[i].seen;
-        postgres_seen(self, seen->machine, seen->id)->known = false;
+        plan->inserts.items[i].seen->known = false;
     }
 }
 
@@ -522,13 +522,13 @@ static bool write_all(struct postgres_store *self, const struct store_batch *bat
     if (!plan_make(self, batch, &plan, fault)) {
         return false;
     }
+    guard_queue_confirm(self, &plan);
     queue_counted(self, &plan, &tally);
     queue_rest(self, batch);
-    size_t last = self->wire.queued - self->wire.first;
-    if (!postgres_run(self, NAME_TRANSACTION, NULL, fault) || !check_tally(self, &tally, fault)) {
+    if (!wire_run(&self->wire, fault) || !check_tally(self, &tally, fault)) {
         return false;
     }
-    note_written(self, &plan, wire_result(&self->wire, last));
+    note_written(self, &plan);
     return true;
 }
 

@@ -6,12 +6,13 @@
 
 #define BULK_COLUMNS                                                                               \
     "id, request, status, total, position, succeeded, failed, created_us, updated_us, "            \
-    "execution_us"
+    "execution_us, skipped"
 #define BULK_READ BULK_COLUMNS ", number"
 
 static const char ADD_BULK[] =
     "WITH b AS (INSERT INTO bulk (" BULK_COLUMNS ") VALUES ($1, $2, $3::bigint, $4::bigint, "
-    "$5::bigint, $6::bigint, $7::bigint, $8::bigint, $9::bigint, $10::bigint) RETURNING number) "
+    "$5::bigint, $6::bigint, $7::bigint, $8::bigint, $9::bigint, $10::bigint, $12::bigint) "
+    "RETURNING number) "
     "INSERT INTO bulk_member (bulk, position, entity_id) SELECT b.number, m.n - 1, m.id "
     "FROM b CROSS JOIN unnest($11::text[]) WITH ORDINALITY m(id, n)";
 static const char FIND_BULK[] = "SELECT " BULK_READ " FROM bulk WHERE id = $1";
@@ -27,7 +28,7 @@ static const char LIST_MEMBERS[] =
 static const char SAVE_BULK[] =
     "UPDATE bulk SET status = $2::bigint, total = $3::bigint, position = $4::bigint, "
     "succeeded = $5::bigint, failed = $6::bigint, updated_us = $7::bigint, "
-    "execution_us = $8::bigint WHERE id = $1";
+    "execution_us = $8::bigint, skipped = $9::bigint WHERE id = $1";
 static const char ADD_ERRORS[] =
     "INSERT INTO bulk_error (bulk, entity_id, code, message) "
     "SELECT b.number, u.entity_id, u.code, u.message FROM bulk b CROSS JOIN "
@@ -59,6 +60,7 @@ bool postgres_add_bulk(struct store *store, const struct store_bulk *bulk, const
     values_add_integer(&values, bulk->updated_us);
     values_add_integer(&values, bulk->execution_us);
     values_add_texts(&values, ids, count);
+    values_add_integer(&values, bulk->skipped);
     return postgres_leave(self, own, postgres_run(self, ADD_BULK, &values, fault), fault);
 }
 
@@ -73,6 +75,7 @@ static void queue_row(struct postgres_store *self, const struct store_bulk *bulk
     values_add_integer(&values, bulk->failed);
     values_add_integer(&values, bulk->updated_us);
     values_add_integer(&values, bulk->execution_us);
+    values_add_integer(&values, bulk->skipped);
     postgres_queue(self, SAVE_BULK, &values);
 }
 
@@ -133,7 +136,8 @@ static struct store_bulk bulk_of_row(struct arena *arena, const PGresult *rows, 
                                .created_us = cell_integer(rows, row, 7),
                                .updated_us = cell_integer(rows, row, 8),
                                .execution_us = cell_integer(rows, row, 9),
-                               .number = cell_integer(rows, row, 10)};
+                               .skipped = cell_integer(rows, row, 10),
+                               .number = cell_integer(rows, row, 11)};
 }
 
 static void bulks_of_rows(struct arena *arena, const PGresult *rows, struct store_bulk **items,

@@ -60,6 +60,8 @@ static bool postgres_begin(struct store *store, enum store_access access, enum i
     arena_reset(&self->arena);
     map_init(&self->seen, &self->arena);
     self->answers_from_us = INT64_MAX;
+    self->guards = NULL;
+    self->guard_count = self->guard_capacity = 0;
     if (access == STORE_WRITE) {
         self->xid[0] = '\0';
     }
@@ -186,8 +188,11 @@ const struct store_driver store_postgres = {
     .begin = postgres_begin,
     .commit = postgres_commit,
     .rollback = postgres_rollback,
+    .has_chain_order = true,
     .ping = postgres_ping,
     .read = postgres_read,
+    .read_as = postgres_read_as,
+    .guard = postgres_guard,
     .write = postgres_write,
     .settle = postgres_settle,
     .check_table = postgres_check_table,

@@ -14,6 +14,12 @@
 
 enum postgres_phase { PG_IDLE, PG_READING, PG_WRITING };
 
+/* An advisory lock of a machine that the open transaction has (guard.c). */
+struct guard {
+    int32_t key;
+    bool exclusive;
+};
+
 struct postgres_store {
     struct store store; /* first */
     struct wire wire;
@@ -23,6 +29,8 @@ struct postgres_store {
     bool begun;               /* the server knows of it */
     struct arena arena;       /* of the open transaction: `seen` */
     struct map seen;          /* what a writing transaction knows of entities */
+    struct guard *guards;     /* of the open transaction, in its arena */
+    size_t guard_count, guard_capacity;
     int64_t answers_from_us;  /* it looked for answers that are as old; INT64_MAX: for none */
     char xid[XID_MOST];       /* of the latest transaction that wrote a batch; "": none */
     struct arena scratch;     /* of one call */
@@ -58,8 +66,15 @@ bool postgres_leave(struct postgres_store *self, bool own, bool fine,
                     struct fault *fault) MUST_CHECK;
 
 /* --- entity.c; the rest of it is in entity.h --- */
+bool postgres_read_as(struct store *store, struct arena *arena,
+                      const struct store_reading *readings, size_t count, struct entity *out,
+                      struct fault *fault) MUST_CHECK;
 bool postgres_read(struct store *store, struct arena *arena, const struct store_key *keys,
                    size_t count, struct entity *out, struct fault *fault) MUST_CHECK;
+
+/* --- guard.c --- */
+bool postgres_guard(struct store *store, const struct text *machines, size_t count,
+                    struct fault *fault) MUST_CHECK;
 
 /* --- batch.c --- */
 bool postgres_write(struct store *store, const struct store_batch *batch,

@@ -1,8 +1,9 @@
 /* entity.c: reading rows of entities, in one statement however many they are.
  *
- * A writing transaction locks what it reads, in the order of keys, so that two that want the same
- * entities never wait for each other in a circle; and it remembers the rows (`seen`), so that the
- * write goes to them by number and knows the ends of their chains. */
+ * A writing transaction locks what it holds in the order of keys, so that two that want the same
+ * entities never wait for each other in a circle; what it only looks at waits for nobody, and is
+ * confirmed when it writes (guard.c). It remembers the rows (`seen`), so that the write goes to
+ * them by number and knows the ends of their chains. */
 #include "store/postgres/entity.h"
 
 /* What only reads is plain SQL, so that it can look at a store that has not been migrated yet. */
@@ -11,6 +12,9 @@ static const char READ[] =
     "JOIN entity e ON e.machine = k.machine AND e.id = k.id ORDER BY e.machine, e.id";
 /* schema/postgres_005.sql; the same columns, and entered_us */
 static const char READ_AND_LOCK[] = "SELECT * FROM statute_read_and_lock_5($1::text[], $2::text[])";
+static const char READ_AND_HOLD[] =
+    "SELECT * FROM statute_read_and_hold($1::text[], $2::text[], $3::boolean[])";
+static const char LOOK[] = "SELECT * FROM statute_look($1::text[], $2::text[])";
 
 /* --- keys --- */
 
@@ -75,23 +79,25 @@ bool postgres_entity_of_row(struct arena *arena, const PGresult *result, int row
 
 static void note_row(struct seen *seen, const PGresult *result, int row) {
     seen->known = true;
-    seen->head_moved = false;
     seen->number = cell_integer(result, row, ENTITY_NUMBER);
     seen->exists = !PQgetisnull(result, row, ENTITY_STATE);
     seen->version = cell_integer(result, row, ENTITY_VERSION);
     seen->audit_sequence = cell_integer(result, row, ENTITY_AUDIT_SEQUENCE);
+    seen->version_read = seen->version;
+    seen->sequence_read = seen->audit_sequence;
     cell_bytes(result, row, ENTITY_AUDIT_HASH, seen->audit_hash, DIGEST_BYTES);
 }
 
-static void note_absent(struct seen *seen) {
+static void note_absent(struct seen *seen, enum store_hold hold) {
     struct text machine = seen->machine, id = seen->id;
-    *seen = (struct seen){.machine = machine, .id = id, .known = true};
+    *seen = (struct seen){.machine = machine, .id = id, .hold = hold, .known = true};
 }
 
-static void note_rows(struct postgres_store *self, const struct store_key *keys, size_t count,
-                      const PGresult *result) {
+static void note_rows(struct postgres_store *self, const struct store_reading *readings,
+                      size_t count, const PGresult *result) {
     for (size_t i = 0; i < count; i++) {
-        note_absent(remember(self, keys[i].machine, keys[i].id));
+        const struct store_key *key = &readings[i].key;
+        note_absent(remember(self, key->machine, key->id), readings[i].hold);
     }
     for (int row = 0; row < PQntuples(result); row++) {
         note_row(remember(self, cell_lent(result, row, ENTITY_MACHINE),
@@ -102,29 +108,64 @@ static void note_rows(struct postgres_store *self, const struct store_key *keys,
 
 /* --- reading --- */
 
-static bool ask_rows(struct postgres_store *self, const struct store_key *keys, size_t count,
-                     struct fault *fault) {
-    struct values values;
+static bool is_any_shared(const struct store_reading *readings, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (readings[i].hold == STORE_SHARE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_keys(struct postgres_store *self, struct values *values,
+                     const struct store_reading *readings, size_t count) {
     struct array machines, ids;
     array_init_texts(&machines, &self->scratch);
     array_init_texts(&ids, &self->scratch);
     for (size_t i = 0; i < count; i++) {
-        array_add_text(&machines, keys[i].machine);
-        array_add_text(&ids, keys[i].id);
+        array_add_text(&machines, readings[i].key.machine);
+        array_add_text(&ids, readings[i].key.id);
     }
-    values_init(&values, &self->scratch);
-    values_add_array(&values, &machines);
-    values_add_array(&values, &ids);
+    values_init(values, &self->scratch);
+    values_add_array(values, &machines);
+    values_add_array(values, &ids);
+}
+
+static void add_shared(struct postgres_store *self, struct values *values,
+                       const struct store_reading *readings, size_t count) {
+    struct array shared;
+    array_init_bools(&shared, &self->scratch);
+    for (size_t i = 0; i < count; i++) {
+        array_add_bool(&shared, readings[i].hold == STORE_SHARE);
+    }
+    values_add_array(values, &shared);
+}
+
+static const char *reading_sql(const struct postgres_store *self,
+                               const struct store_reading *readings, bool mixed) {
+    if (self->phase != PG_WRITING) {
+        return READ;
+    }
+    return mixed ? READ_AND_HOLD : readings[0].hold == STORE_LOOK ? LOOK : READ_AND_LOCK;
+}
+
+static bool ask_rows(struct postgres_store *self, const struct store_reading *readings,
+                     size_t count, struct fault *fault) {
+    struct values values;
     bool writing = self->phase == PG_WRITING;
-    if (!postgres_run(self, writing ? READ_AND_LOCK : READ, &values, fault)) {
+    bool mixed = writing && is_any_shared(readings, count);
+    add_keys(self, &values, readings, count);
+    if (mixed) {
+        add_shared(self, &values, readings, count);
+    }
+    if (!postgres_run(self, reading_sql(self, readings, mixed), &values, fault)) {
         return false;
     }
     if (writing) {
-        note_rows(self, keys, count, wire_result(&self->wire, 0));
+        note_rows(self, readings, count, wire_result(&self->wire, 0));
     }
     return true;
 }
-
 /* Rows by key; a row number is kept plus one, since a map has no NULL. */
 static struct map map_rows(struct arena *arena, const PGresult *result) {
     struct map rows;
@@ -140,17 +181,19 @@ static struct map map_rows(struct arena *arena, const PGresult *result) {
     return rows;
 }
 
-static bool read_all(struct postgres_store *self, struct arena *arena, const struct store_key *keys,
-                     size_t count, struct entity *out, struct fault *fault) {
-    if (!ask_rows(self, keys, count, fault)) {
+static bool read_all(struct postgres_store *self, struct arena *arena,
+                     const struct store_reading *readings, size_t count, struct entity *out,
+                     struct fault *fault) {
+    if (!ask_rows(self, readings, count, fault)) {
         return false;
     }
     const PGresult *result = wire_result(&self->wire, 0);
     struct map rows = map_rows(&self->scratch, result);
     for (size_t i = 0; i < count; i++) {
-        out[i] = (struct entity){.machine = text_copy(arena, keys[i].machine),
-                                 .id = text_copy(arena, keys[i].id)};
-        const int *row = map_find(&rows, key_of(&self->scratch, keys[i].machine, keys[i].id));
+        const struct store_key *key = &readings[i].key;
+        out[i] = (struct entity){.machine = text_copy(arena, key->machine),
+                                 .id = text_copy(arena, key->id)};
+        const int *row = map_find(&rows, key_of(&self->scratch, key->machine, key->id));
         if (row != NULL && !postgres_entity_of_row(arena, result, *row, &out[i], fault)) {
             return false;
         }
@@ -158,23 +201,39 @@ static bool read_all(struct postgres_store *self, struct arena *arena, const str
     return true;
 }
 
-bool postgres_read(struct store *store, struct arena *arena, const struct store_key *keys,
-                   size_t count, struct entity *out, struct fault *fault) {
+bool postgres_read_as(struct store *store, struct arena *arena,
+                      const struct store_reading *readings, size_t count, struct entity *out,
+                      struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     bool own;
     return count == 0 ||
            (postgres_enter(self, STORE_READ, &own, fault) &&
-            postgres_leave(self, own, read_all(self, arena, keys, count, out, fault), fault));
+            postgres_leave(self, own, read_all(self, arena, readings, count, out, fault), fault));
+}
+
+/* All to be held. */
+static struct store_reading *readings_of(struct arena *arena, const struct store_key *keys,
+                                         size_t count) {
+    struct store_reading *readings = ARENA_ARRAY(arena, struct store_reading, count);
+    for (size_t i = 0; i < count; i++) {
+        readings[i] = (struct store_reading){keys[i], STORE_HOLD};
+    }
+    return readings;
+}
+
+bool postgres_read(struct store *store, struct arena *arena, const struct store_key *keys,
+                   size_t count, struct entity *out, struct fault *fault) {
+    return postgres_read_as(store, arena, readings_of(arena, keys, count), count, out, fault);
 }
 
 bool postgres_see(struct postgres_store *self, const struct store_key *keys, size_t count,
                   struct fault *fault) {
-    struct store_key *unknown = ARENA_ARRAY(&self->scratch, struct store_key, count);
+    struct store_reading *unknown = ARENA_ARRAY(&self->scratch, struct store_reading, count);
     size_t unknown_count = 0;
     for (size_t i = 0; i < count; i++) {
         const struct seen *seen = postgres_seen(self, keys[i].machine, keys[i].id);
         if (seen == NULL || !seen->known) {
-            unknown[unknown_count++] = keys[i];
+            unknown[unknown_count++] = (struct store_reading){keys[i], STORE_HOLD};
         }
     }
     return unknown_count == 0 || ask_rows(self, unknown, unknown_count, fault);
@@ -187,6 +246,6 @@ void postgres_see_renamed(struct postgres_store *self, struct text from, struct 
         struct text machine = new->machine;
         *new = *old;
         new->machine = machine;
-        note_absent(old);
+        note_absent(old, old->hold);
     }
 }

@@ -5,16 +5,19 @@
 
 #include "store/postgres/driver.h"
 
-/* An entity as a writing transaction knows it: its row is locked, or there is none (number 0). */
+/* An entity as a writing transaction knows it; there may be no row (number 0). */
 struct seen {
     struct text machine, id;
-    bool known; /* false: to be read before anything else is believed */
+    enum store_hold hold; /* of its row */
+    bool written;         /* by the batch that is being written */
+    bool known;           /* false: to be read before anything else is believed */
     int64_t number;
     bool exists; /* false: only its audit chain is there */
     int64_t version;
     int64_t audit_sequence;
     unsigned char audit_hash[DIGEST_BYTES];
-    bool head_moved; /* records were added that its row does not know of */
+    bool head_moved;                     /* records were added that its row does not know of */
+    int64_t version_read, sequence_read; /* what the row had when it was read */
 };
 
 /* Columns as postgres_entity_of_row wants them, of a table or alias e. */
@@ -33,7 +36,7 @@ enum entity_column {
     ENTITY_CREATED,
     ENTITY_UPDATED,
     ENTITY_DATA,   /* follows the columns above */
-    ENTITY_ENTERED /* of statute_read_and_lock_5 alone */
+    ENTITY_ENTERED /* of a writing transaction alone */
 };
 
 /* machine and id are set already. FAULT_STORE_UNAVAILABLE: its data is no JSON. */

@@ -4,6 +4,8 @@
  * for (store/where.h); what passes is compared here, exactly, as in every store. So with a
  * condition on data rows are read in pieces until enough of them fit.
  *
+ * What a writing transaction counts it is alone in changing (guard.c).
+ *
  * A number is given when a row is written and seen when it is committed: with several writers an
  * entity may appear before others that a page has shown already. */
 #include "store/cursor.h"
@@ -357,8 +359,9 @@ bool postgres_count(struct store *store, struct text machine, const struct store
     }
     arena_init(&arena, 0);
     scan_init(&scan, self, &arena, machine, where);
-    bool counted = scan.data.count == 0 ? count_on_server(&scan, count, fault)
-                                        : count_rows(&scan, count, fault);
+    bool counted = postgres_guard(store, &machine, 1, fault) &&
+                   (scan.data.count == 0 ? count_on_server(&scan, count, fault)
+                                         : count_rows(&scan, count, fault));
     arena_deinit(&arena);
     return postgres_leave(self, own, counted, fault);
 }

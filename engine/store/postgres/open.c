@@ -20,7 +20,7 @@ static const struct migration migrations[] = {
     {2, 2, &schema_postgres_002, "how old a program may be and still use the store"},
     {3, 2, &schema_postgres_003, "locks for applications, and between nodes"},
     {4, 2, &schema_postgres_004, "the statements of batches as functions"},
-    {5, 2, &schema_postgres_005, "rules that hold: timers, searches of the audit, machines let go"},
+    {5, 2, &schema_postgres_005, "rules that hold: timers, searches, indexes, counts, renaming"},
 };
 
 #define MIGRATION_COUNT (sizeof migrations / sizeof migrations[0])

@@ -7,8 +7,9 @@
 
 #include <stdlib.h>
 
-static void add_change(struct changes *changes, const struct seen *seen,
-                       const struct entity *entity, int64_t version_read) {
+static void add_change(struct changes *changes, struct seen *seen, const struct entity *entity,
+                       int64_t version_read) {
+    seen->written = true;
     changes->items[changes->count++] = (struct change){seen, entity, version_read};
 }
 

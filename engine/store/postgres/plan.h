@@ -6,7 +6,7 @@
 
 /* What becomes of one row. `entity` NULL: only its chain's head moves, or a row is made for it. */
 struct change {
-    const struct seen *seen;
+    struct seen *seen;
     const struct entity *entity;
     int64_t version_read;
 };

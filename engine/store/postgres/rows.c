@@ -142,7 +142,7 @@ static void put_comparison(struct buffer *sql, struct text column) {
 
 enum row_column { ROW_ID, ROW_STATE, ROW_VERSION, ROW_FIELDS, ROW_AS_KNOWN };
 
-static const char *read_sql(struct arena *arena, const struct app_table *table, bool lock) {
+static const char *read_sql(struct arena *arena, const struct app_table *table, const char *lock) {
     struct buffer sql;
     struct text names[ROWS_COLUMNS_MOST];
     size_t count = rows_columns(table, names);
@@ -168,7 +168,7 @@ static const char *read_sql(struct arena *arena, const struct app_table *table, 
     put_column(&sql, " a ON a.", table->id);
     put_column(&sql, " = r.", table->id);
     put_column(&sql, " ORDER BY a.", table->id);
-    buffer_print(&sql, "%s", lock ? " FOR UPDATE OF a" : "");
+    buffer_print(&sql, "%s", lock);
     return finished(&sql);
 }
 
@@ -287,6 +287,14 @@ static bool fill_rows(struct postgres_store *self, struct arena *arena,
     return true;
 }
 
+static const char *lock_of(enum store_hold hold) {
+    static const char *const locks[] = {[STORE_HOLD] = " FOR UPDATE OF a",
+                                        [STORE_SHARE] = " FOR UPDATE OF a",
+                                        [STORE_LOOK] = "",
+                                        [STORE_TRY] = " FOR UPDATE OF a SKIP LOCKED"};
+    return locks[hold];
+}
+
 static bool read_rows(struct postgres_store *self, struct arena *arena,
                       const struct app_table *table, struct store_row *rows, size_t count,
                       struct fault *fault) {
@@ -299,7 +307,8 @@ static bool read_rows(struct postgres_store *self, struct arena *arena,
                            row->known);
     }
     add_rows(&values, &self->scratch, json, count);
-    const char *sql = read_sql(&self->scratch, table, self->phase == PG_WRITING);
+    const char *sql =
+        read_sql(&self->scratch, table, self->phase == PG_WRITING ? lock_of(rows[0].hold) : "");
     if (!postgres_run(self, sql, &values, fault)) {
         return refuse(self, table, FAULT_BAD_REQUEST, fault);
     }

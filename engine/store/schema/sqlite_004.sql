@@ -78,3 +78,8 @@ CREATE TABLE index_value (
     number INTEGER NOT NULL, -- entity.number
     PRIMARY KEY (field, value, number)
 ) STRICT, WITHOUT ROWID;
+
+-- --- batches ---
+
+-- Members of a batch that had left its `where` when their turn came.
+ALTER TABLE bulk ADD COLUMN skipped INTEGER NOT NULL DEFAULT 0;

@@ -5,25 +5,24 @@
 
 #define BULK_COLUMNS                                                                               \
     "id, request, status, total, position, succeeded, failed, created_us, updated_us, "            \
-    "execution_us, number"
+    "execution_us, skipped"
+#define BULK_READ BULK_COLUMNS ", number"
 
 static const char ADD_BULK[] =
-    "INSERT INTO bulk (id, request, status, total, position, succeeded, failed, created_us, "
-    "updated_us, execution_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    "INSERT INTO bulk (" BULK_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 static const char ADD_MEMBER[] =
     "INSERT INTO bulk_member (bulk, position, entity_id) VALUES (?1, ?2, ?3)";
-static const char FIND_BULK[] = "SELECT " BULK_COLUMNS " FROM bulk WHERE id = ?1";
-static const char LIST_BULKS[] =
-    "SELECT " BULK_COLUMNS " FROM bulk WHERE status = ?1 ORDER BY number";
+static const char FIND_BULK[] = "SELECT " BULK_READ " FROM bulk WHERE id = ?1";
+static const char LIST_BULKS[] = "SELECT " BULK_READ " FROM bulk WHERE status = ?1 ORDER BY number";
 static const char PAGE_BULKS[] =
-    "SELECT " BULK_COLUMNS " FROM bulk WHERE number < ?1 AND (?2 < 0 OR status = ?2) "
+    "SELECT " BULK_READ " FROM bulk WHERE number < ?1 AND (?2 < 0 OR status = ?2) "
     "AND (?3 IS NULL OR json_extract(request, '$.machine') = ?3) ORDER BY number DESC LIMIT ?4";
 static const char NUMBER_OF_BULK[] = "SELECT number FROM bulk WHERE id = ?1";
 static const char LIST_MEMBERS[] = "SELECT entity_id FROM bulk_member WHERE bulk = ?1 "
                                    "AND position >= ?2 ORDER BY position LIMIT ?3";
 static const char SAVE_BULK[] =
     "UPDATE bulk SET status = ?2, total = ?3, position = ?4, succeeded = ?5, failed = ?6, "
-    "updated_us = ?7, execution_us = ?8 WHERE number = ?1";
+    "updated_us = ?7, execution_us = ?8, skipped = ?9 WHERE number = ?1";
 static const char ADD_ERROR[] =
     "INSERT INTO bulk_error (bulk, entity_id, code, message) VALUES (?1, ?2, ?3, ?4)";
 static const char LIST_ERRORS[] = "SELECT entity_id, code, message FROM bulk_error WHERE bulk = ?1 "
@@ -57,6 +56,7 @@ static bool add_row(struct sqlite_store *self, const struct store_bulk *bulk, st
     sql_put_integer(statement, 8, bulk->created_us);
     sql_put_integer(statement, 9, bulk->updated_us);
     sql_put_integer(statement, 10, bulk->execution_us);
+    sql_put_integer(statement, 11, bulk->skipped);
     return sql_run(&self->sql, statement, fault);
 }
 
@@ -110,6 +110,7 @@ static bool save_row(struct sqlite_store *self, int64_t number, const struct sto
     sql_put_integer(statement, 6, bulk->failed);
     sql_put_integer(statement, 7, bulk->updated_us);
     sql_put_integer(statement, 8, bulk->execution_us);
+    sql_put_integer(statement, 9, bulk->skipped);
     return sql_run(&self->sql, statement, fault);
 }
 
@@ -166,7 +167,8 @@ static void read_bulk(struct arena *arena, sqlite3_stmt *statement, void *item) 
     bulk->created_us = sql_integer(statement, 7);
     bulk->updated_us = sql_integer(statement, 8);
     bulk->execution_us = sql_integer(statement, 9);
-    bulk->number = sql_integer(statement, 10);
+    bulk->skipped = sql_integer(statement, 10);
+    bulk->number = sql_integer(statement, 11);
 }
 
 bool sqlite_find_bulk(struct store *store, struct arena *arena, struct text id,

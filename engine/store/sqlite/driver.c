@@ -128,6 +128,16 @@ bool sqlite_leave(struct sqlite_store *self, bool own, bool fine, struct fault *
     return false;
 }
 
+/* Nobody else writes. */
+static bool sqlite_guard(struct store *store, const struct text *machines, size_t count,
+                         struct fault *fault) {
+    (void)store;
+    (void)machines;
+    (void)count;
+    (void)fault;
+    return true;
+}
+
 static bool sqlite_ping(struct store *store, struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
     return file_is_same(&self->files, self->sql.path, fault) &&
@@ -144,6 +154,8 @@ const struct store_driver store_sqlite = {
     .rollback = sqlite_rollback,
     .ping = sqlite_ping,
     .read = sqlite_read,
+    .read_as = sqlite_read_as,
+    .guard = sqlite_guard,
     .write = sqlite_write,
     .settle = sqlite_settle,
     .check_table = sqlite_check_table,

@@ -55,6 +55,8 @@ bool sqlite_leave(struct sqlite_store *self, bool own, bool fine, struct fault *
 /* --- entity.c; the rest of it is in entity.h --- */
 bool sqlite_read(struct store *store, struct arena *arena, const struct store_key *keys,
                  size_t count, struct entity *out, struct fault *fault) MUST_CHECK;
+bool sqlite_read_as(struct store *store, struct arena *arena, const struct store_reading *readings,
+                    size_t count, struct entity *out, struct fault *fault) MUST_CHECK;
 
 /* --- batch.c --- */
 bool sqlite_write(struct store *store, const struct store_batch *batch,

@@ -183,15 +183,30 @@ static bool read_row(struct sqlite_store *self, struct arena *arena, struct mach
     return fine;
 }
 
+static bool read_one(struct sqlite_store *self, struct arena *arena, const struct store_key *key,
+                     struct entity *out, struct fault *fault) {
+    struct machine_name *machine;
+    *out =
+        (struct entity){.machine = text_copy(arena, key->machine), .id = text_copy(arena, key->id)};
+    return names_find_machine(&self->names, key->machine, &machine, fault) &&
+           (machine == NULL || read_row(self, arena, machine, out, fault));
+}
+
 bool sqlite_read(struct store *store, struct arena *arena, const struct store_key *keys,
                  size_t count, struct entity *out, struct fault *fault) {
-    struct sqlite_store *self = sqlite_of(store);
     for (size_t i = 0; i < count; i++) {
-        struct machine_name *machine;
-        out[i] = (struct entity){.machine = text_copy(arena, keys[i].machine),
-                                 .id = text_copy(arena, keys[i].id)};
-        if (!names_find_machine(&self->names, keys[i].machine, &machine, fault) ||
-            (machine != NULL && !read_row(self, arena, machine, &out[i], fault))) {
+        if (!read_one(sqlite_of(store), arena, &keys[i], &out[i], fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Who writes has the whole file. */
+bool sqlite_read_as(struct store *store, struct arena *arena, const struct store_reading *readings,
+                    size_t count, struct entity *out, struct fault *fault) {
+    for (size_t i = 0; i < count; i++) {
+        if (!read_one(sqlite_of(store), arena, &readings[i].key, &out[i], fault)) {
             return false;
         }
     }

@@ -20,13 +20,24 @@ return machine "parcel" {
 }
 ]]
 
+-- Who is notified takes a neighbour along.
+local BILL = [[
+local function neighbour(bill)
+  if bill.takes then return { follow = { { machine = "bill", id = bill.takes, to = "PAID" } } } end
+end
+return machine "bill" {
+  initial = "OPEN",
+  states = { OPEN = { to = { EXPIRED = { effect = neighbour }, PAID = true } }, EXPIRED = { final = true }, PAID = { final = true } },
+}
+]]
+
 local POST = { id = "post", permissions = { "parcel.send" } }
 
 describe("a batch", function()
   local statute, prefix = nil, 0
 
   -- the wall clock of a decision runs while others have the processor, too: give it time
-  setup(function() statute = server.start { policies = { ["parcel.lua"] = PARCEL }, arguments = { "--policy-time", "5s" } } end)
+  setup(function() statute = server.start { policies = { ["parcel.lua"] = PARCEL, ["bill.lua"] = BILL }, arguments = { "--policy-time", "5s" } } end)
   teardown(function() statute:stop() end)
 
   -- Creates `count` parcels with a prefix of their own; data(i) gives the data. Returns the ids.
@@ -70,6 +81,8 @@ describe("a batch", function()
       assert.is_nil(first.headers["idempotency-replayed"])
       local again = keyed("batch", { ids = ids })
       assert.equal(first.body, again.body)
+      local text = (' { "to" : "SENT", "ids": %s, "actor":%s, "machine":"parcel" }\n'):format(json.encode(ids), json.encode(POST))
+      assert.equal(first.body, statute.client:post("/v1/batches", text, { ["Idempotency-Key"] = "batch" }).body)
       assert.equal("true", again.headers["idempotency-replayed"])
       assert.equal(2, #statute:history("parcel", ids[1]))
       http.expect(keyed("batch", { ids = { ids[1] } }), 422, "idempotency_key_reused")
@@ -191,6 +204,30 @@ describe("a batch", function()
     assert.equal(3, http.expect(batch { where = { data = { lot = "q2" }, older_than = "0s" }, to = "SENT", mode = "sequential" }, 200).total)
   end)
 
+  for _, mode in ipairs { "sequential", "parallel", "atomic" } do
+    it("skips who has left its question when it is their turn, in mode " .. mode, function()
+      local lot = "lot " .. mode
+      for i = 1, 5 do statute:create("bill", mode .. i, { lot = lot, takes = i == 2 and mode .. "4" or nil }) end
+      local done = http.expect(batch { machine = "bill", where = { state = "OPEN", data = { lot = lot } }, to = "EXPIRED", mode = mode }, 200)
+      assert.same({ 5, 4, 0, 1, 1 }, { done.total, done.succeeded, done.failed, done.skipped, done.success_rate })
+      assert.equal("completed", done.status)
+      assert.same({}, done.errors)
+      assert.equal("PAID", statute:read("bill", mode .. "4").json.state)
+      assert.equal(2, #statute:history("bill", mode .. "4"))
+      assert.equal(1, http.expect(statute.client:get("/v1/batches/" .. done.id), 200).skipped)
+      for _, item in ipairs(http.expect(statute.client:get("/v1/batches"), 200).items) do
+        if item.id == done.id then assert.equal(1, item.skipped) end
+      end
+    end)
+  end
+
+  it("named by their ids skips nobody", function()
+    local ids = parcels(2)
+    http.expect(statute:move("parcel", ids[1], { to = "SENT", actor = POST }), 200)
+    local done = http.expect(batch { ids = ids, to = "SENT", mode = "sequential" }, 200)
+    assert.same({ 2, 1, 1, 0 }, { done.total, done.succeeded, done.failed, done.skipped })
+  end)
+
   it("that runs dry changes nothing", function()
     local ids = parcels(5, function(i) return { weight = i == 2 and 13 or i } end)
     for _, mode in ipairs { "sequential", "parallel", "atomic" } do
@@ -256,6 +293,25 @@ describe("a batch", function()
         assert.equal(2, parcel.version)
       end
     end)
+
+    for _, mode in ipairs { "sequential", "parallel" } do
+      it("skips who was changed while it was paused, in mode " .. mode, function()
+        local lot = "paused " .. mode
+        local ids = parcels(300, function() return { slow = true, lot = lot } end)
+        local started = http.expect(batch { where = { state = "PACKED", data = { lot = lot }, older_than = "1ms" }, to = "SENT", mode = mode, wait = false }, 202)
+        assert.equal("paused", http.expect(order(started.id, "pause"), 200).status)
+        http.expect(statute.client:patch("/v1/entities/parcel/" .. ids[300], { data = { lot = "another" } }), 200)
+        http.expect(statute.client:patch("/v1/entities/parcel/" .. ids[299], { data = { touched = true } }), 200)
+        http.expect(statute:move("parcel", ids[298], { to = "SENT", actor = POST }), 200)
+        http.expect(order(started.id, "resume"), 200)
+        eventually(function() return look(started.id).status == "completed" end, 30, "it is completed")
+        local done = look(started.id)
+        assert.same({ 300, 297, 0, 3 }, { done.total, done.succeeded, done.failed, done.skipped }, json.encode(done.errors))
+        assert.equal("PACKED", state_of(ids[300]))
+        assert.equal("PACKED", state_of(ids[299]))
+        assert.same({ "PACKED", lot }, { done.request.where.state, done.request.where.data.lot })
+      end)
+    end
 
     it("can be cancelled, and what was done stays done", function()
       local id, ids = start(600)

@@ -87,6 +87,19 @@ describe("an idempotency key", function()
     http.expect(other, 422, "idempotency_key_reused")
   end)
 
+  it("with the same body written otherwise is the same request", function()
+    local id = tap()
+    local function move(body) return statute.client:post("/v1/entities/tap/" .. id .. "/transitions", body, key "written") end
+    local first = move [[{"to":"OPEN","metadata":{"a":1,"b":[1,2]},"comments":"\u0061"}]]
+    http.expect(first, 200)
+    for _, body in ipairs { [[{"comments":"a","metadata":{"b":[1,2],"a":1.0},"to":"OPEN"}]], [[ { "to": "OPEN", "metadata": {"a":1,"b":[1,2]}, "comments": "a" } ]] .. "\n" } do
+      local again = move(body)
+      assert.equal(first.body, again.body)
+      assert.equal("true", again.headers["idempotency-replayed"])
+    end
+    http.expect(move [[{"to":"OPEN","metadata":{"a":1,"b":[2,1]},"comments":"a"}]], 422, "idempotency_key_reused")
+  end)
+
   it("belongs to one target", function()
     local first, second = tap(), tap()
     http.expect(statute:move("tap", first, "OPEN", key "target"), 200)
