@@ -365,8 +365,7 @@ static bool walk_ways(struct search *search, const struct state *state, size_t p
     for (size_t i = 0; i < state->way_count && *going_on; i++) {
         const struct way *way = &state->ways[i];
         struct text name = text_given(way->name) ? way->name : way->to;
-        if (!way->internal &&
-            !access_declares(generation, search->question.resource.type, name) &&
+        if (!way->internal && !access_declares(generation, search->question.resource.type, name) &&
             !try_action(search, name, way->to, position++, going_on, fault)) {
             return false;
         }

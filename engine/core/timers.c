@@ -12,6 +12,8 @@
  * (`rearm`); a timer that is done is not armed again. */
 #include "core/timers.h"
 
+#include "store/timers.h"
+
 /* --- which are there --- */
 
 static bool is_same(const struct store_deadline *a, const struct store_deadline *b) {
@@ -394,8 +396,8 @@ static void note_earliest(struct core *core, const struct list *deadlines) {
 bool timers_settle(struct work *work, struct timer_writes *out, struct fault *fault) {
     struct store_deadline *stored;
     size_t count, part;
-    *out = (struct timer_writes){.disarmed = ARENA_ARRAY(&work->core->arena, struct store_key,
-                                                         work->slots.count + 1)};
+    *out = (struct timer_writes){
+        .disarmed = ARENA_ARRAY(&work->core->arena, struct store_key, work->slots.count + 1)};
     if (!read_stored(work, &stored, &count, fault)) {
         return false;
     }

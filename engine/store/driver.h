@@ -11,6 +11,7 @@
 #include "store/migration.h"
 #include "store/store.h"
 #include "store/table.h"
+#include "store/timer_driver.h"
 
 struct store_driver {
     const char *kind; /* "sqlite", "postgresql": what store_kind answers */
@@ -78,33 +79,6 @@ struct store_driver {
     bool (*keep_policy)(struct store *store, struct text generation, struct text files_json,
                         int64_t now_us, struct fault *fault) MUST_CHECK;
 
-    /* --- timers --- */
-    bool (*due)(struct store *store, struct arena *arena, const struct text *machines,
-                size_t machine_count, int64_t now_us, int64_t limit, struct store_deadline **items,
-                size_t *count, struct fault *fault) MUST_CHECK;
-    bool (*next_due)(struct store *store, int64_t *due_us, struct fault *fault) MUST_CHECK;
-    bool (*timers)(struct store *store, struct arena *arena, const struct store_key *keys,
-                   size_t count, struct store_deadline **items, size_t *item_count,
-                   struct fault *fault) MUST_CHECK;
-    bool (*count_timers)(struct store *store, struct arena *arena, int64_t now_us,
-                         struct store_timer_count **items, size_t *count,
-                         struct fault *fault) MUST_CHECK;
-    bool (*count_states)(struct store *store, struct arena *arena, struct text machine,
-                         int64_t now_us, struct store_state_count **items, size_t *count,
-                         struct fault *fault) MUST_CHECK;
-    bool (*slice)(struct store *store, struct arena *arena, const struct store_slice *slice,
-                  struct text **ids, size_t *count, int64_t *next, struct fault *fault) MUST_CHECK;
-    bool (*list_matches)(struct store *store, struct arena *arena, struct store_match **items,
-                         size_t *count, struct fault *fault) MUST_CHECK;
-    bool (*put_off)(struct store *store, const struct text *machines, size_t machine_count,
-                    int64_t before_us, int64_t until_us, int64_t most,
-                    struct fault *fault) MUST_CHECK;
-    bool (*forget_done)(struct store *store, int64_t most, struct fault *fault) MUST_CHECK;
-    bool (*lock_match)(struct store *store, struct arena *arena, struct text machine, bool waits,
-                       struct store_match *out, bool *found, struct fault *fault) MUST_CHECK;
-    bool (*save_match)(struct store *store, const struct store_match *match,
-                       struct fault *fault) MUST_CHECK;
-
     /* --- API keys --- */
     bool (*add_api_key)(struct store *store, const struct store_api_key *key,
                         struct fault *fault) MUST_CHECK;
@@ -135,6 +109,7 @@ struct store_driver {
                        struct fault *fault) MUST_CHECK;
 
     const struct store_lock_driver *locks;
+    const struct store_timer_driver *timers;
 
     /* --- inspect.h: on a connection of its own, that is closed again; `place` as for open --- */
     bool (*inspect_file)(struct text place, inspect_report *report, void *context,

@@ -91,52 +91,11 @@ bool store_find_answers(struct store *store, struct arena *arena,
                         const struct store_answer_key *keys, size_t count, int64_t oldest_us,
                         const struct store_answer **out, struct fault *fault) MUST_CHECK;
 
-/* --- timers: pending deadlines, and done ones while the entity stays in its state --- */
-
-/* Those of `machines` (NULL: of all) that are to be tried by `now_us`, earliest first. */
-bool store_due(struct store *store, struct arena *arena, const struct text *machines,
-               size_t machine_count, int64_t now_us, int64_t limit, struct store_deadline **items,
-               size_t *count, struct fault *fault) MUST_CHECK;
-/* The earliest deadline; INT64_MAX when there is none. */
-bool store_next_due(struct store *store, int64_t *due_us, struct fault *fault) MUST_CHECK;
-/* All timers of these entities, done ones too; those of one entity stand together, by due_us. */
-bool store_timers(struct store *store, struct arena *arena, const struct store_key *keys,
-                  size_t count, struct store_deadline **items, size_t *item_count,
-                  struct fault *fault) MUST_CHECK;
-/* Of each machine that has pending timers, in name order. Goes through all of them. */
-bool store_count_timers(struct store *store, struct arena *arena, int64_t now_us,
-                        struct store_timer_count **items, size_t *count,
-                        struct fault *fault) MUST_CHECK;
-/* Of each state that entities of the machine are in, in name order. Goes through all of them. */
-bool store_count_states(struct store *store, struct arena *arena, struct text machine,
-                        int64_t now_us, struct store_state_count **items, size_t *count,
-                        struct fault *fault) MUST_CHECK;
-/* Ids of the slice, in the order of creation; *next is where the next one begins, -1: that was all.
- * Looks at a bounded number of entities, so there may be none although it is not all. */
-bool store_slice(struct store *store, struct arena *arena, const struct store_slice *slice,
-                 struct text **ids, size_t *count, int64_t *next, struct fault *fault) MUST_CHECK;
-bool store_list_matches(struct store *store, struct arena *arena, struct store_match **items,
-                        size_t *count, struct fault *fault) MUST_CHECK;
-
 /* --- changes beside the batch: of a writer; each joins the open transaction, or is one --- */
 
 /* Deletes answers older than `oldest_us`, at most `most` of them, oldest first. */
 bool store_expire_answers(struct store *store, int64_t oldest_us, int64_t most,
                           struct fault *fault) MUST_CHECK;
-
-/* Timers of machines other than these that were to be tried before `before_us` are not tried before
- * `until_us`; at most `most` of them. */
-bool store_put_off(struct store *store, const struct text *machines, size_t machine_count,
-                   int64_t before_us, int64_t until_us, int64_t most,
-                   struct fault *fault) MUST_CHECK;
-/* Forgets timers that were done before their entity entered its state; looks at `most` of them. */
-bool store_forget_done(struct store *store, int64_t most, struct fault *fault) MUST_CHECK;
-/* The row of a machine, locked until the transaction ends, which has to write; *found false: there
- * is none, or, unless it `waits`, somebody else has it. */
-bool store_lock_match(struct store *store, struct arena *arena, struct text machine, bool waits,
-                      struct store_match *out, bool *found, struct fault *fault) MUST_CHECK;
-bool store_save_match(struct store *store, const struct store_match *match,
-                      struct fault *fault) MUST_CHECK;
 
 /* Keeps the files of a generation for ever, so that old records can be explained. Idempotent. */
 bool store_keep_policy(struct store *store, struct text generation, struct text files_json,

@@ -1,6 +1,8 @@
 /* What every store promises about answers, deadlines, policies, API keys and bulk work. */
 #include "support/store_fixture.h"
 
+#include "store/timers.h"
+
 /* --- answers --- */
 
 static struct store_answer answer_for(const char *key, int64_t created_us) {
