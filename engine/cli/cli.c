@@ -137,7 +137,8 @@ static bool read_config(struct arena *arena, struct text path, const struct js *
 
 /* What Kubernetes sets beside a service that is called statute, and what our own tests use. */
 static bool is_of_others(struct text name) {
-    return text_starts(name, TEXT("STATUTE_TEST_")) || text_starts(name, TEXT("STATUTE_SERVICE_")) ||
+    return text_starts(name, TEXT("STATUTE_TEST_")) ||
+           text_starts(name, TEXT("STATUTE_SERVICE_")) ||
            text_starts(name, TEXT("STATUTE_PORT_")) || text_equal(name, TEXT("STATUTE_PORT"));
 }
 

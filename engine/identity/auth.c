@@ -317,9 +317,9 @@ static bool check_web_token(struct auth *auth, struct arena *arena, struct text 
                                  now_wall_us(&auth->now), out, &why);
     jwk_file_drop(keys);
     if (!valid) {
-        *out = (struct caller){
-            .kind = CALLER_TOKEN,
-            .refusal = text_print(arena, "a token was refused: %s", why.message)};
+        *out =
+            (struct caller){.kind = CALLER_TOKEN,
+                            .refusal = text_print(arena, "a token was refused: %s", why.message)};
     }
     return valid;
 }
