@@ -67,7 +67,7 @@ static const struct machine *find_machine(struct call *call, const struct genera
     struct fault fault = FAULT_INIT;
     if (machine == NULL) {
         if (call_machine(call, call->parameters[0], &fault)) {
-            fault_set(&fault, FAULT_UNKNOWN_MACHINE, "'%.*s' was loaded only just now; ask again",
+            fault_set(&fault, FAULT_UNKNOWN_MACHINE, "'%.*s' was loaded just now; try again",
                       TEXT_ARGS(call->parameters[0]));
         }
         call_fail(call->exchange, &fault, TEXT_NONE);

@@ -107,7 +107,7 @@ static void unblock_signals(void) {
 static void wait_for_end(struct service *service, const sigset_t *signals) {
     int number;
     while (sigwait(signals, &number) == 0 && number == SIGHUP) {
-        log_line(LOG_INFO, "hangup", "SIGHUP: loading the policies again, and the keys");
+        log_line(LOG_INFO, "hangup", "SIGHUP: reloading the policies and the keys");
         auth_reload(service->auth);
         reload_request(service->reload);
         if (service->tls != NULL) {
@@ -115,8 +115,8 @@ static void wait_for_end(struct service *service, const sigset_t *signals) {
         }
     }
     log_line(LOG_INFO, "stopping",
-             "not ready from now on; no new requests in %lld ms; those in flight may then take up "
-             "to %lld ms",
+             "not ready from now on; new requests are accepted for another %lld ms; those in "
+             "flight may then take up to %lld ms",
              (long long)(service->options.drain_delay_us / NOW_MILLISECOND),
              (long long)(service->options.drain_us / NOW_MILLISECOND));
 }
@@ -157,12 +157,13 @@ static void warn_of_keys(const struct service *service, struct arena *arena) {
 static void warn_of_tokens(const struct service_options *options) {
     if (options->jwt_issuer.length == 0) {
         log_line(LOG_WARNING, "jwt_issuer",
-                 "--jwt-issuer is not set: whatever a token's iss is, its signature is enough");
+                 "--jwt-issuer is not set: the server accepts every iss, as long as the signature "
+                 "is valid");
     }
     if (options->jwt_audience.length == 0) {
-        log_line(LOG_WARNING, "jwt_audience",
-                 "--jwt-audience is not set: tokens that were made for other programs count here "
-                 "too");
+        log_line(
+            LOG_WARNING, "jwt_audience",
+            "--jwt-audience is not set: the server also accepts tokens made for other programs");
     }
 }
 
@@ -176,8 +177,7 @@ static void warn(struct service *service, struct arena *arena) {
     }
     if (service->options.pii_key.length == 0 && service->options.pii_keys.length == 0) {
         log_line(LOG_WARNING, "pii_key",
-                 "STATUTE_PII_KEY is not set: hashes of personal data use a key that everybody "
-                 "knows");
+                 "STATUTE_PII_KEY is not set: hashes of personal data use a publicly known key");
     }
 }
 
@@ -233,9 +233,9 @@ const struct command command_serve = {
     .name = "serve",
     .arguments = "",
     .summary = "run the HTTP API",
-    .details = "SIGHUP loads the policies and keys again. SIGTERM and SIGINT let the requests in "
-               "flight finish, "
-               "then stop;\na second one stops at once. GET /openapi.json describes the API.",
+    .details = "SIGHUP reloads the policies and keys. On SIGTERM or SIGINT the server finishes "
+               "requests in flight, then\n"
+               "stops; a second signal stops it at once. GET /openapi.json describes the API.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct serve_values),
     .defaults = defaults,

@@ -145,7 +145,7 @@ void chain_check(struct chain *chain, const struct store_record *record) {
     if (js_parse(&chain->scratch, record->json, &json, &unreadable)) {
         check_columns(chain, record, json);
     } else {
-        REPORT(chain, record, "the record is no JSON: %s", unreadable.message);
+        REPORT(chain, record, "the record is not JSON: %s", unreadable.message);
     }
     remember(chain, record, json);
     advance(chain->verify, record);
@@ -221,7 +221,8 @@ static void check_entity(struct chain *chain, const struct entity *entity) {
                       "the entity is gone; by its newest record it is in state '%.*s'",
                       TEXT_ARGS(chain->state));
     } else if (chain->sequence == 0) {
-        verify_report(chain->verify, chain->key, 0, "there is no such entity, nor a record of one");
+        verify_report(chain->verify, chain->key, 0,
+                      "there is no such entity, and no record of one");
     }
 }
 
