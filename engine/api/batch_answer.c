@@ -2,6 +2,7 @@
 #include "api/batch_answer.h"
 
 #include "api/reach.h"
+#include "store/bulk.h"
 
 #include "core/bulk.h"
 #include "timezone/instant.h"

@@ -3,6 +3,7 @@
 #define STATUTE_BATCH_ANSWER_H
 
 #include "api/route.h"
+#include "store/bulk.h"
 
 /* {id, status, total, ..., machine, to, transition, created_at, updated_at}, without errors. */
 void batch_put_summary(struct js_writer *writer, const struct store_bulk *bulk);

@@ -4,6 +4,7 @@
 #include "api/reach.h"
 #include "base/map.h"
 #include "core/bulk.h"
+#include "store/bulk.h"
 #include "timezone/instant.h"
 
 /* What a POST asks for, in the exchange's arena. */

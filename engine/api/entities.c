@@ -3,6 +3,7 @@
 #include "api/generation.h"
 #include "api/reading.h"
 
+#include "store/timers.h"
 #include "timezone/instant.h"
 
 /* --- create --- */

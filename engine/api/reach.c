@@ -3,6 +3,7 @@
 
 #include "api/form.h"
 #include "identity/auth.h"
+#include "store/bulk.h"
 
 typedef bool reach_rule(struct call *call, struct fault *fault);
 

@@ -4,6 +4,7 @@
 #define STATUTE_API_REACH_H
 
 #include "api/route.h"
+#include "store/bulk.h"
 
 /* Before the handler, with parameters and body read. FAULT_PERMISSION_DENIED names the machines
  * that the caller's key is bound to. */

@@ -67,15 +67,15 @@ route_handler api_transition, api_transition_list; /* transitions.c */
 route_handler api_history, api_audit_search;       /* audit.c */
 route_handler api_batch_create, api_batch_list, api_batch_read, api_batch_pause, api_batch_resume,
     api_batch_cancel;                                                  /* batches.c */
-route_handler api_stats_states;                                            /* stats.c */
+route_handler api_stats_states;                                        /* stats.c */
 route_handler api_machine_list, api_machine_read, api_machine_diagram; /* machines.c */
 route_handler api_policy_list, api_policy_reload;                      /* policies.c */
 route_handler api_lock_acquire, api_lock_renew, api_lock_release;      /* locks.c */
 route_handler api_token_create, api_token_list, api_token_revoke;      /* tokens.c */
 route_handler api_access_evaluation, api_access_evaluations;           /* access.c */
 route_handler api_access_search_subject, api_access_search_resource,
-    api_access_search_action;      /* access_search.c */
-route_handler api_access_metadata; /* access_metadata.c */
+    api_access_search_action;      /* api/authzen/search.c */
+route_handler api_access_metadata; /* api/authzen/metadata.c */
 route_handler api_sanitize;        /* sanitize.c */
 route_handler api_time_normalize, api_time_denormalize, api_time_offset, api_time_parse,
     api_time_zones;                                                         /* time.c */

@@ -1,6 +1,7 @@
 /* stats.c: how many entities there are in each state, for how long, and what is overdue. */
 #include "api/attempts.h"
 
+#include "store/timers.h"
 #include "timezone/instant.h"
 
 static void put_state(struct js_writer *writer, const struct store_state_count *state) {

@@ -7,7 +7,9 @@
 #include "cli/progress.h"
 #include "core/pages.h"
 #include "server/service.h"
+#include "store/census.h"
 #include "store/inspect.h"
+#include "store/timers.h"
 #include "timezone/instant.h"
 
 struct export_values {

@@ -2,6 +2,7 @@
 #include "core/bulk.h"
 
 #include "core/follow.h"
+#include "store/bulk.h"
 #include "timezone/instant.h"
 
 #define SELECT_PAGE 1000

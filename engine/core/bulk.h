@@ -5,6 +5,7 @@
 #define STATUTE_BULK_H
 
 #include "core/batch.h"
+#include "store/bulk.h"
 
 #define BULK_STEP_MOST    256   /* members of one transaction, sequential and parallel */
 #define BULK_ATOMIC_MOST  10000 /* members of an atomic bulk: it is one transaction */

@@ -142,7 +142,7 @@ static void record(struct work *work, struct slot *slot, const struct attempt *a
 
 /* --- what follows --- */
 
-static bool carry_out(struct work *work, const struct attempt *attempt, unsigned depth,
+static bool carry_out(struct work *work, const struct attempt *asked, unsigned depth,
                       struct outcome *out, struct fault *fault);
 
 static struct attempt effect_of(const struct attempt *cause, const struct outcome *out,

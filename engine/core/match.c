@@ -9,6 +9,7 @@
 
 #include "core/timers.h"
 #include "core/work.h"
+#include "store/timers.h"
 
 /* --- claims --- */
 

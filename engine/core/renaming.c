@@ -5,6 +5,7 @@
 
 #include "core/audit.h"
 #include "core/follow.h"
+#include "store/census.h"
 
 static bool move(struct work *work, struct entity *entity, struct text former,
                  struct fault *fault) {

@@ -12,6 +12,8 @@
  * (`rearm`); a timer that is done is not armed again. */
 #include "core/timers.h"
 
+#include "store/timers.h"
+
 /* --- which are there --- */
 
 static bool is_same(const struct store_deadline *a, const struct store_deadline *b) {

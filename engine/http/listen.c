@@ -26,8 +26,8 @@ static bool copy(struct text text, char *out, size_t size) {
 
 /* A name or an IPv4 address alone, or an IPv6 address in brackets. */
 static bool lacks_port(struct text address) {
-    bool is_bracketed = address.length > 2 && address.bytes[0] == '[' &&
-                        address.bytes[address.length - 1] == ']';
+    bool is_bracketed =
+        address.length > 2 && address.bytes[0] == '[' && address.bytes[address.length - 1] == ']';
     int64_t number;
     return address.length > 0 && !text_to_integer(address, &number) &&
            (is_bracketed || memchr(address.bytes, ':', address.length) == NULL);

@@ -1,7 +1,8 @@
 /* chain.h: the audit record and the hash chain over the records of one entity.
- * hash = SHA-256(previous_hash as 64 lower-case hex digits || canonical JSON (RFC 8785, but integers
- * beyond 2^53 are written exactly) of the record without `hash` and `previous_hash`). The first record of an entity has sequence 1 and 64
- * zeros as previous_hash; each next record has sequence + 1. */
+ * hash = SHA-256(previous_hash as 64 lower-case hex digits || canonical JSON (RFC 8785, but
+ * integers beyond 2^53 are written exactly) of the record without `hash` and `previous_hash`). The
+ * first record of an entity has sequence 1 and 64 zeros as previous_hash; each next record has
+ * sequence + 1. */
 #ifndef STATUTE_CHAIN_H
 #define STATUTE_CHAIN_H
 

@@ -228,8 +228,8 @@ static const struct js *patterns(struct arena *arena, const struct pii *pii) {
 
 const struct js *pii_json(struct arena *arena, struct text machine, const struct pii *pii) {
     struct js_member *members = ARENA_ARRAY(arena, struct js_member, 5);
-    members[0] = (struct js_member){
-        TEXT("machine"), text_given(machine) ? js_string(arena, machine) : &js_null};
+    members[0] = (struct js_member){TEXT("machine"),
+                                    text_given(machine) ? js_string(arena, machine) : &js_null};
     members[1] = (struct js_member){TEXT("drop"), keys_with(arena, pii, PII_DROP)};
     members[2] = (struct js_member){TEXT("hash"), keys_with(arena, pii, PII_HASH)};
     members[3] = (struct js_member){TEXT("mask"), masks(arena, pii)};

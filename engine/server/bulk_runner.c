@@ -7,6 +7,7 @@
  * waits. */
 #include "server/bulk_runner.h"
 
+#include "store/bulk.h"
 #include <pthread.h>
 #include <stdlib.h>
 

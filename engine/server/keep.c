@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "server/worker.h"
+#include "store/census.h"
 
 #include <stdio.h>
 #include <stdlib.h>

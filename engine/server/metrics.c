@@ -195,7 +195,7 @@ struct route_labels {
     const char *method, *path;
 };
 static struct route_labels labels_of(const struct page *page, size_t row) {
-    struct route_labels labels;
+    struct route_labels labels = {NULL, NULL};
     return page->metrics->label(row, &labels.method, &labels.path)
                ? labels
                : (struct route_labels){"other", "none"};

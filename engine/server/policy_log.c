@@ -20,9 +20,9 @@ static void tell(const struct generation *generation, const struct attempt *atte
     struct arena arena;
     const struct machine *machine = generation_machine(generation, attempt->machine);
     arena_init(&arena, 0);
-    struct text place = machine != NULL ? text_print(&arena, " (%.*s:%d)", TEXT_ARGS(machine->file),
-                                                     machine->line)
-                                        : TEXT("");
+    struct text place =
+        machine != NULL ? text_print(&arena, " (%.*s:%d)", TEXT_ARGS(machine->file), machine->line)
+                        : TEXT("");
     policy_log(text_print(&arena, "%.*s '%.*s'%.*s", TEXT_ARGS(attempt->machine),
                           TEXT_ARGS(attempt->id), TEXT_ARGS(place)),
                attempt->request_id, outcome->message);
@@ -30,7 +30,8 @@ static void tell(const struct generation *generation, const struct attempt *atte
 }
 
 void policy_log_member(const struct generation *generation, const struct member *member) {
-    bool has_outcomes = member->outcomes != NULL && member->fault == FAULT_NONE && !member->replayed;
+    bool has_outcomes =
+        member->outcomes != NULL && member->fault == FAULT_NONE && !member->replayed;
     for (size_t i = 0; has_outcomes && i < member->attempt_count; i++) {
         if (member->outcomes[i].code == FAULT_POLICY_ERROR) {
             tell(generation, &member->attempts[i], &member->outcomes[i]);

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "server/timers.h"
 #include "server/workers.h"
+#include "store/timers.h"
 
 #define TICK_US         NOW_SECOND
 #define GAP_US          (10 * NOW_MILLISECOND) /* between two fires: many timers are few batches */

@@ -2,6 +2,8 @@
  * are counted that a publication may have stranded. */
 #include "server/stranded.h"
 
+#include "store/census.h"
+#include "store/timers.h"
 /* --- which machines --- */
 
 static bool is_known(const struct generation *rules, struct text machine) {

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "core/match.h"
 #include "server/metrics.h"
+#include "store/timers.h"
 #include "timezone/instant.h"
 
 #define CROWD          1000

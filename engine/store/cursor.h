@@ -5,7 +5,7 @@
 
 #include "base/arena.h"
 #include "base/fault.h"
-#include "store/data.h"
+#include "store/bulk.h"
 
 #define CURSOR_ENTITIES 'e'
 #define CURSOR_RECORDS  'r'

@@ -67,43 +67,6 @@ struct store_deadline {
     int64_t done_us;        /* when a rule refused it for good; 0: it is pending */
 };
 
-/* Timers of one machine's entities, as they stand at one moment. */
-struct store_timer_count {
-    struct text machine;
-    int64_t pending, overdue;
-    int64_t oldest_due_us; /* of the overdue ones; 0: none */
-};
-
-/* The entities of a machine in one state. */
-struct store_state_count {
-    struct text state;
-    int64_t entities;
-    int64_t oldest_us; /* when the first of them entered it */
-    int64_t overdue_timers;
-};
-
-/* How far a machine's entities have been matched with its rules (core/match.h). */
-struct store_match {
-    struct text machine;
-    int64_t rules;
-    int64_t position;                /* behind which to go on; 0: from the start */
-    int64_t since_us;                /* only what changed since; 0: all */
-    bool again;                      /* then another pass */
-    int64_t started_us, finished_us; /* 0: not yet */
-    int64_t seen, changed;           /* entities */
-};
-
-/* Entities of one machine whose timers may be other than its rules say: in one of `states`, or with
- * a timer, changed since `since_us`, and behind the number `after`. */
-struct store_slice {
-    struct text machine;
-    const struct text *states;
-    size_t state_count;
-    int64_t since_us;
-    int64_t after;
-    int64_t limit;
-};
-
 struct store_answer_key {
     struct text scope, key;
 };
@@ -181,28 +144,6 @@ struct store_api_key {
     unsigned char hash[DIGEST_BYTES];           /* of the secret part */
     struct text scopes, roles, permissions;     /* JSON arrays */
     int64_t created_us, expires_us, revoked_us; /* 0: never */
-};
-
-/* --- bulk (core/bulk.c says what they mean) --- */
-/* These numbers are on disk: add only at the end. */
-enum bulk_status { BULK_RUNNING, BULK_PAUSED, BULK_CANCELLED, BULK_COMPLETED, BULK_FAILED };
-
-struct store_bulk {
-    int64_t number; /* grows in the order of making; of what is read only */
-    struct text id;
-    struct text request; /* JSON: what was asked, with actor and caller */
-    enum bulk_status status;
-    int64_t total, position, succeeded, failed, skipped; /* position: members done with */
-    int64_t created_us, updated_us, execution_us;
-};
-
-struct store_bulk_search {
-    int status;          /* enum bulk_status, or -1: any */
-    struct text machine; /* TEXT_NONE: any */
-};
-
-struct store_bulk_error {
-    struct text entity_id, code, message;
 };
 
 #endif

@@ -6,11 +6,14 @@
 #ifndef STATUTE_STORE_DRIVER_H
 #define STATUTE_STORE_DRIVER_H
 
+#include "store/bulk_driver.h"
+#include "store/census.h"
 #include "store/inspect.h"
 #include "store/lock_driver.h"
 #include "store/migration.h"
 #include "store/store.h"
 #include "store/table.h"
+#include "store/timer_driver.h"
 
 struct store_driver {
     const char *kind; /* "sqlite", "postgresql": what store_kind answers */
@@ -83,33 +86,6 @@ struct store_driver {
     bool (*keep_policy)(struct store *store, struct text generation, struct text files_json,
                         int64_t now_us, struct fault *fault) MUST_CHECK;
 
-    /* --- timers --- */
-    bool (*due)(struct store *store, struct arena *arena, const struct text *machines,
-                size_t machine_count, int64_t now_us, int64_t limit, struct store_deadline **items,
-                size_t *count, struct fault *fault) MUST_CHECK;
-    bool (*next_due)(struct store *store, int64_t *due_us, struct fault *fault) MUST_CHECK;
-    bool (*timers)(struct store *store, struct arena *arena, const struct store_key *keys,
-                   size_t count, struct store_deadline **items, size_t *item_count,
-                   struct fault *fault) MUST_CHECK;
-    bool (*count_timers)(struct store *store, struct arena *arena, int64_t now_us,
-                         struct store_timer_count **items, size_t *count,
-                         struct fault *fault) MUST_CHECK;
-    bool (*count_states)(struct store *store, struct arena *arena, struct text machine,
-                         int64_t now_us, struct store_state_count **items, size_t *count,
-                         struct fault *fault) MUST_CHECK;
-    bool (*slice)(struct store *store, struct arena *arena, const struct store_slice *slice,
-                  struct text **ids, size_t *count, int64_t *next, struct fault *fault) MUST_CHECK;
-    bool (*list_matches)(struct store *store, struct arena *arena, struct store_match **items,
-                         size_t *count, struct fault *fault) MUST_CHECK;
-    bool (*put_off)(struct store *store, const struct text *machines, size_t machine_count,
-                    int64_t before_us, int64_t until_us, int64_t most,
-                    struct fault *fault) MUST_CHECK;
-    bool (*forget_done)(struct store *store, int64_t most, struct fault *fault) MUST_CHECK;
-    bool (*lock_match)(struct store *store, struct arena *arena, struct text machine, bool waits,
-                       struct store_match *out, bool *found, struct fault *fault) MUST_CHECK;
-    bool (*save_match)(struct store *store, const struct store_match *match,
-                       struct fault *fault) MUST_CHECK;
-
     /* --- who is there --- */
     bool (*entered)(struct store *store, const struct store_key *keys, size_t count, int64_t *out,
                     struct fault *fault) MUST_CHECK;
@@ -130,31 +106,12 @@ struct store_driver {
     bool (*revoke_api_key)(struct store *store, struct text id_or_name, int64_t now_us,
                            struct fault *fault) MUST_CHECK;
 
-    /* --- bulk --- */
-    bool (*add_bulk)(struct store *store, const struct store_bulk *bulk, const struct text *ids,
-                     size_t count, struct fault *fault) MUST_CHECK;
-    bool (*find_bulk)(struct store *store, struct arena *arena, struct text id,
-                      struct store_bulk **out, struct fault *fault) MUST_CHECK;
-    bool (*bulk_members)(struct store *store, struct arena *arena, struct text id, int64_t position,
-                         int64_t limit, struct text **ids, size_t *count,
-                         struct fault *fault) MUST_CHECK;
-    bool (*save_bulk)(struct store *store, const struct store_bulk *bulk,
-                      const struct store_bulk_error *errors, size_t error_count,
-                      struct fault *fault) MUST_CHECK;
-    bool (*bulk_errors)(struct store *store, struct arena *arena, struct text id, int64_t limit,
-                        struct store_bulk_error **items, size_t *count,
-                        struct fault *fault) MUST_CHECK;
-    bool (*list_bulks)(struct store *store, struct arena *arena, enum bulk_status status,
-                       struct store_bulk **items, size_t *count, struct fault *fault) MUST_CHECK;
-    bool (*page_bulks)(struct store *store, struct arena *arena,
-                       const struct store_bulk_search *search, const struct store_page *page,
-                       struct store_bulk **items, size_t *count, struct text *next,
-                       struct fault *fault) MUST_CHECK;
-
     bool (*index_fields)(struct store *store, struct text machine, const struct text *fields,
                          size_t count, int64_t most, bool *more, struct fault *fault) MUST_CHECK;
 
+    const struct store_bulk_driver *bulks;
     const struct store_lock_driver *locks;
+    const struct store_timer_driver *timers;
 
     /* --- inspect.h: on a connection of its own, that is closed again; `place` as for open --- */
     bool (*inspect_file)(struct text place, inspect_report *report, void *context,

@@ -206,65 +206,6 @@ bool store_keep_policy(struct store *store, struct text generation, struct text 
     return store->driver->keep_policy(store, generation, files_json, now_us, fault);
 }
 
-/* --- timers --- */
-
-bool store_due(struct store *store, struct arena *arena, const struct text *machines,
-               size_t machine_count, int64_t now_us, int64_t limit, struct store_deadline **items,
-               size_t *count, struct fault *fault) {
-    return store->driver->due(store, arena, machines, machine_count, now_us, limit, items, count,
-                              fault);
-}
-
-bool store_next_due(struct store *store, int64_t *due_us, struct fault *fault) {
-    return store->driver->next_due(store, due_us, fault);
-}
-
-bool store_timers(struct store *store, struct arena *arena, const struct store_key *keys,
-                  size_t count, struct store_deadline **items, size_t *item_count,
-                  struct fault *fault) {
-    *item_count = 0;
-    return count == 0 || store->driver->timers(store, arena, keys, count, items, item_count, fault);
-}
-
-bool store_count_timers(struct store *store, struct arena *arena, int64_t now_us,
-                        struct store_timer_count **items, size_t *count, struct fault *fault) {
-    return store->driver->count_timers(store, arena, now_us, items, count, fault);
-}
-
-bool store_count_states(struct store *store, struct arena *arena, struct text machine,
-                        int64_t now_us, struct store_state_count **items, size_t *count,
-                        struct fault *fault) {
-    return store->driver->count_states(store, arena, machine, now_us, items, count, fault);
-}
-
-bool store_slice(struct store *store, struct arena *arena, const struct store_slice *slice,
-                 struct text **ids, size_t *count, int64_t *next, struct fault *fault) {
-    return store->driver->slice(store, arena, slice, ids, count, next, fault);
-}
-
-bool store_list_matches(struct store *store, struct arena *arena, struct store_match **items,
-                        size_t *count, struct fault *fault) {
-    return store->driver->list_matches(store, arena, items, count, fault);
-}
-
-bool store_put_off(struct store *store, const struct text *machines, size_t machine_count,
-                   int64_t before_us, int64_t until_us, int64_t most, struct fault *fault) {
-    return store->driver->put_off(store, machines, machine_count, before_us, until_us, most, fault);
-}
-
-bool store_forget_done(struct store *store, int64_t most, struct fault *fault) {
-    return store->driver->forget_done(store, most, fault);
-}
-
-bool store_lock_match(struct store *store, struct arena *arena, struct text machine, bool waits,
-                      struct store_match *out, bool *found, struct fault *fault) {
-    return store->driver->lock_match(store, arena, machine, waits, out, found, fault);
-}
-
-bool store_save_match(struct store *store, const struct store_match *match, struct fault *fault) {
-    return store->driver->save_match(store, match, fault);
-}
-
 /* --- API keys --- */
 
 bool store_add_api_key(struct store *store, const struct store_api_key *key, struct fault *fault) {
@@ -285,33 +226,33 @@ bool store_revoke_api_key(struct store *store, struct text id_or_name, int64_t n
 
 bool store_add_bulk(struct store *store, const struct store_bulk *bulk, const struct text *ids,
                     size_t count, struct fault *fault) {
-    return store->driver->add_bulk(store, bulk, ids, count, fault);
+    return store->driver->bulks->add(store, bulk, ids, count, fault);
 }
 
 bool store_find_bulk(struct store *store, struct arena *arena, struct text id,
                      struct store_bulk **out, struct fault *fault) {
-    return store->driver->find_bulk(store, arena, id, out, fault);
+    return store->driver->bulks->find(store, arena, id, out, fault);
 }
 
 bool store_bulk_members(struct store *store, struct arena *arena, struct text id, int64_t position,
                         int64_t limit, struct text **ids, size_t *count, struct fault *fault) {
-    return store->driver->bulk_members(store, arena, id, position, limit, ids, count, fault);
+    return store->driver->bulks->members(store, arena, id, position, limit, ids, count, fault);
 }
 
 bool store_save_bulk(struct store *store, const struct store_bulk *bulk,
                      const struct store_bulk_error *errors, size_t error_count,
                      struct fault *fault) {
-    return store->driver->save_bulk(store, bulk, errors, error_count, fault);
+    return store->driver->bulks->save(store, bulk, errors, error_count, fault);
 }
 
 bool store_bulk_errors(struct store *store, struct arena *arena, struct text id, int64_t limit,
                        struct store_bulk_error **items, size_t *count, struct fault *fault) {
-    return store->driver->bulk_errors(store, arena, id, limit, items, count, fault);
+    return store->driver->bulks->errors(store, arena, id, limit, items, count, fault);
 }
 
 bool store_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
                       struct store_bulk **items, size_t *count, struct fault *fault) {
-    return store->driver->list_bulks(store, arena, status, items, count, fault);
+    return store->driver->bulks->list(store, arena, status, items, count, fault);
 }
 
 bool store_page_bulks(struct store *store, struct arena *arena,
@@ -319,7 +260,7 @@ bool store_page_bulks(struct store *store, struct arena *arena,
                       struct store_bulk **items, size_t *count, struct text *next,
                       struct fault *fault) {
     return check_limit(page->limit, fault) &&
-           store->driver->page_bulks(store, arena, search, page, items, count, next, fault);
+           store->driver->bulks->page(store, arena, search, page, items, count, next, fault);
 }
 
 /* --- who is there --- */

@@ -70,12 +70,6 @@ bool store_guard(struct store *store, const struct text *machines, size_t count,
 bool store_write(struct store *store, const struct store_batch *batch,
                  struct fault *fault) MUST_CHECK;
 
-/* Entities of the machine `from` become entities of `to`, with their chains and timers; moved[i]
- * is false for one that is not there, or whose id `to` has already. They were read in this
- * transaction, which writes; so are they to be read again, under the new name. */
-bool store_rename(struct store *store, struct text from, struct text to, const struct text *ids,
-                  size_t count, bool *moved, struct fault *fault) MUST_CHECK;
-
 /* After FAULT_OUTCOME_UNKNOWN and store_rollback: whether the record with this uuid is there. */
 bool store_settle(struct store *store, struct text audit_uuid, bool *committed,
                   struct fault *fault) MUST_CHECK;
@@ -87,12 +81,6 @@ bool store_list(struct store *store, struct arena *arena, struct text machine,
                 const struct store_where *where, const struct store_page *page,
                 struct entity **items, size_t *count, struct text *next,
                 struct fault *fault) MUST_CHECK;
-/* Machines that have, or had, entities or records, in name order. */
-bool store_machines(struct store *store, struct arena *arena, struct text **names, size_t *count,
-                    struct fault *fault) MUST_CHECK;
-/* Machines that have entities and no rules, which the operator agreed to. */
-bool store_list_gone(struct store *store, struct arena *arena, struct text **names, size_t *count,
-                     struct fault *fault) MUST_CHECK;
 /* The same until the end of a transaction that writes (store_guard). */
 bool store_count(struct store *store, struct text machine, const struct store_where *where,
                  int64_t *count, struct fault *fault) MUST_CHECK;
@@ -119,55 +107,11 @@ bool store_find_answers(struct store *store, struct arena *arena,
                         const struct store_answer_key *keys, size_t count, int64_t oldest_us,
                         const struct store_answer **out, struct fault *fault) MUST_CHECK;
 
-/* --- timers: pending deadlines, and done ones while the entity stays in its state --- */
-
-/* Those of `machines` (NULL: of all) that are to be tried by `now_us`, earliest first. */
-bool store_due(struct store *store, struct arena *arena, const struct text *machines,
-               size_t machine_count, int64_t now_us, int64_t limit, struct store_deadline **items,
-               size_t *count, struct fault *fault) MUST_CHECK;
-/* The earliest deadline; INT64_MAX when there is none. */
-bool store_next_due(struct store *store, int64_t *due_us, struct fault *fault) MUST_CHECK;
-/* All timers of these entities, done ones too; those of one entity stand together, by due_us. */
-bool store_timers(struct store *store, struct arena *arena, const struct store_key *keys,
-                  size_t count, struct store_deadline **items, size_t *item_count,
-                  struct fault *fault) MUST_CHECK;
-/* out[i] is when the entity entered its state; updated_us where that is not known; 0: not there. */
-bool store_entered(struct store *store, const struct store_key *keys, size_t count, int64_t *out,
-                   struct fault *fault) MUST_CHECK;
-/* Of each machine that has pending timers, in name order. Goes through all of them. */
-bool store_count_timers(struct store *store, struct arena *arena, int64_t now_us,
-                        struct store_timer_count **items, size_t *count,
-                        struct fault *fault) MUST_CHECK;
-/* Of each state that entities of the machine are in, in name order. Goes through all of them. */
-bool store_count_states(struct store *store, struct arena *arena, struct text machine,
-                        int64_t now_us, struct store_state_count **items, size_t *count,
-                        struct fault *fault) MUST_CHECK;
-/* Ids of the slice, in the order of creation; *next is where the next one begins, -1: that was all.
- * Looks at a bounded number of entities, so there may be none although it is not all. */
-bool store_slice(struct store *store, struct arena *arena, const struct store_slice *slice,
-                 struct text **ids, size_t *count, int64_t *next, struct fault *fault) MUST_CHECK;
-bool store_list_matches(struct store *store, struct arena *arena, struct store_match **items,
-                        size_t *count, struct fault *fault) MUST_CHECK;
-
 /* --- changes beside the batch: of a writer; each joins the open transaction, or is one --- */
 
 /* Deletes answers older than `oldest_us`, at most `most` of them, oldest first. */
 bool store_expire_answers(struct store *store, int64_t oldest_us, int64_t most,
                           struct fault *fault) MUST_CHECK;
-
-/* Timers of machines other than these that were to be tried before `before_us` are not tried before
- * `until_us`; at most `most` of them. */
-bool store_put_off(struct store *store, const struct text *machines, size_t machine_count,
-                   int64_t before_us, int64_t until_us, int64_t most,
-                   struct fault *fault) MUST_CHECK;
-/* Forgets timers that were done before their entity entered its state; looks at `most` of them. */
-bool store_forget_done(struct store *store, int64_t most, struct fault *fault) MUST_CHECK;
-/* The row of a machine, locked until the transaction ends, which has to write; *found false: there
- * is none, or, unless it `waits`, somebody else has it. */
-bool store_lock_match(struct store *store, struct arena *arena, struct text machine, bool waits,
-                      struct store_match *out, bool *found, struct fault *fault) MUST_CHECK;
-bool store_save_match(struct store *store, const struct store_match *match,
-                      struct fault *fault) MUST_CHECK;
 
 /* Says which fields of a machine have an index, and does a slice of the work that this makes: at
  * most `most` entities of each are added, or entries removed. *more is set while something is left
@@ -180,10 +124,6 @@ bool store_index_fields(struct store *store, struct text machine, const struct t
 bool store_keep_policy(struct store *store, struct text generation, struct text files_json,
                        int64_t now_us, struct fault *fault) MUST_CHECK;
 
-/* These are all machines of store_list_gone from now on. */
-bool store_keep_gone(struct store *store, const struct text *names, size_t count, int64_t now_us,
-                     struct fault *fault) MUST_CHECK;
-
 bool store_add_api_key(struct store *store, const struct store_api_key *key,
                        struct fault *fault) MUST_CHECK; /* FAULT_ALREADY_EXISTS: that name or id */
 bool store_list_api_keys(struct store *store, struct arena *arena, struct store_api_key **items,
@@ -191,30 +131,5 @@ bool store_list_api_keys(struct store *store, struct arena *arena, struct store_
 /* By id or name; the first time counts. FAULT_NOT_FOUND when there is none. */
 bool store_revoke_api_key(struct store *store, struct text id_or_name, int64_t now_us,
                           struct fault *fault) MUST_CHECK;
-
-/* --- bulk --- */
-
-/* Inserts the bulk and its members, in the order of `ids`. FAULT_STORE_CONFLICT: that id. */
-bool store_add_bulk(struct store *store, const struct store_bulk *bulk, const struct text *ids,
-                    size_t count, struct fault *fault) MUST_CHECK;
-bool store_find_bulk(struct store *store, struct arena *arena, struct text id,
-                     struct store_bulk **out, struct fault *fault) MUST_CHECK; /* *out NULL: none */
-bool store_bulk_members(struct store *store, struct arena *arena, struct text id, int64_t position,
-                        int64_t limit, struct text **ids, size_t *count,
-                        struct fault *fault) MUST_CHECK;
-/* All but id, request and created_us; `errors` are added. FAULT_NOT_FOUND: no such bulk. */
-bool store_save_bulk(struct store *store, const struct store_bulk *bulk,
-                     const struct store_bulk_error *errors, size_t error_count,
-                     struct fault *fault) MUST_CHECK;
-bool store_bulk_errors(struct store *store, struct arena *arena, struct text id, int64_t limit,
-                       struct store_bulk_error **items, size_t *count,
-                       struct fault *fault) MUST_CHECK;
-bool store_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
-                      struct store_bulk **items, size_t *count, struct fault *fault) MUST_CHECK;
-/* A page of them, the newest first; page->newest is not looked at. */
-bool store_page_bulks(struct store *store, struct arena *arena,
-                      const struct store_bulk_search *search, const struct store_page *page,
-                      struct store_bulk **items, size_t *count, struct text *next,
-                      struct fault *fault) MUST_CHECK;
 
 #endif

@@ -101,6 +101,7 @@ function ctx:count(query) end
 ---@field to string
 ---@field reason? string
 ---@field comments? string
+---@field retry? statute.duration
 
 ---@class statute.state
 ---@field doc? string

@@ -1,6 +1,8 @@
 /* What every store promises about transactions, entities, chains and opening. */
 #include "support/store_fixture.h"
 
+#include "store/timers.h"
+
 #include <sys/wait.h>
 
 /* --- entities --- */

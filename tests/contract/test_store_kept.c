@@ -1,5 +1,8 @@
 /* What every store promises about answers, deadlines, policies, API keys and bulk work. */
+#include "store/bulk.h"
 #include "support/store_fixture.h"
+
+#include "store/timers.h"
 
 /* --- answers --- */
 

@@ -2,6 +2,8 @@
  * rules in slices. */
 #include "support/store_fixture.h"
 
+#include "store/timers.h"
+
 static const struct text task_only[] = {TEXT("task")};
 
 static struct store_deadline timer_of(const char *id, int64_t due_us) {

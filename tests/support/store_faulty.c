@@ -2,6 +2,7 @@
  * how it went, so that the plan knows of faults of the inner store too. */
 #include "support/store_faulty.h"
 
+#include "store/bulk.h"
 #include <stdlib.h>
 
 #include "store/driver.h"
@@ -214,9 +215,9 @@ static bool faulty_due(struct store *store, struct arena *arena, const struct te
                        size_t machine_count, int64_t now_us, int64_t limit,
                        struct store_deadline **items, size_t *count, struct fault *fault) {
     return strike(store, "due", fault) &&
-           ended(store,
-                 inner_of(store)->driver->due(inner_of(store), arena, machines, machine_count,
-                                              now_us, limit, items, count, fault));
+           ended(store, inner_of(store)->driver->timers->due(inner_of(store), arena, machines,
+                                                             machine_count, now_us, limit, items,
+                                                             count, fault));
 }
 
 static bool faulty_entered(struct store *store, const struct store_key *keys, size_t count,
@@ -255,71 +256,72 @@ static bool faulty_rename(struct store *store, struct text from, struct text to,
 
 static bool faulty_next_due(struct store *store, int64_t *due_us, struct fault *fault) {
     return strike(store, "next_due", fault) &&
-           ended(store, inner_of(store)->driver->next_due(inner_of(store), due_us, fault));
+           ended(store, inner_of(store)->driver->timers->next_due(inner_of(store), due_us, fault));
 }
 
 static bool faulty_timers(struct store *store, struct arena *arena, const struct store_key *keys,
                           size_t count, struct store_deadline **items, size_t *item_count,
                           struct fault *fault) {
     return strike(store, "timers", fault) &&
-           ended(store, inner_of(store)->driver->timers(inner_of(store), arena, keys, count, items,
-                                                        item_count, fault));
+           ended(store, inner_of(store)->driver->timers->of(inner_of(store), arena, keys, count,
+                                                            items, item_count, fault));
 }
 
 static bool faulty_count_timers(struct store *store, struct arena *arena, int64_t now_us,
                                 struct store_timer_count **items, size_t *count,
                                 struct fault *fault) {
     return strike(store, "count_timers", fault) &&
-           ended(store, inner_of(store)->driver->count_timers(inner_of(store), arena, now_us, items,
-                                                              count, fault));
+           ended(store, inner_of(store)->driver->timers->count_timers(inner_of(store), arena,
+                                                                      now_us, items, count, fault));
 }
 
 static bool faulty_count_states(struct store *store, struct arena *arena, struct text machine,
                                 int64_t now_us, struct store_state_count **items, size_t *count,
                                 struct fault *fault) {
     return strike(store, "count_states", fault) &&
-           ended(store, inner_of(store)->driver->count_states(inner_of(store), arena, machine,
-                                                              now_us, items, count, fault));
+           ended(store, inner_of(store)->driver->timers->count_states(
+                            inner_of(store), arena, machine, now_us, items, count, fault));
 }
 
 static bool faulty_slice(struct store *store, struct arena *arena, const struct store_slice *slice,
                          struct text **ids, size_t *count, int64_t *next, struct fault *fault) {
     return strike(store, "slice", fault) &&
-           ended(store, inner_of(store)->driver->slice(inner_of(store), arena, slice, ids, count,
-                                                       next, fault));
+           ended(store, inner_of(store)->driver->timers->slice(inner_of(store), arena, slice, ids,
+                                                               count, next, fault));
 }
 
 static bool faulty_list_matches(struct store *store, struct arena *arena,
                                 struct store_match **items, size_t *count, struct fault *fault) {
     return strike(store, "list_matches", fault) &&
-           ended(store, inner_of(store)->driver->list_matches(inner_of(store), arena, items, count,
-                                                              fault));
+           ended(store, inner_of(store)->driver->timers->list_matches(inner_of(store), arena, items,
+                                                                      count, fault));
 }
 
 static bool faulty_put_off(struct store *store, const struct text *machines, size_t machine_count,
                            int64_t before_us, int64_t until_us, int64_t most, struct fault *fault) {
     return strike(store, "put_off", fault) &&
-           ended(store, inner_of(store)->driver->put_off(inner_of(store), machines, machine_count,
-                                                         before_us, until_us, most, fault));
+           ended(store,
+                 inner_of(store)->driver->timers->put_off(inner_of(store), machines, machine_count,
+                                                          before_us, until_us, most, fault));
 }
 
 static bool faulty_forget_done(struct store *store, int64_t most, struct fault *fault) {
     return strike(store, "forget_done", fault) &&
-           ended(store, inner_of(store)->driver->forget_done(inner_of(store), most, fault));
+           ended(store, inner_of(store)->driver->timers->forget_done(inner_of(store), most, fault));
 }
 
 static bool faulty_lock_match(struct store *store, struct arena *arena, struct text machine,
                               bool waits, struct store_match *out, bool *found,
                               struct fault *fault) {
     return strike(store, "lock_match", fault) &&
-           ended(store, inner_of(store)->driver->lock_match(inner_of(store), arena, machine, waits,
-                                                            out, found, fault));
+           ended(store, inner_of(store)->driver->timers->lock_match(inner_of(store), arena, machine,
+                                                                    waits, out, found, fault));
 }
 
 static bool faulty_save_match(struct store *store, const struct store_match *match,
                               struct fault *fault) {
     return strike(store, "save_match", fault) &&
-           ended(store, inner_of(store)->driver->save_match(inner_of(store), match, fault));
+           ended(store, inner_of(store)->driver->timers->save_match(inner_of(store), match, fault));
 }
 
 static bool faulty_keep_policy(struct store *store, struct text generation, struct text files_json,
@@ -353,44 +355,45 @@ static bool faulty_add_bulk(struct store *store, const struct store_bulk *bulk,
                             const struct text *ids, size_t count, struct fault *fault) {
     return strike(store, "add_bulk", fault) &&
            ended(store,
-                 inner_of(store)->driver->add_bulk(inner_of(store), bulk, ids, count, fault));
+                 inner_of(store)->driver->bulks->add(inner_of(store), bulk, ids, count, fault));
 }
 
 static bool faulty_find_bulk(struct store *store, struct arena *arena, struct text id,
                              struct store_bulk **out, struct fault *fault) {
     return strike(store, "find_bulk", fault) &&
-           ended(store, inner_of(store)->driver->find_bulk(inner_of(store), arena, id, out, fault));
+           ended(store,
+                 inner_of(store)->driver->bulks->find(inner_of(store), arena, id, out, fault));
 }
 
 static bool faulty_bulk_members(struct store *store, struct arena *arena, struct text id,
                                 int64_t position, int64_t limit, struct text **ids, size_t *count,
                                 struct fault *fault) {
     return strike(store, "bulk_members", fault) &&
-           ended(store, inner_of(store)->driver->bulk_members(inner_of(store), arena, id, position,
-                                                              limit, ids, count, fault));
+           ended(store, inner_of(store)->driver->bulks->members(
+                            inner_of(store), arena, id, position, limit, ids, count, fault));
 }
 
 static bool faulty_save_bulk(struct store *store, const struct store_bulk *bulk,
                              const struct store_bulk_error *errors, size_t error_count,
                              struct fault *fault) {
     return strike(store, "save_bulk", fault) &&
-           ended(store, inner_of(store)->driver->save_bulk(inner_of(store), bulk, errors,
-                                                           error_count, fault));
+           ended(store, inner_of(store)->driver->bulks->save(inner_of(store), bulk, errors,
+                                                             error_count, fault));
 }
 
 static bool faulty_bulk_errors(struct store *store, struct arena *arena, struct text id,
                                int64_t limit, struct store_bulk_error **items, size_t *count,
                                struct fault *fault) {
     return strike(store, "bulk_errors", fault) &&
-           ended(store, inner_of(store)->driver->bulk_errors(inner_of(store), arena, id, limit,
-                                                             items, count, fault));
+           ended(store, inner_of(store)->driver->bulks->errors(inner_of(store), arena, id, limit,
+                                                               items, count, fault));
 }
 
 static bool faulty_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
                               struct store_bulk **items, size_t *count, struct fault *fault) {
     return strike(store, "list_bulks", fault) &&
-           ended(store, inner_of(store)->driver->list_bulks(inner_of(store), arena, status, items,
-                                                            count, fault));
+           ended(store, inner_of(store)->driver->bulks->list(inner_of(store), arena, status, items,
+                                                             count, fault));
 }
 
 static bool faulty_page_bulks(struct store *store, struct arena *arena,
@@ -398,8 +401,8 @@ static bool faulty_page_bulks(struct store *store, struct arena *arena,
                               struct store_bulk **items, size_t *count, struct text *next,
                               struct fault *fault) {
     return strike(store, "page_bulks", fault) &&
-           ended(store, inner_of(store)->driver->page_bulks(inner_of(store), arena, search, page,
-                                                            items, count, next, fault));
+           ended(store, inner_of(store)->driver->bulks->page(inner_of(store), arena, search, page,
+                                                             items, count, next, fault));
 }
 
 static bool faulty_index_fields(struct store *store, struct text machine, const struct text *fields,
@@ -438,6 +441,30 @@ static bool faulty_release(struct store *store, struct text key, struct store_lo
 static const struct store_lock_driver locks = {faulty_grant, faulty_find, faulty_renew,
                                                faulty_release};
 
+static const struct store_timer_driver faulty_timer_driver = {
+    .due = faulty_due,
+    .next_due = faulty_next_due,
+    .of = faulty_timers,
+    .count_timers = faulty_count_timers,
+    .count_states = faulty_count_states,
+    .slice = faulty_slice,
+    .list_matches = faulty_list_matches,
+    .put_off = faulty_put_off,
+    .forget_done = faulty_forget_done,
+    .lock_match = faulty_lock_match,
+    .save_match = faulty_save_match,
+};
+
+static const struct store_bulk_driver faulty_bulk_driver = {
+    .add = faulty_add_bulk,
+    .find = faulty_find_bulk,
+    .members = faulty_bulk_members,
+    .save = faulty_save_bulk,
+    .errors = faulty_bulk_errors,
+    .list = faulty_list_bulks,
+    .page = faulty_page_bulks,
+};
+
 static const struct store_driver driver = {
     .kind = "faulty",
     .close = faulty_close,
@@ -461,34 +488,18 @@ static const struct store_driver driver = {
     .search_records = faulty_search_records,
     .find_answers = faulty_find_answers,
     .expire_answers = faulty_expire_answers,
-    .due = faulty_due,
-    .next_due = faulty_next_due,
     .entered = faulty_entered,
     .machines = faulty_machines,
     .list_gone = faulty_list_gone,
     .keep_gone = faulty_keep_gone,
     .rename = faulty_rename,
-    .timers = faulty_timers,
-    .count_timers = faulty_count_timers,
-    .count_states = faulty_count_states,
-    .slice = faulty_slice,
-    .list_matches = faulty_list_matches,
-    .put_off = faulty_put_off,
-    .forget_done = faulty_forget_done,
-    .lock_match = faulty_lock_match,
-    .save_match = faulty_save_match,
     .keep_policy = faulty_keep_policy,
     .add_api_key = faulty_add_api_key,
     .list_api_keys = faulty_list_api_keys,
     .revoke_api_key = faulty_revoke_api_key,
-    .add_bulk = faulty_add_bulk,
-    .find_bulk = faulty_find_bulk,
-    .bulk_members = faulty_bulk_members,
-    .save_bulk = faulty_save_bulk,
-    .bulk_errors = faulty_bulk_errors,
-    .list_bulks = faulty_list_bulks,
-    .page_bulks = faulty_page_bulks,
     .index_fields = faulty_index_fields,
+    .timers = &faulty_timer_driver,
+    .bulks = &faulty_bulk_driver,
     .locks = &locks,
 };
 

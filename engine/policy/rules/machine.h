@@ -9,6 +9,7 @@
 #include "model/app_table.h"
 #include "model/attempt.h"
 #include "policy/rules/permission.h"
+#include "policy/rules/timer.h"
 
 enum field_type {
     FIELD_ANY,
@@ -62,20 +63,6 @@ struct way {
     struct permission_rule permission;
     bool has_guard;
     bool has_effect;
-};
-
-/* What entering a state arms. A timer is a way by itself, open to the engine only (see decide.c).
- */
-struct timer_rule {
-    bool has_delay_function;
-    struct text delay; /* as written, "30d"; TEXT_NONE with a function */
-    int64_t delay_us;
-    struct text to;
-    size_t to_index;      /* into machine.states */
-    struct text reason;   /* "system_auto" unless the policy says otherwise */
-    struct text comments; /* TEXT_NONE: none */
-    struct text retry;    /* as written; TEXT_NONE: none */
-    int64_t retry_us;     /* tried again so long after a rule refused it; 0: then it is done */
 };
 
 struct state {

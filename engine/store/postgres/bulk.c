@@ -1,6 +1,6 @@
 /* bulk.c: long-running bulk work: what was asked, its members in order, its errors.
  */
-#include "store/postgres/bulk.h"
+#include "store/postgres/driver.h"
 
 #include "store/cursor.h"
 
@@ -40,8 +40,8 @@ static const char LIST_ERRORS[] =
 
 /* --- changing --- */
 
-bool postgres_add_bulk(struct store *store, const struct store_bulk *bulk, const struct text *ids,
-                       size_t count, struct fault *fault) {
+static bool add_bulk(struct store *store, const struct store_bulk *bulk, const struct text *ids,
+                     size_t count, struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     struct values values;
     bool own;
@@ -114,9 +114,9 @@ static bool save_whole(struct postgres_store *self, const struct store_bulk *bul
             fault_set(fault, FAULT_NOT_FOUND, "there is no batch %.*s", TEXT_ARGS(bulk->id)));
 }
 
-bool postgres_save_bulk(struct store *store, const struct store_bulk *bulk,
-                        const struct store_bulk_error *errors, size_t error_count,
-                        struct fault *fault) {
+static bool save_bulk(struct store *store, const struct store_bulk *bulk,
+                      const struct store_bulk_error *errors, size_t error_count,
+                      struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     bool own;
     return postgres_enter(self, STORE_WRITE, &own, fault) &&
@@ -149,8 +149,8 @@ static void bulks_of_rows(struct arena *arena, const PGresult *rows, struct stor
     }
 }
 
-bool postgres_find_bulk(struct store *store, struct arena *arena, struct text id,
-                        struct store_bulk **out, struct fault *fault) {
+static bool find_bulk(struct store *store, struct arena *arena, struct text id,
+                      struct store_bulk **out, struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     struct values values;
     size_t count;
@@ -166,8 +166,8 @@ bool postgres_find_bulk(struct store *store, struct arena *arena, struct text id
     return postgres_leave(self, own, found, fault);
 }
 
-bool postgres_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
-                         struct store_bulk **items, size_t *count, struct fault *fault) {
+static bool list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
+                       struct store_bulk **items, size_t *count, struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     struct values values;
     bool own;
@@ -181,10 +181,10 @@ bool postgres_list_bulks(struct store *store, struct arena *arena, enum bulk_sta
     return postgres_leave(self, own, found, fault);
 }
 
-bool postgres_page_bulks(struct store *store, struct arena *arena,
-                         const struct store_bulk_search *search, const struct store_page *page,
-                         struct store_bulk **items, size_t *count, struct text *next,
-                         struct fault *fault) {
+static bool page_bulks(struct store *store, struct arena *arena,
+                       const struct store_bulk_search *search, const struct store_page *page,
+                       struct store_bulk **items, size_t *count, struct text *next,
+                       struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     struct values values;
     int64_t before;
@@ -205,9 +205,8 @@ bool postgres_page_bulks(struct store *store, struct arena *arena,
     return postgres_leave(self, own, found, fault);
 }
 
-bool postgres_bulk_members(struct store *store, struct arena *arena, struct text id,
-                           int64_t position, int64_t limit, struct text **ids, size_t *count,
-                           struct fault *fault) {
+static bool bulk_members(struct store *store, struct arena *arena, struct text id, int64_t position,
+                         int64_t limit, struct text **ids, size_t *count, struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     struct values values;
     bool own;
@@ -228,8 +227,8 @@ bool postgres_bulk_members(struct store *store, struct arena *arena, struct text
     return postgres_leave(self, own, found, fault);
 }
 
-bool postgres_bulk_errors(struct store *store, struct arena *arena, struct text id, int64_t limit,
-                          struct store_bulk_error **items, size_t *count, struct fault *fault) {
+static bool bulk_errors(struct store *store, struct arena *arena, struct text id, int64_t limit,
+                        struct store_bulk_error **items, size_t *count, struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     struct values values;
     bool own;
@@ -250,3 +249,13 @@ bool postgres_bulk_errors(struct store *store, struct arena *arena, struct text 
     }
     return postgres_leave(self, own, found, fault);
 }
+
+const struct store_bulk_driver postgres_bulks = {
+    .add = add_bulk,
+    .find = find_bulk,
+    .members = bulk_members,
+    .save = save_bulk,
+    .errors = bulk_errors,
+    .list = list_bulks,
+    .page = page_bulks,
+};

@@ -1,5 +1,6 @@
 /* census.c: which machines there are, which of them the operator let go, and how entities come to
  * be of another machine. */
+#include "store/postgres/census.h"
 #include "store/postgres/entity.h"
 
 /* One look into the index for each machine, however many entities they have. */

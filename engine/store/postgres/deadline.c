@@ -1,5 +1,5 @@
 /* deadline.c: timers that entities armed: what is due, and those of some entities. */
-#include "store/postgres/driver.h"
+#include "store/postgres/deadline.h"
 
 #define DEADLINE_COLUMNS                                                                           \
     "d.due_us, d.to_state, d.reason, d.comments, d.entity_version, d.attempts, d.next_us, "        \
@@ -96,9 +96,9 @@ bool postgres_next_due(struct store *store, int64_t *due_us, struct fault *fault
     return postgres_leave(self, own, found, fault);
 }
 
-bool postgres_timers(struct store *store, struct arena *arena, const struct store_key *keys,
-                     size_t count, struct store_deadline **items, size_t *item_count,
-                     struct fault *fault) {
+bool postgres_timers_of(struct store *store, struct arena *arena, const struct store_key *keys,
+                        size_t count, struct store_deadline **items, size_t *item_count,
+                        struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     struct values values;
     struct array machines, ids;

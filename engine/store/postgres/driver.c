@@ -15,7 +15,7 @@
  * happened: FAULT_OUTCOME_UNKNOWN (settle.c). */
 #include "store/postgres/driver.h"
 
-#include "store/postgres/bulk.h"
+#include "store/postgres/census.h"
 #include "store/postgres/index.h"
 
 /* --- the time-outs of every transaction --- */
@@ -205,35 +205,19 @@ const struct store_driver store_postgres = {
     .search_records = postgres_search_records,
     .find_answers = postgres_find_answers,
     .expire_answers = postgres_expire_answers,
-    .due = postgres_due,
-    .next_due = postgres_next_due,
     .entered = postgres_entered,
     .machines = postgres_machines,
     .list_gone = postgres_list_gone,
     .keep_gone = postgres_keep_gone,
     .rename = postgres_rename,
-    .timers = postgres_timers,
-    .count_timers = postgres_count_timers,
-    .count_states = postgres_count_states,
-    .slice = postgres_slice,
-    .list_matches = postgres_list_matches,
-    .put_off = postgres_put_off,
-    .forget_done = postgres_forget_done,
-    .lock_match = postgres_lock_match,
-    .save_match = postgres_save_match,
     .keep_policy = postgres_keep_policy,
     .add_api_key = postgres_add_api_key,
     .list_api_keys = postgres_list_api_keys,
     .revoke_api_key = postgres_revoke_api_key,
-    .add_bulk = postgres_add_bulk,
-    .find_bulk = postgres_find_bulk,
-    .bulk_members = postgres_bulk_members,
-    .save_bulk = postgres_save_bulk,
-    .bulk_errors = postgres_bulk_errors,
-    .list_bulks = postgres_list_bulks,
-    .page_bulks = postgres_page_bulks,
     .index_fields = postgres_index_fields,
+    .bulks = &postgres_bulks,
     .locks = &postgres_locks,
+    .timers = &postgres_timers,
     .inspect_file = postgres_inspect_file,
     .inspect_schema = postgres_inspect_schema,
     .inspect_versions = postgres_inspect_versions,

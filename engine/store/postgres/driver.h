@@ -127,38 +127,10 @@ bool postgres_list_api_keys(struct store *store, struct arena *arena, struct sto
 bool postgres_revoke_api_key(struct store *store, struct text id_or_name, int64_t now_us,
                              struct fault *fault) MUST_CHECK;
 
-/* --- deadline.c --- */
-bool postgres_due(struct store *store, struct arena *arena, const struct text *machines,
-                  size_t machine_count, int64_t now_us, int64_t limit,
-                  struct store_deadline **items, size_t *count, struct fault *fault) MUST_CHECK;
-bool postgres_next_due(struct store *store, int64_t *due_us, struct fault *fault) MUST_CHECK;
-bool postgres_timers(struct store *store, struct arena *arena, const struct store_key *keys,
-                     size_t count, struct store_deadline **items, size_t *item_count,
-                     struct fault *fault) MUST_CHECK;
-bool postgres_put_off(struct store *store, const struct text *machines, size_t machine_count,
-                      int64_t before_us, int64_t until_us, int64_t most,
-                      struct fault *fault) MUST_CHECK;
-bool postgres_forget_done(struct store *store, int64_t most, struct fault *fault) MUST_CHECK;
-
-/* --- timers.c --- */
-bool postgres_count_timers(struct store *store, struct arena *arena, int64_t now_us,
-                           struct store_timer_count **items, size_t *count,
-                           struct fault *fault) MUST_CHECK;
-bool postgres_count_states(struct store *store, struct arena *arena, struct text machine,
-                           int64_t now_us, struct store_state_count **items, size_t *count,
-                           struct fault *fault) MUST_CHECK;
-bool postgres_slice(struct store *store, struct arena *arena, const struct store_slice *slice,
-                    struct text **ids, size_t *count, int64_t *next,
-                    struct fault *fault) MUST_CHECK;
-bool postgres_list_matches(struct store *store, struct arena *arena, struct store_match **items,
-                           size_t *count, struct fault *fault) MUST_CHECK;
-bool postgres_lock_match(struct store *store, struct arena *arena, struct text machine, bool waits,
-                         struct store_match *out, bool *found, struct fault *fault) MUST_CHECK;
-bool postgres_save_match(struct store *store, const struct store_match *match,
-                         struct fault *fault) MUST_CHECK;
-
-/* --- lock.c --- */
+/* --- lock.c; timers.c, which shares deadline.h with deadline.c --- */
 extern const struct store_lock_driver postgres_locks;
+extern const struct store_bulk_driver postgres_bulks; /* bulk.c */
+extern const struct store_timer_driver postgres_timers;
 
 /* --- inspect.c --- */
 bool postgres_inspect_file(struct text place, inspect_report *report, void *context,
@@ -169,17 +141,5 @@ bool postgres_inspect_versions(struct text place, inspect_report *report, void *
 bool postgres_inspect_machines(struct text place, struct arena *arena, struct text **names,
                                size_t *count, struct fault *fault) MUST_CHECK;
 struct text postgres_library(struct arena *arena);
-
-/* --- census.c --- */
-bool postgres_entered(struct store *store, const struct store_key *keys, size_t count, int64_t *out,
-                      struct fault *fault) MUST_CHECK;
-bool postgres_machines(struct store *store, struct arena *arena, struct text **names, size_t *count,
-                       struct fault *fault) MUST_CHECK;
-bool postgres_list_gone(struct store *store, struct arena *arena, struct text **names,
-                        size_t *count, struct fault *fault) MUST_CHECK;
-bool postgres_keep_gone(struct store *store, const struct text *names, size_t count, int64_t now_us,
-                        struct fault *fault) MUST_CHECK;
-bool postgres_rename(struct store *store, struct text from, struct text to, const struct text *ids,
-                     size_t count, bool *moved, struct fault *fault) MUST_CHECK;
 
 #endif

@@ -1,5 +1,5 @@
 /* timers.c: counts of timers and states, and how far timers were matched with new rules. */
-#include "store/postgres/driver.h"
+#include "store/postgres/deadline.h"
 
 /* Numbers that one slice looks at: a bounded time, whatever they belong to. */
 #define SLICE_NUMBERS 10000
@@ -56,8 +56,9 @@ static bool count_timers(struct postgres_store *self, struct arena *arena, int64
     return true;
 }
 
-bool postgres_count_timers(struct store *store, struct arena *arena, int64_t now_us,
-                           struct store_timer_count **items, size_t *count, struct fault *fault) {
+static bool postgres_count_timers(struct store *store, struct arena *arena, int64_t now_us,
+                                  struct store_timer_count **items, size_t *count,
+                                  struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     bool own;
     return postgres_enter(self, STORE_READ, &own, fault) &&
@@ -86,9 +87,9 @@ static bool count_states(struct postgres_store *self, struct arena *arena, struc
     return true;
 }
 
-bool postgres_count_states(struct store *store, struct arena *arena, struct text machine,
-                           int64_t now_us, struct store_state_count **items, size_t *count,
-                           struct fault *fault) {
+static bool postgres_count_states(struct store *store, struct arena *arena, struct text machine,
+                                  int64_t now_us, struct store_state_count **items, size_t *count,
+                                  struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     bool own;
     return postgres_enter(self, STORE_READ, &own, fault) &&
@@ -134,8 +135,9 @@ static bool take_slice(struct postgres_store *self, struct arena *arena,
     return true;
 }
 
-bool postgres_slice(struct store *store, struct arena *arena, const struct store_slice *slice,
-                    struct text **ids, size_t *count, int64_t *next, struct fault *fault) {
+static bool postgres_slice(struct store *store, struct arena *arena,
+                           const struct store_slice *slice, struct text **ids, size_t *count,
+                           int64_t *next, struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     bool own;
     return postgres_enter(self, STORE_READ, &own, fault) &&
@@ -171,16 +173,17 @@ static bool list_matches(struct postgres_store *self, struct arena *arena,
     return true;
 }
 
-bool postgres_list_matches(struct store *store, struct arena *arena, struct store_match **items,
-                           size_t *count, struct fault *fault) {
+static bool postgres_list_matches(struct store *store, struct arena *arena,
+                                  struct store_match **items, size_t *count, struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     bool own;
     return postgres_enter(self, STORE_READ, &own, fault) &&
            postgres_leave(self, own, list_matches(self, arena, items, count, fault), fault);
 }
 
-bool postgres_lock_match(struct store *store, struct arena *arena, struct text machine, bool waits,
-                         struct store_match *out, bool *found, struct fault *fault) {
+static bool postgres_lock_match(struct store *store, struct arena *arena, struct text machine,
+                                bool waits, struct store_match *out, bool *found,
+                                struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     struct values values;
     arena_reset(&self->scratch);
@@ -198,8 +201,8 @@ bool postgres_lock_match(struct store *store, struct arena *arena, struct text m
     return true;
 }
 
-bool postgres_save_match(struct store *store, const struct store_match *match,
-                         struct fault *fault) {
+static bool postgres_save_match(struct store *store, const struct store_match *match,
+                                struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
     struct values values;
     bool own;
@@ -218,3 +221,17 @@ bool postgres_save_match(struct store *store, const struct store_match *match,
     values_add_integer(&values, match->changed);
     return postgres_leave(self, own, postgres_run(self, SAVE_MATCH, &values, fault), fault);
 }
+
+const struct store_timer_driver postgres_timers = {
+    .due = postgres_due,
+    .next_due = postgres_next_due,
+    .of = postgres_timers_of,
+    .count_timers = postgres_count_timers,
+    .count_states = postgres_count_states,
+    .slice = postgres_slice,
+    .list_matches = postgres_list_matches,
+    .put_off = postgres_put_off,
+    .forget_done = postgres_forget_done,
+    .lock_match = postgres_lock_match,
+    .save_match = postgres_save_match,
+};

@@ -3,7 +3,7 @@
  * Order matters: records are linked first, which finds their entities and moves the heads of their
  * chains in memory; then entities are written with the new heads, which gives new ones a number;
  * then what carries that number. A fault on the way leaves it all to rollback. */
-#include "store/sqlite/entity.h"
+#include "store/sqlite/deadline.h"
 
 #include "store/conflict.h"
 #include "store/sqlite/facts.h"

@@ -1,5 +1,5 @@
 /* bulk.c: long-running bulk work: what was asked, its members in order, its errors. */
-#include "store/sqlite/bulk.h"
+#include "store/sqlite/driver.h"
 
 #include "store/cursor.h"
 
@@ -86,7 +86,7 @@ static bool add_whole(struct sqlite_store *self, const struct store_bulk *bulk,
     return add_members(self, number, ids, count, fault);
 }
 
-bool sqlite_add_bulk(struct store *store, const struct store_bulk *bulk, const struct text *ids,
+static bool add_bulk(struct store *store, const struct store_bulk *bulk, const struct text *ids,
                      size_t count, struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
     bool own;
@@ -144,7 +144,7 @@ static bool save_whole(struct sqlite_store *self, const struct store_bulk *bulk,
     return save_row(self, number, bulk, fault) && add_errors(self, number, errors, count, fault);
 }
 
-bool sqlite_save_bulk(struct store *store, const struct store_bulk *bulk,
+static bool save_bulk(struct store *store, const struct store_bulk *bulk,
                       const struct store_bulk_error *errors, size_t error_count,
                       struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
@@ -171,7 +171,7 @@ static void read_bulk(struct arena *arena, sqlite3_stmt *statement, void *item) 
     bulk->number = sql_integer(statement, 11);
 }
 
-bool sqlite_find_bulk(struct store *store, struct arena *arena, struct text id,
+static bool find_bulk(struct store *store, struct arena *arena, struct text id,
                       struct store_bulk **out, struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
     void *rows;
@@ -188,7 +188,7 @@ bool sqlite_find_bulk(struct store *store, struct arena *arena, struct text id,
     return true;
 }
 
-bool sqlite_list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
+static bool list_bulks(struct store *store, struct arena *arena, enum bulk_status status,
                        struct store_bulk **items, size_t *count, struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
     void *rows;
@@ -205,7 +205,7 @@ bool sqlite_list_bulks(struct store *store, struct arena *arena, enum bulk_statu
     return true;
 }
 
-bool sqlite_page_bulks(struct store *store, struct arena *arena,
+static bool page_bulks(struct store *store, struct arena *arena,
                        const struct store_bulk_search *search, const struct store_page *page,
                        struct store_bulk **items, size_t *count, struct text *next,
                        struct fault *fault) {
@@ -237,7 +237,7 @@ static void read_member(struct arena *arena, sqlite3_stmt *statement, void *item
     *(struct text *)item = sql_text(arena, statement, 0);
 }
 
-bool sqlite_bulk_members(struct store *store, struct arena *arena, struct text id, int64_t position,
+static bool bulk_members(struct store *store, struct arena *arena, struct text id, int64_t position,
                          int64_t limit, struct text **ids, size_t *count, struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
     int64_t number;
@@ -264,7 +264,7 @@ static void read_error(struct arena *arena, sqlite3_stmt *statement, void *item)
     error->message = sql_text(arena, statement, 2);
 }
 
-bool sqlite_bulk_errors(struct store *store, struct arena *arena, struct text id, int64_t limit,
+static bool bulk_errors(struct store *store, struct arena *arena, struct text id, int64_t limit,
                         struct store_bulk_error **items, size_t *count, struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
     int64_t number;
@@ -282,3 +282,13 @@ bool sqlite_bulk_errors(struct store *store, struct arena *arena, struct text id
     *items = rows;
     return true;
 }
+
+const struct store_bulk_driver sqlite_bulks = {
+    .add = add_bulk,
+    .find = find_bulk,
+    .members = bulk_members,
+    .save = save_bulk,
+    .errors = bulk_errors,
+    .list = list_bulks,
+    .page = page_bulks,
+};

@@ -1,5 +1,5 @@
 /* deadline.c: timers that entities armed. */
-#include "store/sqlite/entity.h"
+#include "store/sqlite/deadline.h"
 
 static const char DISARM[] = "DELETE FROM deadline WHERE entity = ?1";
 static const char FIRED[] =
@@ -204,9 +204,9 @@ static bool timers_of(struct sqlite_store *self, struct arena *arena, const stru
     return true;
 }
 
-bool sqlite_timers(struct store *store, struct arena *arena, const struct store_key *keys,
-                   size_t count, struct store_deadline **items, size_t *item_count,
-                   struct fault *fault) {
+bool sqlite_timers_of(struct store *store, struct arena *arena, const struct store_key *keys,
+                      size_t count, struct store_deadline **items, size_t *item_count,
+                      struct fault *fault) {
     struct store_deadline **parts = ARENA_ARRAY(arena, struct store_deadline *, count);
     size_t *counts = ARENA_ARRAY(arena, size_t, count);
     size_t total = 0;

@@ -11,7 +11,6 @@
  * they waited for, a little; so the log stays bounded but for the time of one very long reader. */
 #include "store/sqlite/driver.h"
 
-#include "store/sqlite/bulk.h"
 #include "store/sqlite/index.h"
 
 #define LOG_PAGES      4000  /* 16 MiB: checkpoint */
@@ -168,35 +167,19 @@ const struct store_driver store_sqlite = {
     .search_records = sqlite_search_records,
     .find_answers = sqlite_find_answers,
     .expire_answers = sqlite_expire_answers,
-    .due = sqlite_due,
-    .next_due = sqlite_next_due,
     .entered = sqlite_entered,
     .machines = sqlite_machines,
     .list_gone = sqlite_list_gone,
     .keep_gone = sqlite_keep_gone,
     .rename = sqlite_rename,
-    .timers = sqlite_timers,
-    .count_timers = sqlite_count_timers,
-    .count_states = sqlite_count_states,
-    .slice = sqlite_slice,
-    .list_matches = sqlite_list_matches,
-    .put_off = sqlite_put_off,
-    .forget_done = sqlite_forget_done,
-    .lock_match = sqlite_lock_match,
-    .save_match = sqlite_save_match,
     .keep_policy = sqlite_keep_policy,
     .add_api_key = sqlite_add_api_key,
     .list_api_keys = sqlite_list_api_keys,
     .revoke_api_key = sqlite_revoke_api_key,
-    .add_bulk = sqlite_add_bulk,
-    .find_bulk = sqlite_find_bulk,
-    .bulk_members = sqlite_bulk_members,
-    .save_bulk = sqlite_save_bulk,
-    .bulk_errors = sqlite_bulk_errors,
-    .list_bulks = sqlite_list_bulks,
-    .page_bulks = sqlite_page_bulks,
     .index_fields = sqlite_index_fields,
+    .bulks = &sqlite_bulks,
     .locks = &sqlite_locks,
+    .timers = &sqlite_timers,
     .inspect_file = sqlite_inspect_file,
     .inspect_schema = sqlite_inspect_schema,
     .inspect_versions = sqlite_inspect_versions,

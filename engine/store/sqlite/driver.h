@@ -101,42 +101,8 @@ bool sqlite_find_answers(struct store *store, struct arena *arena,
 bool sqlite_expire_answers(struct store *store, int64_t oldest_us, int64_t most,
                            struct fault *fault) MUST_CHECK;
 
-/* --- deadline.c --- */
-bool sqlite_disarm(struct sqlite_store *self, const struct store_key *key,
-                   struct fault *fault) MUST_CHECK;
-bool sqlite_fired(struct sqlite_store *self, const struct store_deadline *deadline,
-                  struct fault *fault) MUST_CHECK;
-bool sqlite_arm(struct sqlite_store *self, const struct store_deadline *deadline,
-                struct fault *fault) MUST_CHECK;
-bool sqlite_due(struct store *store, struct arena *arena, const struct text *machines,
-                size_t machine_count, int64_t now_us, int64_t limit, struct store_deadline **items,
-                size_t *count, struct fault *fault) MUST_CHECK;
-bool sqlite_next_due(struct store *store, int64_t *due_us, struct fault *fault) MUST_CHECK;
-bool sqlite_timers(struct store *store, struct arena *arena, const struct store_key *keys,
-                   size_t count, struct store_deadline **items, size_t *item_count,
-                   struct fault *fault) MUST_CHECK;
-/* A JSON array of names, for json_each; TEXT_NONE of NULL. */
-struct text sqlite_names(struct arena *arena, const struct text *names, size_t count);
-
-/* --- timers.c --- */
-bool sqlite_count_timers(struct store *store, struct arena *arena, int64_t now_us,
-                         struct store_timer_count **items, size_t *count,
-                         struct fault *fault) MUST_CHECK;
-bool sqlite_count_states(struct store *store, struct arena *arena, struct text machine,
-                         int64_t now_us, struct store_state_count **items, size_t *count,
-                         struct fault *fault) MUST_CHECK;
-bool sqlite_slice(struct store *store, struct arena *arena, const struct store_slice *slice,
-                  struct text **ids, size_t *count, int64_t *next, struct fault *fault) MUST_CHECK;
-bool sqlite_list_matches(struct store *store, struct arena *arena, struct store_match **items,
-                         size_t *count, struct fault *fault) MUST_CHECK;
-bool sqlite_put_off(struct store *store, const struct text *machines, size_t machine_count,
-                    int64_t before_us, int64_t until_us, int64_t most,
-                    struct fault *fault) MUST_CHECK;
-bool sqlite_forget_done(struct store *store, int64_t most, struct fault *fault) MUST_CHECK;
-bool sqlite_lock_match(struct store *store, struct arena *arena, struct text machine, bool waits,
-                       struct store_match *out, bool *found, struct fault *fault) MUST_CHECK;
-bool sqlite_save_match(struct store *store, const struct store_match *match,
-                       struct fault *fault) MUST_CHECK;
+/* --- timers.c; what it shares with deadline.c is in deadline.h --- */
+extern const struct store_timer_driver sqlite_timers;
 
 /* --- key.c --- */
 bool sqlite_keep_policy(struct store *store, struct text generation, struct text files_json,
@@ -150,6 +116,7 @@ bool sqlite_revoke_api_key(struct store *store, struct text id_or_name, int64_t 
 
 /* --- lock.c --- */
 extern const struct store_lock_driver sqlite_locks;
+extern const struct store_bulk_driver sqlite_bulks; /* bulk.c */
 
 /* --- inspect.c --- */
 bool sqlite_inspect_file(struct text place, inspect_report *report, void *context,

@@ -1,6 +1,6 @@
-/* file.h: whether the files of an open store are still those that were opened. A file that is deleted
- * or replaced lives on for who has it open, and is gone with the process: nothing that is written to
- * it lasts. Private to store/sqlite/ */
+/* file.h: whether the files of an open store are still those that were opened. A file that is
+ * deleted or replaced lives on for who has it open, and is gone with the process: nothing that is
+ * written to it lasts. Private to store/sqlite/ */
 #ifndef STATUTE_STORE_SQLITE_FILE_H
 #define STATUTE_STORE_SQLITE_FILE_H
 

@@ -1,5 +1,5 @@
 /* timers.c: counts of timers and states, and how far timers were matched with new rules. */
-#include "store/sqlite/driver.h"
+#include "store/sqlite/deadline.h"
 
 /* Numbers that one slice looks at: a bounded time, whatever they belong to. */
 #define SLICE_NUMBERS 10000
@@ -59,8 +59,9 @@ static void read_timer_count(struct arena *arena, sqlite3_stmt *statement, void 
     timers->oldest_due_us = sql_integer(statement, 3);
 }
 
-bool sqlite_count_timers(struct store *store, struct arena *arena, int64_t now_us,
-                         struct store_timer_count **items, size_t *count, struct fault *fault) {
+static bool sqlite_count_timers(struct store *store, struct arena *arena, int64_t now_us,
+                                struct store_timer_count **items, size_t *count,
+                                struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
     sqlite3_stmt *statement = sql_use(&self->sql, COUNT_TIMERS, fault);
     if (statement == NULL) {
@@ -78,9 +79,9 @@ static void read_state_count(struct arena *arena, sqlite3_stmt *statement, void 
     state->overdue_timers = sql_integer(statement, 3);
 }
 
-bool sqlite_count_states(struct store *store, struct arena *arena, struct text machine,
-                         int64_t now_us, struct store_state_count **items, size_t *count,
-                         struct fault *fault) {
+static bool sqlite_count_states(struct store *store, struct arena *arena, struct text machine,
+                                int64_t now_us, struct store_state_count **items, size_t *count,
+                                struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
     sqlite3_stmt *statement = sql_use(&self->sql, COUNT_STATES, fault);
     if (statement == NULL) {
@@ -128,8 +129,8 @@ static bool take_slice(struct sqlite_store *self, struct arena *arena,
     return collect(self, statement, arena, read_numbered, sizeof **found, found, count, fault);
 }
 
-bool sqlite_slice(struct store *store, struct arena *arena, const struct store_slice *slice,
-                  struct text **ids, size_t *count, int64_t *next, struct fault *fault) {
+static bool sqlite_slice(struct store *store, struct arena *arena, const struct store_slice *slice,
+                         struct text **ids, size_t *count, int64_t *next, struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
     struct numbered *found;
     int64_t last, end = slice->after + SLICE_NUMBERS;
@@ -161,8 +162,8 @@ static void read_match(struct arena *arena, sqlite3_stmt *statement, void *item)
     match->changed = sql_integer(statement, 8);
 }
 
-bool sqlite_list_matches(struct store *store, struct arena *arena, struct store_match **items,
-                         size_t *count, struct fault *fault) {
+static bool sqlite_list_matches(struct store *store, struct arena *arena,
+                                struct store_match **items, size_t *count, struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
     sqlite3_stmt *statement = sql_use(&self->sql, LIST_MATCHES, fault);
     return statement != NULL &&
@@ -170,8 +171,9 @@ bool sqlite_list_matches(struct store *store, struct arena *arena, struct store_
 }
 
 /* There is one writer, so nobody else has it. */
-bool sqlite_lock_match(struct store *store, struct arena *arena, struct text machine, bool waits,
-                       struct store_match *out, bool *found, struct fault *fault) {
+static bool sqlite_lock_match(struct store *store, struct arena *arena, struct text machine,
+                              bool waits, struct store_match *out, bool *found,
+                              struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
     struct store_match *matches;
     size_t count;
@@ -191,7 +193,8 @@ bool sqlite_lock_match(struct store *store, struct arena *arena, struct text mac
     return true;
 }
 
-bool sqlite_save_match(struct store *store, const struct store_match *match, struct fault *fault) {
+static bool sqlite_save_match(struct store *store, const struct store_match *match,
+                              struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
     sqlite3_stmt *statement = sql_use(&self->sql, SAVE_MATCH, fault);
     if (statement == NULL) {
@@ -211,8 +214,8 @@ bool sqlite_save_match(struct store *store, const struct store_match *match, str
 
 /* --- maintenance --- */
 
-bool sqlite_put_off(struct store *store, const struct text *machines, size_t machine_count,
-                    int64_t before_us, int64_t until_us, int64_t most, struct fault *fault) {
+static bool sqlite_put_off(struct store *store, const struct text *machines, size_t machine_count,
+                           int64_t before_us, int64_t until_us, int64_t most, struct fault *fault) {
     static const struct text none;
     struct sqlite_store *self = sqlite_of(store);
     sqlite3_stmt *statement = sql_use(&self->sql, PUT_OFF, fault);
@@ -228,7 +231,7 @@ bool sqlite_put_off(struct store *store, const struct text *machines, size_t mac
     return sql_run(&self->sql, statement, fault);
 }
 
-bool sqlite_forget_done(struct store *store, int64_t most, struct fault *fault) {
+static bool sqlite_forget_done(struct store *store, int64_t most, struct fault *fault) {
     struct sqlite_store *self = sqlite_of(store);
     sqlite3_stmt *statement = sql_use(&self->sql, FORGET_DONE, fault);
     if (statement == NULL) {
@@ -237,3 +240,17 @@ bool sqlite_forget_done(struct store *store, int64_t most, struct fault *fault) 
     sql_put_integer(statement, 1, most);
     return sql_run(&self->sql, statement, fault);
 }
+
+const struct store_timer_driver sqlite_timers = {
+    .due = sqlite_due,
+    .next_due = sqlite_next_due,
+    .of = sqlite_timers_of,
+    .count_timers = sqlite_count_timers,
+    .count_states = sqlite_count_states,
+    .slice = sqlite_slice,
+    .list_matches = sqlite_list_matches,
+    .put_off = sqlite_put_off,
+    .forget_done = sqlite_forget_done,
+    .lock_match = sqlite_lock_match,
+    .save_match = sqlite_save_match,
+};

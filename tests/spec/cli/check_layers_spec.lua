@@ -94,11 +94,13 @@ describe("check-layers", function()
     }
   end)
 
-  it("keeps the drivers of the store private", function()
+  it("keeps private rooms private", function()
     finds {
       { "store/planted.c", '#include "store/sqlite/driver.h"', "store/sqlite is private" },
       { "core/planted.c", '#include "store/postgres/driver.h"', "store/postgres is private" },
       { "store/postgres/planted.c", '#include "store/sqlite/driver.h"', "store/sqlite is private" },
+      { "api/planted.c", '#include "api/authzen/access.h"', "api/authzen is private" },
+      { "cli/planted.c", '#include "api/authzen/access.h"', "api/authzen is private" },
     }
   end)
 

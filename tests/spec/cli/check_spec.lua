@@ -43,7 +43,8 @@ describe("statute check", function()
     }
     local status, out, err = check(files)
     assert.equal(0, status, out .. err)
-    for _, words in ipairs { { "TIMER IN", "SHUT", "30d", "OPEN", "Left alone" }, { "file", "read", "file.read" }, { "write", "decided by a function" }, { "user: 2" }, { "file: 1" },
+    for _, words in ipairs { { "TIMER IN", "SHUT", "30d", "OPEN", "Left alone" }, { "file", "read", "file.read" }, { "write", "decided by a function" }, { "user: 2" },
+      { "file: 1" },
       { "all machines", "password", "phone: last4", "email" }, { "door", "badge" }, { "https://hooks.example/x", "door", "transition.succeeded", "DOOR_HOOK" } } do
       for _, word in ipairs(words) do assert.truthy(out:find(word, 1, true), word .. " in\n" .. out) end
     end

@@ -4,7 +4,8 @@ local policies = require "tests.support.policies"
 local server   = require "tests.support.server"
 
 local DATA = [[{"id":"x%d","data":{"big":9007199254740993,"most":9223372036854775807,"least":-9223372036854775808,"tiny":1e-7,"small":0.000001,
-  "large":1e21,"whole":4.50,"edge":123456789012345680000,"frac":0.1,"neg":-2.5e-9,"text":"a\u0007\u2028\"\\\u00e9\ud83d\ude00\u007f","\ud83d\ude00":1,"\uff01":2,"a":[1,null,true]}}]]
+  "large":1e21,"whole":4.50,"edge":123456789012345680000,"frac":0.1,"neg":-2.5e-9,"text":"a\u0007\u2028\"\\\u00e9\ud83d\ude00\u007f",
+  "\ud83d\ude00":1,"\uff01":2,"a":[1,null,true]}}]]
 
 describe("the verifier in examples/verify", function()
   it("agrees on every record, and finds one that was changed or removed", function()

@@ -20,7 +20,8 @@ return machine "case" {
   states = {
     NEW  = { to = { OPEN = { name = "open", guard = function(case) return case.stuck ~= true, "It is stuck" end } }, on_exit = count },
     OPEN = { to = { NEW = { name = "reopen" }, DONE = { name = "close", effect = function(case)
-      return { set = { nested = { deep = { n = case.steps, list = { 1, { a = case.amount } } } } }, follow = case.twin and { { machine = "case", id = case.twin, to = "OPEN" } } or nil }
+      return { set = { nested = { deep = { n = case.steps, list = { 1, { a = case.amount } } } } },
+        follow = case.twin and { { machine = "case", id = case.twin, to = "OPEN" } } or nil }
     end } }, on_enter = count },
     DONE = { to = { OPEN = true } },
   },

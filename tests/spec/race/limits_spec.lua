@@ -121,7 +121,7 @@ describe("a limit", function()
   it("of siblings that find each other holds, and nobody waits for a deadlock", function()
     local deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     local before = server.store_kind == "postgresql" and server.sql(statute.store, deadlocks)[1]
-    local slowest, lock_ms = 0, 0
+    local slowest = 0
     for round = 1, 50 do
       local requests = {}
       for pair = 1, CLIENTS / 2 do

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "store/timers.h"
 #include "support/world.h"
 
 static const char POLICY[] =

@@ -1,4 +1,5 @@
 /* Import: lines become entities, refusals name their line, and an import can be run again. */
+#include "store/timers.h"
 #include "unit/base/check.h"
 
 #include "core/import.h"

@@ -1,5 +1,6 @@
 /* The reload thread with real policies and a real watch; the writer is a mailbox that the test
  * reads, answers are kept by answers.h, and metrics are counted here. */
+#include "store/census.h"
 #include "unit/http/answers.h"
 #include "unit/server/loaded.h"
 
@@ -9,6 +10,7 @@
 #include "server/reload.h"
 #include "server/worker.h"
 #include "store/table.h"
+#include "store/timers.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

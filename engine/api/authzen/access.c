@@ -2,7 +2,7 @@
  * AuthZEN Authorization API 1.0, sections 6 and 7. What needs neither Lua nor the store is answered
  * at once, on the HTTP thread; all else on a decider, everything of a call in one read transaction.
  */
-#include "api/access.h"
+#include "api/authzen/access.h"
 
 #include "api/form.h"
 #include "core/batch.h"

@@ -1,4 +1,4 @@
-/* access_metadata.c: where the calls of the AuthZEN API are (OpenID AuthZEN Authorization API
+/* metadata.c: where the calls of the AuthZEN API are (OpenID AuthZEN Authorization API
  * 1.0, section 9). */
 #include "api/route.h"
 

@@ -1,11 +1,11 @@
-/* access_search.c: who may do that, to what may it be done, what may be done? (OpenID AuthZEN
+/* search.c: who may do that, to what may it be done, what may be done? (OpenID AuthZEN
  * Authorization API 1.0, section 8.) Every candidate is put to the policies, as an evaluation
  * would.
  *
  * Candidates of a type: what the directory lists, by id, then the entities of the machine of that
  * name, in the order of their creation. A page token says behind which of them to go on, and which
  * query it belongs to. It gives nothing that the query would not, so it is not signed. */
-#include "api/access.h"
+#include "api/authzen/access.h"
 
 #include "api/form.h"
 #include "core/batch.h"

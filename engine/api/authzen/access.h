@@ -1,5 +1,6 @@
-/* access.h: what the calls of the OpenID AuthZEN Authorization API 1.0 share: reading its
- * terms, and finding out. */
+/* access.h: what the calls of the OpenID AuthZEN Authorization API 1.0 share: reading its terms,
+ * and finding out. Room api/authzen/: evaluations, searches and the metadata document. It uses
+ * api/, whose route table names its calls; no other room includes it. */
 #ifndef STATUTE_API_ACCESS_H
 #define STATUTE_API_ACCESS_H
 
