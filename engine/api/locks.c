@@ -29,7 +29,7 @@
 #define RETAKE_US    NOW_SECOND /* for a batch of the engine to let go of a key that was forgotten */
 
 #define HOW_TO_PROVE                                                                               \
-    "fencing_token: missing; send the number that POST /v1/locks/{key} answered, which is 1 or "   \
+    "fencing_token: missing; send the number that POST /v1/locks/{key} returned, which is 1 or "   \
     "more"
 
 struct lock_job {

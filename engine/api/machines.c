@@ -113,7 +113,7 @@ static const struct diagram *find_diagram(struct call *call) {
     }
     struct fault fault = FAULT_INIT;
     fault_set(&fault, FAULT_NOT_FOUND,
-              "a machine has diagram.svg, diagram.dot and diagram.mmd, and nothing else");
+              "a machine has only diagram.svg, diagram.dot and diagram.mmd");
     call_fail(call->exchange, &fault, TEXT_NONE);
     return NULL;
 }

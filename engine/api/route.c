@@ -264,7 +264,7 @@ static void no_route(struct http_exchange *exchange, const struct buffer *allow)
                   TEXT_ARGS(exchange->method_name), (int)allow->length, allow->bytes);
     } else {
         fault_set(&fault, FAULT_NOT_FOUND,
-                  "there is nothing at this path; GET /openapi.json lists all calls");
+                  "no call has this path; GET /openapi.json lists all calls");
     }
     http_problem(exchange, &fault, TEXT_NONE, &answer);
     if (known_path) {

@@ -79,8 +79,9 @@ static bool check_machines(const struct token_request *request, struct fault *fa
         }
     }
     if (machines != NULL && machines->array.count == 0) {
-        return fault_set(fault, FAULT_BAD_REQUEST,
-                         "machines: it names none; leave it out for a key that reaches all");
+        return fault_set(
+            fault, FAULT_BAD_REQUEST,
+            "machines: the list is empty; leave it out for a key that reaches all machines");
     }
     return machines == NULL || (request->scopes & SCOPE_ADMIN) == 0 ||
            fault_set(

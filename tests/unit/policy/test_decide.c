@@ -165,7 +165,7 @@ static void nobody_is_never_permitted(void **state) {
     fixture_load_source(fixture, permits);
     struct decision decision = as(fixture, "B", NULL);
     check_refused(decision, FAULT_PERMISSION_DENIED);
-    check_says(fixture, decision.message, "there is no actor");
+    check_says(fixture, decision.message, "the request has no actor");
     check_json(fixture, decision.required_permissions, "[\"m.b\",\"m.x\"]");
     check_json(fixture, decision.missing_permissions, "[\"m.b\",\"m.x\"]");
     check_text(decision.to, "B");

@@ -94,7 +94,8 @@ struct wrong {
 static void effects_of_a_wrong_shape_are_policy_errors(void **state) {
     struct fixture *fixture = *state;
     static const struct wrong wrongs[] = {
-        {"5", "the effect of the transition to 'B' must return a table of effects or nil, not an integer"},
+        {"5", "the effect of the transition to 'B' must return a table of effects or nil, not an "
+              "integer"},
         {"{ sett = {} }",
          "the key 'sett' is not one of set, unset, emit, follow, create; did you mean 'set'?"},
         {"{ 'set' }", "must return a table of effects or nil, not an array"},
