@@ -448,10 +448,9 @@ const struct command command_check = {
     .name = "check",
     .arguments = "",
     .summary = "check policy files, and show what they say",
-    .details =
-        "If there are problems, prints each as file:line: message and exits with 1. Otherwise "
-        "prints a table of what\n"
-        "the files declare. Warnings are about declarations that load but are probably mistakes.",
+    .details = "If there are problems, prints each as file:line: message and exits with 1. "
+               "Otherwise prints a table of\nwhat the files declare. Warnings are about "
+               "declarations that load but are probably mistakes.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct check_values),
     .defaults = defaults,

@@ -20,7 +20,7 @@ static const struct option rows[] = {
     {"policies", OPTION_TEXT, offsetof(struct eval_values, policies), "DIR", 0, 0,
      "the policy files"},
     {"lines", OPTION_FLAG, offsetof(struct eval_values, lines), NULL, 0, 0,
-     "one request per line, one answer per line, at once; always exits with 0"},
+     "one request per line, one answer per line, at once; exits with 0 whatever the answers"},
     {"explain", OPTION_FLAG, offsetof(struct eval_values, explain), NULL, 0, 0,
      "also show which rules were evaluated, where they are, what is missing, and what would come "
      "closest to being allowed"},

@@ -86,5 +86,5 @@ void options_help(struct option_table table, const void *values, struct buffer *
                               "You can also set each option in the environment (--config is "
                               "STATUTE_CONFIG), or in the table that\n"
                               "--config returns, with '_' for '-'. The command line overrides the "
-                              "environment,\nwhich overrides the table.\n"));
+                              "environment, and the environment\noverrides the table.\n"));
 }

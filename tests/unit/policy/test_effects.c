@@ -116,7 +116,7 @@ static void effects_of_a_wrong_shape_are_policy_errors(void **state) {
         {"{ follow = { { id = 'x', to = 'DONE' } } }", "follow[1]: 'machine' is missing"},
         {"{ follow = { { machine = 'task', to = 'DONE' } } }", "follow[1]: 'id' is missing"},
         {"{ follow = { { machine = 'task', id = 'x' } } }",
-         "follow[1]: it needs 'to' or 'transition'"},
+         "follow[1]: it needs either 'to' or 'transition'"},
         {"{ follow = { { machine = 'task', id = 'x', to = 'DONE', transition = 'finish' } } }",
          "follow[1]: it needs either 'to' or 'transition'"},
         {"{ follow = { { machine = 'tsk', id = 'x', to = 'DONE' } } }",
