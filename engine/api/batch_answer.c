@@ -147,10 +147,10 @@ struct text batch_json(struct http_exchange *exchange, const struct store_bulk *
 
 static bool has_stopped(const struct store_bulk *bulk, struct fault *fault) {
     return bulk->status != BULK_RUNNING ||
-           fault_set(
-               fault, FAULT_REQUEST_IN_FLIGHT,
-               "the batch of this Idempotency-Key, %.*s, still runs; ask again for its answer",
-               TEXT_ARGS(bulk->id));
+           fault_set(fault, FAULT_REQUEST_IN_FLIGHT,
+                     "the batch of this Idempotency-Key, %.*s, is still running; repeat the "
+                     "request to get its answer",
+                     TEXT_ARGS(bulk->id));
 }
 
 static bool reaches(const struct http_exchange *exchange, const struct store_bulk *bulk,

@@ -79,9 +79,8 @@ static bool read_members(const struct form *form, struct bulk_order *order) {
         return false;
     }
     if ((order->ids != NULL) == (where != NULL)) {
-        return fault_set(
-            form->fault, FAULT_BAD_REQUEST,
-            "expected one of `ids` (an array) and `where` ({state, data, older_than})");
+        return fault_set(form->fault, FAULT_BAD_REQUEST,
+                         "expected either `ids` (an array) or `where` ({state, data, older_than})");
     }
     return where != NULL ? read_where(form, where, order) : check_ids(form, order->ids);
 }
@@ -91,7 +90,7 @@ static bool read_target(const struct form *form, struct attempt *attempt) {
            form_text(form, "transition", 100, &attempt->verb) &&
            (text_given(attempt->to) != text_given(attempt->verb) ||
             fault_set(form->fault, FAULT_BAD_REQUEST,
-                      "expected one of `to` (a state) and `transition` (a verb)"));
+                      "expected either `to` (a state) or `transition` (a verb)"));
 }
 
 static bool read_machine(struct call *call, const struct form *form, struct attempt *attempt,
@@ -508,7 +507,7 @@ static bool is_possible(const struct wish *wish, const struct store_bulk *bulk,
                         struct fault *fault) {
     return bulk->status == wish->from[0] || bulk->status == wish->from[1] ||
            bulk->status == wish->to ||
-           fault_set(fault, FAULT_INVALID_TRANSITION, "the batch is %.*s already",
+           fault_set(fault, FAULT_INVALID_TRANSITION, "the batch is already %.*s",
                      TEXT_ARGS(bulk_status_name(bulk->status)));
 }
 

@@ -19,8 +19,8 @@ static bool check_host(const struct call *call, struct fault *fault) {
     struct text host = http_header(call->exchange, "Host");
     return !auth_is_open(call->service->auth) || host_is_unowned(host) ||
            fault_set(fault, FAULT_PERMISSION_DENIED,
-                     "with --auth none this server is called by an address, as localhost or by "
-                     "another name that nobody can own, and not as '%.*s'",
+                     "with --auth none, call this server by an address, as localhost or by another "
+                     "name that nobody can register, not as '%.*s'",
                      TEXT_ARGS(host));
 }
 
@@ -33,8 +33,7 @@ bool gate_origin(const struct call *call, struct fault *fault) {
     return !text_given(origin) || is_own(call, origin) || cors_allows(cors, origin) ||
            fault_set(fault, FAULT_PERMISSION_DENIED,
                      "a page of '%.*s' may not call this server: %s", TEXT_ARGS(origin),
-                     cors == NULL ? "cross-origin calls are off"
-                                  : "it is not among the origins that may");
+                     cors == NULL ? "cross-origin calls are off" : "it is not an allowed origin");
 }
 
 bool gate_count(struct call *call, bool is_known, struct fault *fault) {

@@ -100,7 +100,7 @@ bool listing_read(struct call *call, const struct generation *generation, struct
     machine = generation_machine(generation, call->parameters[0]);
     out->is_restricted = machine != NULL && machine->read.is_there;
     return (machine != NULL ||
-            fault_set(fault, FAULT_UNKNOWN_MACHINE, "'%.*s' was loaded only just now; ask again",
+            fault_set(fault, FAULT_UNKNOWN_MACHINE, "'%.*s' was loaded just now; try again",
                       TEXT_ARGS(call->parameters[0]))) &&
            (!out->is_restricted || reading_actor(call, &out->actor, fault)) &&
            read_own(call, out, fault) && read_fields(call, machine, out, fault);

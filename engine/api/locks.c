@@ -29,7 +29,7 @@
 #define RETAKE_US    NOW_SECOND /* for a batch of the engine to let go of a key that was forgotten */
 
 #define HOW_TO_PROVE                                                                               \
-    "fencing_token: missing; send the number that POST /v1/locks/{key} answered, which is 1 or "   \
+    "fencing_token: missing; send the number that POST /v1/locks/{key} returned, which is 1 or "   \
     "more"
 
 struct lock_job {
@@ -206,7 +206,7 @@ static bool try_acquire(struct worker *worker, const struct lock_job *job, struc
         return false;
     }
     if (!claim.granted) {
-        return fault_set(fault, FAULT_LOCK_TIMEOUT, "somebody else holds '%.*s'; try again later",
+        return fault_set(fault, FAULT_LOCK_TIMEOUT, "another caller holds '%.*s'; try again later",
                          TEXT_ARGS(job->key));
     }
     if (store_grant_lock(worker->core.store, job->key, claim.token, job->ttl_us, held, fault) ||
@@ -292,7 +292,7 @@ static bool renew_proof(struct worker *worker, const struct lock_job *job, uint6
         return false;
     }
     *proof = claim.token;
-    return claim.granted || fault_set(fault, FAULT_LOCK_TIMEOUT, "the lock forgot it");
+    return claim.granted || fault_set(fault, FAULT_LOCK_TIMEOUT, "the lock lost this hold");
 }
 
 static bool renew(struct worker *worker, const struct lock_job *job, struct store_lock *held,

@@ -67,7 +67,7 @@ static const struct machine *find_machine(struct call *call, const struct genera
     struct fault fault = FAULT_INIT;
     if (machine == NULL) {
         if (call_machine(call, call->parameters[0], &fault)) {
-            fault_set(&fault, FAULT_UNKNOWN_MACHINE, "'%.*s' was loaded only just now; ask again",
+            fault_set(&fault, FAULT_UNKNOWN_MACHINE, "'%.*s' was loaded just now; try again",
                       TEXT_ARGS(call->parameters[0]));
         }
         call_fail(call->exchange, &fault, TEXT_NONE);
@@ -113,7 +113,7 @@ static const struct diagram *find_diagram(struct call *call) {
     }
     struct fault fault = FAULT_INIT;
     fault_set(&fault, FAULT_NOT_FOUND,
-              "a machine has diagram.svg, diagram.dot and diagram.mmd, and nothing else");
+              "a machine has only diagram.svg, diagram.dot and diagram.mmd");
     call_fail(call->exchange, &fault, TEXT_NONE);
     return NULL;
 }

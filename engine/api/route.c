@@ -234,12 +234,12 @@ static bool check_media_type(struct call *call, struct fault *fault) {
     if (call->route->is_authzen) {
         return text_equal_ignore_case(media, TEXT("application/json")) ||
                fault_set(fault, FAULT_BAD_REQUEST,
-                         "the body has to be JSON: send Content-Type: application/json");
+                         "the body must be JSON: send Content-Type: application/json");
     }
     return !text_given(type) || text_equal_ignore_case(media, TEXT("application/json")) ||
            text_ends(media, TEXT("+json")) ||
            fault_set(fault, FAULT_UNSUPPORTED_MEDIA,
-                     "the body has to be JSON: send Content-Type: application/json");
+                     "the body must be JSON: send Content-Type: application/json");
 }
 
 static bool parse_body(struct call *call, struct fault *fault) {
@@ -260,11 +260,11 @@ static void no_route(struct http_exchange *exchange, const struct buffer *allow)
     struct http_answer answer = {0};
     bool known_path = allow->length > 0;
     if (known_path) {
-        fault_set(&fault, FAULT_METHOD_NOT_ALLOWED, "%.*s is not possible here; use %.*s",
+        fault_set(&fault, FAULT_METHOD_NOT_ALLOWED, "%.*s is not allowed here; use %.*s",
                   TEXT_ARGS(exchange->method_name), (int)allow->length, allow->bytes);
     } else {
         fault_set(&fault, FAULT_NOT_FOUND,
-                  "there is nothing at this path; GET /openapi.json lists all calls");
+                  "no call has this path; GET /openapi.json lists all calls");
     }
     http_problem(exchange, &fault, TEXT_NONE, &answer);
     if (known_path) {

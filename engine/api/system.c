@@ -64,7 +64,7 @@ static struct readiness readiness_of(struct call *call) {
     readiness.detail = bulletin_trouble(call->service->bulletin, &call->exchange->arena);
     if (call->service->stopping) {
         fault_set(&readiness.fault, FAULT_DRAINING,
-                  "the server is stopping: it finishes what it has, and wants no new traffic");
+                  "the server is stopping: it finishes open requests and accepts no new traffic");
     }
     return readiness;
 }

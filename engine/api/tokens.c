@@ -28,7 +28,7 @@ static void put_in_force(struct call *call, struct worker *worker) {
     struct fault fault = FAULT_INIT;
     if (!auth_update(call->service->auth, worker->core.store, &fault)) {
         log_line(LOG_WARNING, "keys_late",
-                 "changed API keys count within a second, not at once: %s", fault.message);
+                 "changed API keys take effect within a second, not at once: %s", fault.message);
     }
 }
 

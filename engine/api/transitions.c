@@ -40,7 +40,7 @@ static bool read_target(const struct form *form, struct attempt *attempt) {
     }
     if (text_given(attempt->to) == text_given(attempt->verb)) {
         return fault_set(form->fault, FAULT_BAD_REQUEST,
-                         "expected one of `to` (a state) and `transition` (a verb)");
+                         "expected either `to` (a state) or `transition` (a verb)");
     }
     return true;
 }

@@ -29,15 +29,21 @@ struct audit_values {
             "where the audit is: sqlite:PATH or postgresql://..."                                  \
     }
 #define PLACE_ROWS                                                                                 \
-    {"machine", OPTION_TEXT, AT(machine), "NAME", 0, 0, "of this machine only"}, {                 \
-        "entity", OPTION_TEXT, AT(entity), "ID", 0, 0, "of this entity only"                       \
+    {"machine", OPTION_TEXT, AT(machine), "NAME", 0, 0, "only this machine"}, {                    \
+        "entity", OPTION_TEXT, AT(entity), "ID", 0, 0, "only this entity"                          \
     }
 #define FILTER_ROWS                                                                                \
     PLACE_ROWS, {"from-state", OPTION_TEXT, AT(from_state), "STATE", 0, 0, "from this state"},     \
         {"to-state", OPTION_TEXT, AT(to_state), "STATE", 0, 0, "to this state"},                   \
         {"actor", OPTION_TEXT, AT(actor), "ID", 0, 0, "by this actor"},                            \
         {"reason", OPTION_TEXT, AT(reason), "REASON", 0, 0, "with this reason"},                   \
-        {"success", OPTION_CHOICE, AT(success), "any|true|false", 0, 0, "how it ended"},           \
+        {"success",                                                                                \
+         OPTION_CHOICE,                                                                            \
+         AT(success),                                                                              \
+         "any|true|false",                                                                         \
+         0,                                                                                        \
+         0,                                                                                        \
+         "only successes, or only refusals"},                              \
         {"since",                                                                                  \
          OPTION_TEXT,                                                                              \
          AT(since),                                                                                \
@@ -53,19 +59,19 @@ static const struct option verify_rows[] = {
     STORE_ROW,
     PLACE_ROWS,
     {"format", OPTION_CHOICE, AT(format), "text|json", 0, 0,
-     "for people, or lines of JSON with the counts in the last"},
+     "for people, or lines of JSON with the counts in the last line"},
     {"problems", OPTION_COUNT, AT(problems_most), "N", 1, 1000000,
-     "how many are printed; all are counted"},
+     "how many to print; all are counted"},
 };
 static const struct option list_rows[] = {
     STORE_ROW,
     FILTER_ROWS,
-    {"limit", OPTION_INTEGER, AT(limit), "N", 1, 1000000000, "records at the most"},
+    {"limit", OPTION_INTEGER, AT(limit), "N", 1, 1000000000, "the most records to show"},
 };
 static const struct option export_rows[] = {
     STORE_ROW,
     FILTER_ROWS,
-    {"output", OPTION_TEXT, AT(output), "FILE", 0, 0, "written instead of standard output"},
+    {"output", OPTION_TEXT, AT(output), "FILE", 0, 0, "where to write, instead of standard output"},
 };
 
 static void defaults(void *values) {
@@ -195,13 +201,15 @@ const struct command command_audit_verify = {
     .name = "audit verify",
     .arguments = "",
     .summary = "recompute every hash chain",
-    .details =
-        "Finds records that were changed, removed or put in, columns that say otherwise than "
-        "their record,\nand entities that are gone, have no record, or whose data, state or "
-        "version are not what their\nnewest record says. Works beside a running server. Rows that "
-        "were deleted are looked for only\nwithout --machine; on PostgreSQL, whose numbers have "
-        "gaps by nature, an entity that was deleted\nwith all its records is not missed. Exit 1 "
-        "when there is a problem.",
+    .details = "Finds records that were changed, removed or inserted, and columns that differ from "
+               "their record. Also\n"
+               "finds entities that are gone, have no record, or whose data, state or version "
+               "differ from their newest\n"
+               "record. Works beside a running server. Looks for deleted rows only without "
+               "--machine. On PostgreSQL,\n"
+               "where row numbers have gaps anyway, it cannot notice an entity that was deleted "
+               "with all its records.\n"
+               "Exits with 1 if there is a problem.",
     .options = {verify_rows, sizeof verify_rows / sizeof verify_rows[0]},
     .values_size = sizeof(struct audit_values),
     .defaults = defaults,

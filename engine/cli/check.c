@@ -22,7 +22,7 @@ static const struct option rows[] = {
     {"format", OPTION_CHOICE, offsetof(struct check_values, format), "text|json", 0, 0,
      "for people, or for programs"},
     {"strict", OPTION_FLAG, offsetof(struct check_values, strict), "", 0, 0,
-     "warnings are failures"},
+     "warnings count as failures"},
 };
 
 static void defaults(void *values) {
@@ -344,7 +344,7 @@ static void print_summary(const struct generation *generation) {
         ways += count_ways(machine);
     }
     struct text name = generation_name(generation);
-    printf("%sok%s: %zu machine%s, %zu states, %zu ways; generation %.12s\n",
+    printf("%sok%s: %zu machine%s, %zu states, %zu transitions; generation %.12s\n",
            terminal_style(stdout, STYLE_GREEN), terminal_style(stdout, STYLE_PLAIN), machines,
            machines == 1 ? "" : "s", states, ways, name.length >= 12 ? name.bytes : "");
 }
@@ -448,8 +448,9 @@ const struct command command_check = {
     .name = "check",
     .arguments = "",
     .summary = "check policy files, and show what they say",
-    .details = "Prints every problem as file:line: message and exits with 1, or a table of what is "
-               "in the files. Warnings are what loads and is likely to be meant otherwise.",
+    .details = "If there are problems, prints each as file:line: message and exits with 1. "
+               "Otherwise prints a table of\nwhat the files declare. Warnings are about "
+               "declarations that load but are probably mistakes.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct check_values),
     .defaults = defaults,

@@ -49,11 +49,10 @@ static void add_states(struct buffer *buffer, const struct machine *machine) {
 static struct text warning_of(struct arena *arena, const struct machine *machine) {
     struct buffer buffer;
     buffer_init(&buffer, arena);
-    buffer_print(
-        &buffer,
-        "machine '%.*s': it has permissions but no `update`, so PATCH changes its data for "
-        "everybody",
-        TEXT_ARGS(machine->name));
+    buffer_print(&buffer,
+                 "machine '%.*s': it has permissions but no `update`, so PATCH changes its data "
+                 "for every caller",
+                 TEXT_ARGS(machine->name));
     add_states(&buffer, machine);
     if (machine->permit_read_count > 0) {
         buffer_add_text(&buffer, TEXT("; its permit functions rely on "));

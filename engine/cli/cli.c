@@ -53,8 +53,10 @@ static void overview(FILE *out) {
             "\nUsage: statute COMMAND [options]\n\nCommands:\n",
             STATUTE_VERSION);
     list_commands(out, "");
-    fprintf(out, "\n'statute COMMAND --help' tells more. Exit status: 0 fine, 1 the answer is no,\n"
-                 "2 usage, 3 the environment failed.\n");
+    fprintf(out, "\n"
+                 "'statute COMMAND --help' describes each command. Exit status: 0 success, 1 the "
+                 "answer is no,\n"
+                 "2 wrong usage, 3 the environment failed.\n");
 }
 
 static int help(const struct command *command, struct arena *arena) {
@@ -197,7 +199,7 @@ static bool check_arguments(const struct command *command, const struct option_l
         return fault_set(fault, FAULT_USAGE, "an argument is missing: %s", command->arguments);
     }
     if (line->argument_count > command->arguments_most) {
-        return fault_set(fault, FAULT_USAGE, "'%.*s' is an argument too many",
+        return fault_set(fault, FAULT_USAGE, "'%.*s' is one argument too many",
                          TEXT_ARGS(line->arguments[command->arguments_most]));
     }
     return true;

@@ -20,12 +20,12 @@ static const struct option rows[] = {
     {"policies", OPTION_TEXT, offsetof(struct eval_values, policies), "DIR", 0, 0,
      "the policy files"},
     {"lines", OPTION_FLAG, offsetof(struct eval_values, lines), NULL, 0, 0,
-     "one request a line, one answer a line, at once; exit 0 whatever the answers"},
+     "one request per line, one answer per line, at once; exits with 0 whatever the answers"},
     {"explain", OPTION_FLAG, offsetof(struct eval_values, explain), NULL, 0, 0,
-     "which rules were asked, where they stand, what is missing, and what is nearest to be "
-     "allowed"},
+     "also show which rules were evaluated, where they are, what is missing, and what would come "
+     "closest to being allowed"},
     {"timer", OPTION_TEXT, offsetof(struct eval_values, timer), "STATE", 0, 0,
-     "let the timer that leads to this state fire, in place of `to` or `transition`"},
+     "fire the timer that leads to this state, instead of `to` or `transition`"},
 };
 
 static void defaults(void *values) {
@@ -261,24 +261,23 @@ const struct command command_eval = {
     .name = "eval",
     .arguments = "[FILE|-]",
     .arguments_most = 1,
-    .summary = "ask the policies for a decision, without server or store",
+    .summary = "ask the policies for a decision, without a server or a store",
     .details =
         "The request is a JSON object:\n"
         "  machine                  required\n"
         "  action                   \"transition\" (default), \"create\" or \"update\"\n"
-        "  to | transition | timer  the state wanted, the verb that leads there, or the state that "
-        "a\n"
-        "                           timer of the entity's state leads to: it fires\n"
-        "  id, state, version, data the entity; state: the machine's initial one if absent\n"
+        "  to | transition | timer  the target state, the verb of the transition, or the state to\n"
+        "                           which a timer of the entity's state leads: it fires\n"
+        "  id, state, version, data the entity; state defaults to the machine's initial state\n"
         "  patch                    JSON merge patch of its data; the data itself for \"create\"\n"
         "  actor                    {id, roles?, permissions?, attributes?}\n"
         "  reason, comments, metadata\n"
-        "  now                      RFC 3339; the present if absent\n"
-        "  entities                 [{machine, id, state, version?, data}]: what ctx:find and\n"
-        "                           ctx:count see besides\n"
+        "  now                      RFC 3339; default: the present\n"
+        "  entities                 [{machine, id, state, version?, data}]: other entities for\n"
+        "                           ctx:find and ctx:count\n"
         "  options                  {dry_run, idempotent, skip_permissions, if_version, effect};\n"
-        "                           effect: true asks as an effect of another entity would\n"
-        "Exit 0: allowed; 1: refused; 2: that was no request.",
+        "                           effect: true attempts it as an effect of another entity\n"
+        "Exits with 0 if allowed, 1 if refused, 2 if the request is invalid.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct eval_values),
     .defaults = defaults,

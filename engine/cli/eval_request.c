@@ -81,7 +81,7 @@ static bool read_target(const struct form *form, struct text timer, struct attem
     size_t given = (size_t)text_given(attempt->to) + (size_t)text_given(attempt->verb);
     if (attempt->kind == ATTEMPT_TRANSITION && given != 1) {
         return fault_set(form->fault, FAULT_BAD_REQUEST,
-                         "expected one of `to` (a state) and `transition` (a verb)");
+                         "expected either `to` (a state) or `transition` (a verb)");
     }
     return attempt->kind == ATTEMPT_TRANSITION || given == 0 ||
            fault_set(form->fault, FAULT_BAD_REQUEST,

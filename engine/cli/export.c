@@ -22,9 +22,9 @@ static const struct option rows[] = {
     {"store", OPTION_TEXT, offsetof(struct export_values, store), "URL", 0, 0,
      "where the entities are: sqlite:PATH or postgresql://..."},
     {"machine", OPTION_TEXT, offsetof(struct export_values, machine), "NAME", 0, 0,
-     "of this machine only"},
+     "only this machine"},
     {"output", OPTION_TEXT, offsetof(struct export_values, output), "FILE", 0, 0,
-     "written instead of standard output"},
+     "where to write, instead of standard output"},
 };
 
 static void defaults(void *values) {
@@ -236,8 +236,8 @@ static bool run_on_stream(struct invocation *invocation, struct outlet *outlet,
         return false;
     }
     if (!outlet->timed) {
-        fputs("warning: the store is of an older schema, so the export has no timers; 'statute "
-              "migrate up' first, to have them\n",
+        fputs("warning: the store has an older schema, so the export has no timers; to include "
+              "them, run 'statute migrate up' first\n",
               stderr);
     }
     progress_init(&outlet->progress, "exporting", "entities");
@@ -269,13 +269,12 @@ const struct command command_export = {
     .name = "export",
     .arguments = "",
     .summary = "write all entities as lines of JSON",
-    .details =
-        "Each line is {\"machine\", \"id\", \"state\", \"version\", \"data\", \"created_at\", "
-        "\"updated_at\", \"timers\"}:\nall that 'statute import' needs to put the entity back as "
-        "it "
-        "is. The audit is not in it.\nWorks beside a running server. An entity that changes "
-        "meanwhile "
-        "is written once, as it is when\nits turn comes.",
+    .details = "Each line is {\"machine\", \"id\", \"state\", \"version\", \"data\", "
+               "\"created_at\", \"updated_at\", \"timers\"}:\n"
+               "all that 'statute import' needs to restore the entity. The audit is not included. "
+               "Works beside a\n"
+               "running server. An entity that changes meanwhile is written once, as it is when "
+               "its turn comes.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct export_values),
     .defaults = defaults,

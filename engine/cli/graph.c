@@ -19,7 +19,7 @@ static const struct option rows[] = {
     {"format", OPTION_CHOICE, offsetof(struct graph_values, format), "svg|dot|mmd", 0, 0,
      "SVG, Graphviz or Mermaid"},
     {"output", OPTION_TEXT, offsetof(struct graph_values, output), "FILE", 0, 0,
-     "written instead of standard output"},
+     "where to write, instead of standard output"},
 };
 
 static void defaults(void *values) {

@@ -27,19 +27,19 @@ static const struct option rows[] = {
     {"store", OPTION_TEXT, AT(store), "URL", 0, 0,
      "where the entities go: sqlite:PATH or postgresql://..."},
     {"policies", OPTION_TEXT, AT(policies), "DIR", 0, 0,
-     "the rules; with --as-new they validate and prepare"},
+     "the policy files; with --as-new, their rules validate and prepare"},
     {"pii-key", OPTION_SECRET, AT(keys.key), "SECRET", 0, 0,
-     "as of 'statute serve': keys the hashes of personal data in the audit"},
+     "as for 'statute serve': the key for hashes of personal data in the audit"},
     {"pii-keys", OPTION_TEXT, AT(keys.file), "FILE", 0, 0,
-     "as of 'statute serve': a file of them, in place of --pii-key"},
+     "as for 'statute serve': a file of several such keys, instead of --pii-key"},
     {"on-error", OPTION_CHOICE, AT(on_error), "stop|continue", 0, 0,
-     "what to do after a line that is refused"},
+     "what to do after a refused line"},
     {"skip-existing", OPTION_FLAG, AT(skip_existing), NULL, 0, 0,
-     "pass over entities that are there already, so that an import can be run again"},
+     "skip entities that already exist, so that you can repeat an import"},
     {"as-new", OPTION_FLAG, AT(as_new), NULL, 0, 0,
-     "create the entities, in place of restoring them: validated, prepared, with effects and "
+     "create the entities instead of restoring them: prepared and validated, with effects and "
      "timers"},
-    {"actor", OPTION_TEXT, AT(actor), "ID", 0, 0, "who the audit says imported them"},
+    {"actor", OPTION_TEXT, AT(actor), "ID", 0, 0, "the actor that the audit names"},
 };
 
 static void defaults(void *values) {
@@ -102,10 +102,9 @@ static bool sum_up(struct invocation *invocation, struct intake *intake, bool re
     warn(&intake->import);
     if (counts->refused > 0) {
         fprintf(stderr, "%lld refused%s\n", (long long)counts->refused,
-                intake->import.stopped
-                    ? "; nothing after that line was imported: mend it, and run again with "
-                      "--skip-existing"
-                    : "");
+                intake->import.stopped ? "; nothing after that line was imported: fix it, and run "
+                                         "again with --skip-existing"
+                                       : "");
     }
     invocation->answer_is_no = counts->refused > 0;
     return read;
@@ -177,19 +176,21 @@ const struct command command_import = {
     .arguments = "[FILE|-]",
     .arguments_most = 1,
     .summary = "restore entities from lines of JSON",
-    .details =
-        "Each line is {\"machine\", \"id\", \"state\"?, \"data\"?, \"version\"?, \"created_at\"?, "
-        "\"updated_at\"?, \"timers\"?},\nas 'statute export' writes it. Each entity becomes "
-        "exactly "
-        "what its line says: state, data, version,\ntimes and due times. No rule is asked, no "
-        "effect "
-        "runs, no event is sent. A line without a version is no\nexport's: its machine, state and "
-        "fields are checked, and what it leaves out is as of a new entity.\n--as-new creates "
-        "instead: "
-        "each entity is validated and prepared, its effects run, its version is 1.\nEither is one "
-        "audit record an entity, with the reason \"migration\" and what the line said. What is\n"
-        "refused is printed as FILE:LINE: code: message. No server may have a SQLite store open; "
-        "beside a\nserver on PostgreSQL it works.",
+    .details = "Each line is {\"machine\", \"id\", \"state\"?, \"data\"?, \"version\"?, "
+               "\"created_at\"?, \"updated_at\"?, \"timers\"?},\n"
+               "as 'statute export' writes it. Each entity becomes exactly what its line says: "
+               "state, data, version,\n"
+               "times and due times. No rules are evaluated, no effects run, no events are sent. A "
+               "line without a version\n"
+               "does not come from an export: its machine, state and fields are checked, and "
+               "missing parts get the\n"
+               "values of a new entity. With --as-new, entities are created instead: each is "
+               "prepared and validated, its\n"
+               "effects run, and its version is 1. Either way each entity gets one audit record, "
+               "with the reason\n"
+               "\"migration\" and the content of the line. Refused lines are printed as FILE:LINE: "
+               "code: message. Stop any\n"
+               "server on a SQLite store first; on PostgreSQL the server may keep running.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct import_values),
     .defaults = defaults,

@@ -219,12 +219,12 @@ static bool run_up(struct invocation *invocation, struct fault *fault) {
 const struct command command_migrate_status = {
     .name = "migrate status",
     .arguments = "",
-    .summary = "show which versions of the schema a store has, and what is pending",
-    .details =
-        "Exits with 0 when nothing is pending, with 1 when something is, and with 3 when the "
-        "store cannot\nbe reached or is too new for this program. Makes no file. PROGRAMS: "
-        "how new a program must be, by\nthe newest schema that it knows, to use a store that "
-        "has this version.",
+    .summary = "show which schema versions a store has, and which are pending",
+    .details = "Exits with 0 if nothing is pending, 1 if something is, and 3 if the store cannot "
+               "be reached or is too\n"
+               "new for this program. Creates no file. PROGRAMS is the oldest program that can use "
+               "a store of that\n"
+               "version, named by the newest schema that the program knows.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct migrate_values),
     .defaults = defaults,
@@ -234,10 +234,11 @@ const struct command command_migrate_status = {
 const struct command command_migrate_up = {
     .name = "migrate up",
     .arguments = "",
-    .summary = "apply what is pending to a store's schema, and make the store if need be",
-    .details = "Harmless when nothing is pending. serve and import do the same when they start. On "
-               "PostgreSQL servers\nmay go on meanwhile, and several may migrate at once: each "
-               "version is one transaction, under a lock.",
+    .summary = "apply pending versions to a store's schema; create the store if it does not exist",
+    .details = "Does nothing if nothing is pending. serve and import do the same when they start. "
+               "On PostgreSQL, servers\n"
+               "may keep running and several may migrate at once: each version is one transaction, "
+               "under a lock.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct migrate_values),
     .defaults = defaults,

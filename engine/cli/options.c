@@ -100,8 +100,7 @@ static bool scan_word(struct scan *scan, struct text word, bool *options_ended) 
     }
     if (!text_starts(word, TEXT("--"))) {
         return fault_set(scan->fault, FAULT_USAGE,
-                         "%.*s: options begin with two dashes; after a word -- everything is an "
-                         "argument",
+                         "%.*s: options begin with two dashes; after --, every word is an argument",
                          TEXT_ARGS(word));
     }
     struct text name = {word.bytes + 2, word.length - 2};

@@ -81,8 +81,10 @@ void options_help(struct option_table table, const void *values, struct buffer *
     }
     buffer_add_text(out, TEXT("\nCommon options:\n"));
     add_row(out, "config", "FILE.lua", TEXT("a Lua file that returns a table of options"));
-    add_row(out, "help", NULL, TEXT("this text"));
-    buffer_add_text(out, TEXT("\nEvery option can also be set in the environment (--config as "
-                              "STATUTE_CONFIG), or in the table that\n--config returns, with '_' "
-                              "for '-'. The command line goes first, then the environment.\n"));
+    add_row(out, "help", NULL, TEXT("show this text"));
+    buffer_add_text(out, TEXT("\n"
+                              "You can also set each option in the environment (--config is "
+                              "STATUTE_CONFIG), or in the table that\n"
+                              "--config returns, with '_' for '-'. The command line overrides the "
+                              "environment, and the environment\noverrides the table.\n"));
 }

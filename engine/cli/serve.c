@@ -26,53 +26,53 @@ struct serve_values {
 
 /* clang-format off */
 static const struct option rows[] = {
-    {"listen", OPTION_TEXT, SERVICE(listen), "ADDRESS:PORT", 0, 0, "where to listen; port 0: any free one"},
-    {"policies", OPTION_TEXT, SERVICE(policies), "DIR", 0, 0, "the policy files; a change is loaded by itself, and on SIGHUP"},
-    {"watch", OPTION_CHOICE, SERVICE(watch), "off|on", 0, 0, "off: changed policy files are loaded on SIGHUP and POST /v1/policies/reload only"},
-    {"reload-settle", OPTION_DURATION, SERVICE(settle_us), "TIME", 0, 5 * NOW_SECOND, "changed policy files are loaded when nothing has changed for so long, but 5 s after the first change at the latest"},
-    {"allow-empty", OPTION_FLAG, SERVICE(allow_empty), NULL, 0, 0, "policy files that declare no machine are taken, too; without it a directory that was emptied is refused"},
-    {"allow-missing", OPTION_FLAG, SERVICE(allow_missing), NULL, 0, 0, "start although entities are there whose machine no file declares; the store remembers, so it is needed once"},
+    {"listen", OPTION_TEXT, SERVICE(listen), "ADDRESS:PORT", 0, 0, "where to listen; port 0 picks any free port"},
+    {"policies", OPTION_TEXT, SERVICE(policies), "DIR", 0, 0, "the policy files; changes are loaded automatically, and on SIGHUP"},
+    {"watch", OPTION_CHOICE, SERVICE(watch), "off|on", 0, 0, "off: changed policy files are loaded only on SIGHUP and POST /v1/policies/reload"},
+    {"reload-settle", OPTION_DURATION, SERVICE(settle_us), "TIME", 0, 5 * NOW_SECOND, "how long the policy files must stay unchanged before a change is loaded; it is loaded 5 s after the first change at the latest"},
+    {"allow-empty", OPTION_FLAG, SERVICE(allow_empty), NULL, 0, 0, "accept policy files that declare no machine; without it, a directory that was emptied is refused"},
+    {"allow-missing", OPTION_FLAG, SERVICE(allow_missing), NULL, 0, 0, "start although no file declares the machine of some entities; the store remembers this, so it is needed once"},
     {"store", OPTION_TEXT, SERVICE(store), "URL", 0, 0, "where entities live: sqlite:PATH or postgresql://..."},
-    {"lock", OPTION_TEXT, SERVICE(lock), "URL", 0, 0, "the distributed lock: local; store: in the PostgreSQL store, for several servers on it without Redis (of SQLite the same as local: one process has all writers); or redis://:PASSWORD@HOST:PORT/DATABASE; a password is better in STATUTE_LOCK"},
-    {"lock-failure", OPTION_CHOICE, SERVICE(lock_failure), "refuse|row-lock", 0, 0, "while the lock's server is unavailable: refuse what wants the lock (503 lock_unavailable), or go on with the store's row lock alone"},
-    {"auth", OPTION_TEXT, SERVICE(auth), "keys|none|FILE", 0, 0, "keys: API keys, see 'statute token create'; FILE: a JWK Set, for API keys and JWTs that one of its keys signed, and read again when it changes and on SIGHUP; none: everybody may do everything, on a loopback address only"},
-    {"jwt-issuer", OPTION_TEXT, SERVICE(jwt_issuer), "NAME", 0, 0, "what a JWT's iss has to be; should be set with --auth FILE"},
-    {"jwt-audience", OPTION_TEXT, SERVICE(jwt_audience), "NAME", 0, 0, "what a JWT's aud has to be or contain; should be set with --auth FILE, or tokens that were made for other programs count here too"},
-    {"jwt-type", OPTION_TEXT, SERVICE(jwt_type), "TYPE", 0, 0, "a typ besides JWT that a token may have: at+jwt (RFC 9068)"},
-    {"jwt-roles", OPTION_TEXT, SERVICE(jwt_roles), "CLAIMS", 0, 0, "where a JWT's roles are, in place of roles: realm_access.roles; several with commas"},
-    {"jwt-permissions", OPTION_TEXT, SERVICE(jwt_permissions), "CLAIMS", 0, 0, "where a JWT's permissions are, in place of permissions"},
-    {"jwt-leeway", OPTION_DURATION, SERVICE(jwt_leeway_us), "TIME", 0, HOUR, "how far the clock of who issues JWTs may differ from ours"},
-    {"public-url", OPTION_TEXT, SERVICE(public_url), "URL", 0, 0, "how callers reach this server, when something stands before it; for the AuthZEN metadata document"},
-    {"tls-cert", OPTION_TEXT, SERVICE(tls_cert), "FILE", 0, 0, "speak HTTPS with this certificate, in PEM, its chain after it; a new one is loaded by itself, and on SIGHUP"},
+    {"lock", OPTION_TEXT, SERVICE(lock), "URL", 0, 0, "the distributed lock. local: in this process. store: in the PostgreSQL store, for several servers without Redis (on SQLite the same as local, since one process has all writers). redis://:PASSWORD@HOST:PORT/DATABASE: in Redis; set a URL with a password as STATUTE_LOCK"},
+    {"lock-failure", OPTION_CHOICE, SERVICE(lock_failure), "refuse|row-lock", 0, 0, "while the lock's server is unavailable: refuse requests that need the lock (503 lock_unavailable), or continue with the store's row lock alone"},
+    {"auth", OPTION_TEXT, SERVICE(auth), "keys|none|FILE", 0, 0, "keys: API keys, see 'statute token create'. FILE: API keys, and JWTs signed by a key of this JWK Set; it is read again when it changes and on SIGHUP. none: every caller may do everything; on loopback addresses only"},
+    {"jwt-issuer", OPTION_TEXT, SERVICE(jwt_issuer), "NAME", 0, 0, "the iss that a JWT must have; set it with --auth FILE"},
+    {"jwt-audience", OPTION_TEXT, SERVICE(jwt_audience), "NAME", 0, 0, "the aud that a JWT must have or contain; set it with --auth FILE, or tokens made for other programs are accepted here too"},
+    {"jwt-type", OPTION_TEXT, SERVICE(jwt_type), "TYPE", 0, 0, "a typ that a token may have besides JWT: at+jwt (RFC 9068)"},
+    {"jwt-roles", OPTION_TEXT, SERVICE(jwt_roles), "CLAIMS", 0, 0, "the claims that hold a JWT's roles, instead of roles: realm_access.roles; separate several with commas"},
+    {"jwt-permissions", OPTION_TEXT, SERVICE(jwt_permissions), "CLAIMS", 0, 0, "the claims that hold a JWT's permissions, instead of permissions"},
+    {"jwt-leeway", OPTION_DURATION, SERVICE(jwt_leeway_us), "TIME", 0, HOUR, "how far the clock of the token issuer may differ from this server's"},
+    {"public-url", OPTION_TEXT, SERVICE(public_url), "URL", 0, 0, "the URL by which callers reach this server through a proxy; the AuthZEN metadata document names it"},
+    {"tls-cert", OPTION_TEXT, SERVICE(tls_cert), "FILE", 0, 0, "serve HTTPS with this certificate, in PEM, followed by its chain; a new one is loaded automatically, and on SIGHUP"},
     {"tls-key", OPTION_TEXT, SERVICE(tls_key), "FILE", 0, 0, "the certificate's private key, in PEM, without a passphrase"},
-    {"cors-origin", OPTION_TEXT, SERVICE(cors_origin), "ORIGIN[,ORIGIN...]", 0, 0, "other sites whose pages may call, scheme://host[:port]; without it none may"},
-    {"workers", OPTION_UNSIGNED, SERVICE(workers), "N", 1, 64, "threads that write, each with a connection to the store; of SQLite one is used"},
-    {"deciders", OPTION_UNSIGNED, SERVICE(deciders), "N", 1, 64, "threads that only read, each with a connection to the store: look-ups, lists, dry runs"},
-    {"http-threads", OPTION_UNSIGNED, SERVICE(http_threads), "N", 1, 64, "threads that speak HTTP"},
-    {"pii-key", OPTION_SECRET, SERVICE(pii_key), "SECRET", 0, 0, "keys the hashes of personal data; better set as STATUTE_PII_KEY, since others can see a command line"},
-    {"pii-keys", OPTION_TEXT, SERVICE(pii_keys), "FILE", 0, 0, "instead of --pii-key, several: a line 'id secret' each, the current one first, then old ones; read again on SIGHUP and with the policies"},
-    {"log-format", OPTION_CHOICE, AT(log_format), "text|json", 0, 0, "one line per happening, on standard error"},
-    {"access-log", OPTION_FLAG, SERVICE(access_log), NULL, 0, 0, "log each request too: address, method, path without its query, status, bytes, time, caller, request id"},
-    {"log-level", OPTION_CHOICE, AT(log_level), "debug|info|warning|error", 0, 0, "the least that is logged"},
-    {NULL, OPTION_HEADING, 0, NULL, 0, 0, "Limits of requests"},
-    {"body-limit", OPTION_BYTES, SERVICE(http.body_bytes), "SIZE", KIB, GIB, "a body over this is 413 payload_too_large"},
-    {"uri-limit", OPTION_BYTES, SERVICE(http.uri_bytes), "SIZE", 256, MIB, "a target over this is 414 uri_too_long"},
-    {"header-limit", OPTION_BYTES, SERVICE(http.header_bytes), "SIZE", KIB, MIB, "headers over this in all are 431 headers_too_large"},
-    {"header-count", OPTION_UNSIGNED, SERVICE(http.header_count), "N", 8, 1000, "more headers are 431 headers_too_large"},
-    {"connections", OPTION_UNSIGNED, SERVICE(http.connections), "N", 1, 1000000, "open at once; more wait to be accepted"},
-    {"rate-limit", OPTION_UNSIGNED, SERVICE(rate_limit), "N", 0, 1000000, "requests a second of one caller (its key; without one, its address); more are 429 rate_limited; 0: any number"},
-    {"rate-burst", OPTION_UNSIGNED, SERVICE(rate_burst), "N", 0, 10000000, "of these, how many at once; 0: twice the rate"},
-    {"header-timeout", OPTION_DURATION, SERVICE(http.header_timeout_us), "TIME", 10 * MILLISECOND, HOUR, "for a request's headers; then 408 request_timeout"},
-    {"body-timeout", OPTION_DURATION, SERVICE(http.body_timeout_us), "TIME", 10 * MILLISECOND, HOUR, "for a whole request; then 408 request_timeout"},
-    {"idle-timeout", OPTION_DURATION, SERVICE(http.idle_timeout_us), "TIME", 10 * MILLISECOND, 24 * HOUR, "between requests; then the connection is closed"},
-    {"write-timeout", OPTION_DURATION, SERVICE(http.write_timeout_us), "TIME", 10 * MILLISECOND, HOUR, "for the client to take an answer; then the connection is closed"},
-    {"queue-limit", OPTION_COUNT, SERVICE(queue_most), "N", 1, 10000000, "requests that wait for one worker; more are 503 overloaded"},
-    {"batch-limit", OPTION_UNSIGNED, SERVICE(batch_most), "N", 1, 10000, "requests in one transaction"},
-    {"drain-delay", OPTION_DURATION, SERVICE(drain_delay_us), "TIME", 0, HOUR, "after SIGTERM, before the door is closed: /readyz says no and all else goes on, so that a load balancer notices"},
-    {"drain-timeout", OPTION_DURATION, SERVICE(drain_us), "TIME", 0, HOUR, "then, for requests in flight"},
-    {NULL, OPTION_HEADING, 0, NULL, 0, 0, "Limits of one call of a policy; over it: 500 policy_error"},
+    {"cors-origin", OPTION_TEXT, SERVICE(cors_origin), "ORIGIN[,ORIGIN...]", 0, 0, "other sites whose pages may call this server, scheme://host[:port]; without it, none may"},
+    {"workers", OPTION_UNSIGNED, SERVICE(workers), "N", 1, 64, "threads that write, each with its own connection to the store; SQLite uses one"},
+    {"deciders", OPTION_UNSIGNED, SERVICE(deciders), "N", 1, 64, "threads that only read, each with its own connection to the store: look-ups, lists, dry runs"},
+    {"http-threads", OPTION_UNSIGNED, SERVICE(http_threads), "N", 1, 64, "threads that handle HTTP"},
+    {"pii-key", OPTION_SECRET, SERVICE(pii_key), "SECRET", 0, 0, "the key for hashes of personal data; set it as STATUTE_PII_KEY, since others can see a command line"},
+    {"pii-keys", OPTION_TEXT, SERVICE(pii_keys), "FILE", 0, 0, "a file of several such keys, instead of --pii-key: one 'id secret' per line, the current key first, then old ones; read again on SIGHUP and with the policies"},
+    {"log-format", OPTION_CHOICE, AT(log_format), "text|json", 0, 0, "the log: one line per event, on standard error"},
+    {"access-log", OPTION_FLAG, SERVICE(access_log), NULL, 0, 0, "also log each request: address, method, path without its query, status, bytes, time, caller, request id"},
+    {"log-level", OPTION_CHOICE, AT(log_level), "debug|info|warning|error", 0, 0, "the lowest level that is logged"},
+    {NULL, OPTION_HEADING, 0, NULL, 0, 0, "Request limits"},
+    {"body-limit", OPTION_BYTES, SERVICE(http.body_bytes), "SIZE", KIB, GIB, "a larger body gets 413 payload_too_large"},
+    {"uri-limit", OPTION_BYTES, SERVICE(http.uri_bytes), "SIZE", 256, MIB, "a longer request target gets 414 uri_too_long"},
+    {"header-limit", OPTION_BYTES, SERVICE(http.header_bytes), "SIZE", KIB, MIB, "headers larger in total get 431 headers_too_large"},
+    {"header-count", OPTION_UNSIGNED, SERVICE(http.header_count), "N", 8, 1000, "more headers get 431 headers_too_large"},
+    {"connections", OPTION_UNSIGNED, SERVICE(http.connections), "N", 1, 1000000, "connections open at once; further ones wait to be accepted"},
+    {"rate-limit", OPTION_UNSIGNED, SERVICE(rate_limit), "N", 0, 1000000, "requests per second of one caller (its key, or its address if it has no key); more get 429 rate_limited; 0: no limit"},
+    {"rate-burst", OPTION_UNSIGNED, SERVICE(rate_burst), "N", 0, 10000000, "how many of these may come at once; 0: twice the rate"},
+    {"header-timeout", OPTION_DURATION, SERVICE(http.header_timeout_us), "TIME", 10 * MILLISECOND, HOUR, "how long a request's headers may take; then 408 request_timeout"},
+    {"body-timeout", OPTION_DURATION, SERVICE(http.body_timeout_us), "TIME", 10 * MILLISECOND, HOUR, "how long a whole request may take to arrive; then 408 request_timeout"},
+    {"idle-timeout", OPTION_DURATION, SERVICE(http.idle_timeout_us), "TIME", 10 * MILLISECOND, 24 * HOUR, "how long a connection may be idle between requests; then it is closed"},
+    {"write-timeout", OPTION_DURATION, SERVICE(http.write_timeout_us), "TIME", 10 * MILLISECOND, HOUR, "how long the client may take to receive an answer; then the connection is closed"},
+    {"queue-limit", OPTION_COUNT, SERVICE(queue_most), "N", 1, 10000000, "requests that may wait for one worker; more get 503 overloaded"},
+    {"batch-limit", OPTION_UNSIGNED, SERVICE(batch_most), "N", 1, 10000, "the most requests in one transaction"},
+    {"drain-delay", OPTION_DURATION, SERVICE(drain_delay_us), "TIME", 0, HOUR, "how long to keep serving after SIGTERM while /readyz answers 503, so that a load balancer notices"},
+    {"drain-timeout", OPTION_DURATION, SERVICE(drain_us), "TIME", 0, HOUR, "after that, how long requests in flight may take"},
+    {NULL, OPTION_HEADING, 0, NULL, 0, 0, "Limits of one policy call; beyond them: 500 policy_error"},
     {"policy-instructions", OPTION_INTEGER, SERVICE(policy.instructions), "N", 1000, 1000000000, "Lua instructions"},
-    {"policy-time", OPTION_DURATION, SERVICE(policy.wall_us), "TIME", MILLISECOND, HOUR, "wall clock"},
+    {"policy-time", OPTION_DURATION, SERVICE(policy.wall_us), "TIME", MILLISECOND, HOUR, "wall-clock time"},
     {"policy-memory", OPTION_BYTES, SERVICE(policy.memory_bytes), "SIZE", 64 * KIB, GIB, "memory that it allocates"},
 };
 /* clang-format on */
@@ -107,7 +107,7 @@ static void unblock_signals(void) {
 static void wait_for_end(struct service *service, const sigset_t *signals) {
     int number;
     while (sigwait(signals, &number) == 0 && number == SIGHUP) {
-        log_line(LOG_INFO, "hangup", "SIGHUP: loading the policies again, and the keys");
+        log_line(LOG_INFO, "hangup", "SIGHUP: reloading the policies and the keys");
         auth_reload(service->auth);
         reload_request(service->reload);
         if (service->tls != NULL) {
@@ -115,8 +115,8 @@ static void wait_for_end(struct service *service, const sigset_t *signals) {
         }
     }
     log_line(LOG_INFO, "stopping",
-             "not ready from now on; no new requests in %lld ms; those in flight may then take up "
-             "to %lld ms",
+             "not ready from now on; new requests are accepted for another %lld ms; those in "
+             "flight may then take up to %lld ms",
              (long long)(service->options.drain_delay_us / NOW_MILLISECOND),
              (long long)(service->options.drain_us / NOW_MILLISECOND));
 }
@@ -157,12 +157,13 @@ static void warn_of_keys(const struct service *service, struct arena *arena) {
 static void warn_of_tokens(const struct service_options *options) {
     if (options->jwt_issuer.length == 0) {
         log_line(LOG_WARNING, "jwt_issuer",
-                 "--jwt-issuer is not set: whatever a token's iss is, its signature is enough");
+                 "--jwt-issuer is not set: the server accepts every iss, as long as the signature "
+                 "is valid");
     }
     if (options->jwt_audience.length == 0) {
-        log_line(LOG_WARNING, "jwt_audience",
-                 "--jwt-audience is not set: tokens that were made for other programs count here "
-                 "too");
+        log_line(
+            LOG_WARNING, "jwt_audience",
+            "--jwt-audience is not set: the server also accepts tokens made for other programs");
     }
 }
 
@@ -176,8 +177,7 @@ static void warn(struct service *service, struct arena *arena) {
     }
     if (service->options.pii_key.length == 0 && service->options.pii_keys.length == 0) {
         log_line(LOG_WARNING, "pii_key",
-                 "STATUTE_PII_KEY is not set: hashes of personal data use a key that everybody "
-                 "knows");
+                 "STATUTE_PII_KEY is not set: hashes of personal data use a publicly known key");
     }
 }
 
@@ -233,9 +233,9 @@ const struct command command_serve = {
     .name = "serve",
     .arguments = "",
     .summary = "run the HTTP API",
-    .details = "SIGHUP loads the policies and keys again. SIGTERM and SIGINT let the requests in "
-               "flight finish, "
-               "then stop;\na second one stops at once. GET /openapi.json describes the API.",
+    .details = "SIGHUP reloads the policies and keys. On SIGTERM or SIGINT the server finishes "
+               "requests in flight, then\n"
+               "stops; a second signal stops it at once. GET /openapi.json describes the API.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct serve_values),
     .defaults = defaults,

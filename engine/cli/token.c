@@ -34,15 +34,14 @@ struct token_values {
 static const struct option create_rows[] = {
     STORE_ROW,
     {"name", OPTION_TEXT, AT(name), "NAME", 0, 0,
-     "who uses the key; it is the actor of what the key does, unless act_as is used"},
+     "the name of the key; also the id of its actor, unless act_as names another"},
     {"scopes", OPTION_TEXT, AT(scopes), "LIST", 0, 0,
      "any of read,transition,act_as,system,audit,admin"},
     {"roles", OPTION_TEXT, AT(roles), "LIST", 0, 0,
-     "roles of the key as an actor: a,b; ROLE@TENANT counts within one tenant only"},
-    {"permissions", OPTION_TEXT, AT(permissions), "LIST", 0, 0,
-     "permissions of the key as an actor: a.b,c.*"},
+     "the key's roles: a,b; ROLE@TENANT counts within one tenant only"},
+    {"permissions", OPTION_TEXT, AT(permissions), "LIST", 0, 0, "the key's permissions: a.b,c.*"},
     {"machines", OPTION_TEXT, AT(machines), "LIST", 0, 0,
-     "the only machines that the key reads, changes, lists and audits: task,ticket"},
+     "the only machines that the key can reach: task,ticket"},
     {"expires", OPTION_DURATION, AT(lifetime_us), "TIME", NOW_SECOND, 36500 * DAY,
      "how long the key works"},
 };
@@ -307,9 +306,9 @@ static bool run_revoke(struct invocation *invocation, struct fault *fault) {
 const struct command command_token_create = {
     .name = "token create",
     .arguments = "",
-    .summary = "make an API key",
+    .summary = "create an API key",
     .details = "Prints the token on standard output, once; only its hash is kept. Scopes:\n"
-               "  read        look things up            act_as  say who acts, in `actor`\n"
+               "  read        look things up            act_as  name another actor, in `actor`\n"
                "  transition  create, change, move      system  skip permissions, import states\n"
                "  audit       search all records        admin   keys and reloads",
     .options = {create_rows, sizeof create_rows / sizeof create_rows[0]},
@@ -333,7 +332,7 @@ const struct command command_token_revoke = {
     .arguments = "NAME|ID",
     .arguments_least = 1,
     .arguments_most = 1,
-    .summary = "make an API key useless",
+    .summary = "revoke an API key",
     .options = {revoke_rows, sizeof revoke_rows / sizeof revoke_rows[0]},
     .values_size = sizeof(struct token_values),
     .defaults = defaults,

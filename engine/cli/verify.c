@@ -17,13 +17,13 @@ struct verify_values {
 
 static const struct option rows[] = {
     {"store", OPTION_TEXT, AT(store), "URL", 0, 0,
-     "what is verified: sqlite:PATH or postgresql://..."},
+     "the store to verify: sqlite:PATH or postgresql://..."},
     {"policies", OPTION_TEXT, AT(policies), "DIR", 0, 0,
-     "each entity's state must be in these; without it states are not looked at"},
+     "the policies that must declare each entity's state; without it, states are not checked"},
     {"format", OPTION_CHOICE, AT(format), "text|json", 0, 0,
-     "for people, or lines of JSON with the counts in the last"},
+     "for people, or lines of JSON with the counts in the last line"},
     {"problems", OPTION_COUNT, AT(problems_most), "N", 1, 1000000,
-     "how many are printed; all are counted"},
+     "how many to print; all are counted"},
 };
 
 static void defaults(void *values) {
@@ -56,11 +56,12 @@ static bool run(struct invocation *invocation, struct fault *fault) {
 const struct command command_verify = {
     .name = "verify",
     .arguments = "",
-    .summary = "prove that a store is sound",
-    .details =
-        "Opening it checks the schema's version; then the file itself (of PostgreSQL: that tables "
-        "agree),\nevery hash chain and what each entity is (as 'statute audit verify'), and with "
-        "--policies whether\nits state is one of them. Exit 1 when there is a problem.",
+    .summary = "check that a store is sound",
+    .details = "Checks the schema's version; then the file itself (on PostgreSQL, that its tables "
+               "agree); then every hash\n"
+               "chain and every entity, as 'statute audit verify' does; and with --policies, that "
+               "the policies declare\n"
+               "each entity's state. Exits with 1 if there is a problem.",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct verify_values),
     .defaults = defaults,

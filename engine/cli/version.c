@@ -30,7 +30,7 @@ struct version_values {
 
 static const struct option rows[] = {
     {"schema-of", OPTION_TEXT, offsetof(struct version_values, store), "URL", 0, 0,
-     "also say which version of the schema this store has: sqlite:PATH or postgresql://..."},
+     "also show the schema version of this store: sqlite:PATH or postgresql://..."},
     {"format", OPTION_CHOICE, offsetof(struct version_values, format), "text|json", 0, 0,
      "for people, or for programs"},
 };
@@ -90,7 +90,7 @@ static bool run(struct invocation *invocation, struct fault *fault) {
 const struct command command_version = {
     .name = "version",
     .arguments = "",
-    .summary = "what this program is",
+    .summary = "show the program's version",
     .options = {rows, sizeof rows / sizeof rows[0]},
     .values_size = sizeof(struct version_values),
     .run = run,

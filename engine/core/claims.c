@@ -158,7 +158,7 @@ void claims_back_off(struct core *core, struct member *member, int64_t attempt) 
 
 static void time_out(struct member *member) {
     member->fault = FAULT_LOCK_TIMEOUT;
-    member->fault_message = TEXT("somebody else holds the lock of this entity; try again later");
+    member->fault_message = TEXT("another request holds the lock of this entity; try again later");
 }
 
 /* Not granted: wait on, wait again after a pause, or give up. */
@@ -214,8 +214,8 @@ void claims_renew(struct core *core, struct claims *claims) {
     claims->held_us = now_us;
     if (!lock_renew(core->lock, claims->items, claims->count)) {
         log_line(LOG_WARNING, "lock_lost",
-                 "a lock could not be renewed while its batch ran; if somebody else took it, the "
-                 "version of the entity decides who comes first");
+                 "a lock could not be renewed while its batch ran; if another request took it, the "
+                 "version of the entity decides which one wins");
     }
 }
 

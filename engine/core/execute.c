@@ -184,7 +184,7 @@ static bool has_room(struct work *work, unsigned depth, struct outcome *out) {
     }
     refuse(out, FAULT_POLICY_ERROR,
            text_print(&work->core->arena,
-                      "effects go on for ever: more than %d levels deep or %d in all",
+                      "effects never end: more than %d levels deep or %d in all",
                       EXECUTE_DEPTH_MOST, EXECUTE_EFFECTS_MOST));
     return false;
 }

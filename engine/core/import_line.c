@@ -77,7 +77,7 @@ static bool read_time(const struct js *object, struct text key, int64_t now_us, 
                          TEXT_ARGS(text));
     }
     return *out <= now_us + AHEAD_MOST_US ||
-           fault_set(fault, FAULT_BAD_REQUEST, "%.*s: %.*s is yet to come", TEXT_ARGS(key),
+           fault_set(fault, FAULT_BAD_REQUEST, "%.*s: %.*s is in the future", TEXT_ARGS(key),
                      TEXT_ARGS(text));
 }
 
@@ -268,11 +268,11 @@ static bool check_names(const struct attempt *attempt, struct fault *fault) {
         return fault_set(fault, FAULT_BAD_REQUEST, "machine and id are needed");
     }
     if (!entity_is_name(attempt->machine)) {
-        return fault_set(fault, FAULT_BAD_REQUEST, "machine: '%.*s' is no name of a machine",
+        return fault_set(fault, FAULT_BAD_REQUEST, "machine: '%.*s' is not a machine name",
                          TEXT_ARGS(attempt->machine));
     }
     if (text_given(attempt->to) && !entity_is_state(attempt->to)) {
-        return fault_set(fault, FAULT_BAD_REQUEST, "state: '%.*s' is no name of a state",
+        return fault_set(fault, FAULT_BAD_REQUEST, "state: '%.*s' is not a state name",
                          TEXT_ARGS(attempt->to));
     }
     return entity_is_id(attempt->id) ||

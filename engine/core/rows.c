@@ -136,7 +136,7 @@ void rows_note(struct work *work, struct slot *slot) {
         .kind = ATTEMPT_NOTICE,
         .machine = slot->current.machine,
         .id = slot->current.id,
-        .comments = text_print(arena, "the row in the table '%.*s' was %s by somebody else",
+        .comments = text_print(arena, "the row in the table '%.*s' was %s by another program",
                                TEXT_ARGS(table->name), slot->original.exists ? "changed" : "made"),
         .patch = slot->view.row.fields,
     };

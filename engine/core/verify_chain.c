@@ -33,7 +33,7 @@ static void check_hash(struct chain *chain, const struct store_record *record) {
     unsigned char hash[DIGEST_BYTES];
     chain_hash(record->previous_hash, record->json, hash);
     if (memcmp(hash, record->hash, DIGEST_BYTES) != 0) {
-        REPORT(chain, record, "the hash is not that of the record: the record was changed");
+        REPORT(chain, record, "the hash does not match the record: the record was changed");
     }
 }
 
@@ -42,7 +42,7 @@ static void check_text(struct chain *chain, const struct store_record *record,
                        const struct js *json, const char *name, struct text column) {
     struct text text = js_text(js_find(json, text_of(name)));
     if (text_given(text) != text_given(column) || !text_equal(text, column)) {
-        REPORT(chain, record, "the column %s says '%.*s', the record '%.*s'", name,
+        REPORT(chain, record, "the column %s says '%.*s', but the record says '%.*s'", name,
                TEXT_ARGS(column), TEXT_ARGS(text));
     }
 }
@@ -71,7 +71,8 @@ static void check_machine(struct chain *chain, const struct store_record *record
     bool is_renamed = text_equal(js_text(js_find(json, TEXT("action"))), TEXT("rename")) &&
                       text_given(former) && text_equal(former, chain->machine);
     if (text_given(chain->machine) && !text_equal(machine, chain->machine) && !is_renamed) {
-        REPORT(chain, record, "the record is of the machine '%.*s', those before it of '%.*s'",
+        REPORT(chain, record,
+               "the record belongs to the machine '%.*s', the records before it to '%.*s'",
                TEXT_ARGS(machine), TEXT_ARGS(chain->machine));
     }
 }
@@ -87,7 +88,7 @@ static void check_columns(struct chain *chain, const struct store_record *record
     check_text(chain, record, json, "uuid", (struct text){record->uuid, sizeof record->uuid});
     check_numbers(chain, record, json);
     if (!text_equal(actor_id, record->actor_id)) {
-        REPORT(chain, record, "the column actor_id says '%.*s', the record '%.*s'",
+        REPORT(chain, record, "the column actor_id says '%.*s', but the record says '%.*s'",
                TEXT_ARGS(record->actor_id), TEXT_ARGS(actor_id));
     }
 }
@@ -145,7 +146,7 @@ void chain_check(struct chain *chain, const struct store_record *record) {
     if (js_parse(&chain->scratch, record->json, &json, &unreadable)) {
         check_columns(chain, record, json);
     } else {
-        REPORT(chain, record, "the record is no JSON: %s", unreadable.message);
+        REPORT(chain, record, "the record is not JSON: %s", unreadable.message);
     }
     remember(chain, record, json);
     advance(chain->verify, record);
@@ -158,19 +159,19 @@ static void check_content(struct chain *chain, const struct entity *entity) {
     struct arena arena;
     if (entity->version != chain->version) {
         verify_report(verify, chain->key, 0,
-                      "the entity has version %lld, by its newest record it is %lld",
+                      "the entity has version %lld, but its newest record says %lld",
                       (long long)entity->version, (long long)chain->version);
     }
     if (!text_equal(entity->state, chain->state)) {
         verify_report(verify, chain->key, 0,
-                      "the entity is in state '%.*s', by its newest record in '%.*s'",
+                      "the entity is in state '%.*s', but its newest record says '%.*s'",
                       TEXT_ARGS(entity->state), TEXT_ARGS(chain->state));
     }
     arena_init(&arena, 0);
     if (!text_equal(chain_data_hash(&arena, js_print(&arena, entity->data)), chain->data_hash)) {
-        verify_report(verify, chain->key, 0,
-                      "the entity's data does not have the hash that its newest record says: the "
-                      "data was changed");
+        verify_report(
+            verify, chain->key, 0,
+            "the entity's data does not match the hash in its newest record: the data was changed");
     }
     arena_deinit(&arena);
 }
@@ -179,8 +180,7 @@ static void check_head(struct chain *chain, const struct entity *entity) {
     struct verify *verify = chain->verify;
     if (chain->sequence != 0 && !text_equal(chain->machine, entity->machine)) {
         verify_report(verify, chain->key, 0,
-                      "the entity is of the machine '%.*s', by its newest "
-                      "record of '%.*s'",
+                      "the entity belongs to the machine '%.*s', but its newest record says '%.*s'",
                       TEXT_ARGS(entity->machine), TEXT_ARGS(chain->machine));
     }
     if (chain->sequence == 0) {
@@ -218,10 +218,11 @@ static void check_entity(struct chain *chain, const struct entity *entity) {
         check_policy(chain, entity);
     } else if (chain->version > 0) {
         verify_report(chain->verify, chain->key, 0,
-                      "the entity is gone; by its newest record it is in state '%.*s'",
+                      "the entity is gone, but its newest record says that it is in state '%.*s'",
                       TEXT_ARGS(chain->state));
     } else if (chain->sequence == 0) {
-        verify_report(chain->verify, chain->key, 0, "there is no such entity, nor a record of one");
+        verify_report(chain->verify, chain->key, 0,
+                      "there is no such entity, and no record of one");
     }
 }
 

@@ -334,7 +334,7 @@ static void open_picture(struct drawing *drawing) {
     add_escaped(buffer, layout->machine->doc);
     buffer_print(
         buffer,
-        "%sState machine with %zu states and %zu ways. The dot leads to the initial state, "
+        "%sState machine with %zu states and %zu transitions. The dot leads to the initial state, "
         "a double border marks a final state, a dashed line is a timer.</desc>\n",
         text_given(layout->machine->doc) ? " " : "", layout->machine->state_count,
         layout->edge_count);

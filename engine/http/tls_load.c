@@ -53,7 +53,7 @@ static bool is_mismatch(void) {
 static bool refuse_key(const char *path, bool asked, struct fault *fault) {
     if (asked) {
         return fault_set(fault, FAULT_ENVIRONMENT,
-                         "the TLS key %s has a passphrase, which nobody could type: give one "
+                         "the TLS key %s has a passphrase, which the server cannot enter: give one "
                          "without (openssl pkey -in KEY -out PLAIN)",
                          path);
     }

@@ -171,7 +171,7 @@ static bool check_mode(const struct auth_options *options, struct fault *fault) 
     if (is_none(options->mode) && !is_loopback(host_of(options->listen))) {
         return fault_set(fault, FAULT_USAGE,
                          "--auth none trusts every caller, so it is allowed on a loopback address "
-                         "only, and '%.*s' is none; listen on 127.0.0.1 or use --auth keys",
+                         "only, and '%.*s' is not one; listen on 127.0.0.1 or use --auth keys",
                          TEXT_ARGS(options->listen));
     }
     return is_file(options->mode) || !has_rules ||
@@ -328,7 +328,7 @@ static bool check_web_token(struct auth *auth, struct arena *arena, struct text 
 static struct text key_refusal(struct arena *arena, struct text bearer) {
     struct text id = keys_public_part(bearer);
     if (!text_given(id)) {
-        return TEXT("an API key was refused: it has not the form st_ID_SECRET");
+        return TEXT("an API key was refused: it does not have the form st_ID_SECRET");
     }
     return text_print(arena,
                       "the API key with the id '%.*s' was refused: it is unknown, expired or "

@@ -84,8 +84,8 @@ static bool has_no_private_part(struct reading *reading) {
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         if (js_find(reading->jwk, text_of(members[i])) != NULL) {
             return fault_set(&reading->fault, FAULT_USAGE,
-                             "%s: this is the private part of a key, which has no business here; "
-                             "expected the public part alone",
+                             "%s: this is the private part of a key, which this server must not "
+                             "have; expected the public part alone",
                              members[i]);
         }
     }

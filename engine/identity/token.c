@@ -42,10 +42,11 @@ static bool check_permissions(const struct js *permissions, struct fault *fault)
     for (size_t i = 0; permissions != NULL && i < permissions->array.count; i++) {
         struct text permission = js_text(permissions->array.items[i]);
         if (text_given(grant_refused(permission))) {
-            return fault_set(fault, FAULT_BAD_REQUEST,
-                             "permissions: '%.*s' would be granted as a permission of that name; a "
-                             "key denies nothing: grant less, or give it a role with `except`",
-                             TEXT_ARGS(permission));
+            return fault_set(
+                fault, FAULT_BAD_REQUEST,
+                "permissions: '%.*s' would be granted as a permission of that name; a key cannot "
+                "deny anything: grant less, or give it a role with `except`",
+                TEXT_ARGS(permission));
         }
     }
     return true;
@@ -59,9 +60,10 @@ static bool check_roles(const struct js *roles, struct fault *fault) {
             return fault_set(fault, FAULT_BAD_REQUEST, "roles: each item %.*s", TEXT_ARGS(refusal));
         }
         if (text_given(name) && text_given(grant_refused(name))) {
-            return fault_set(fault, FAULT_BAD_REQUEST,
-                             "roles: '%.*s' is no role; a key denies nothing: leave it out",
-                             TEXT_ARGS(name));
+            return fault_set(
+                fault, FAULT_BAD_REQUEST,
+                "roles: '%.*s' is not a role; a key cannot deny anything: leave it out",
+                TEXT_ARGS(name));
         }
     }
     return true;
@@ -72,13 +74,14 @@ static bool check_machines(const struct token_request *request, struct fault *fa
     for (size_t i = 0; machines != NULL && i < machines->array.count; i++) {
         struct text name = js_text(machines->array.items[i]);
         if (!entity_is_name(name)) {
-            return fault_set(fault, FAULT_BAD_REQUEST, "machines: '%.*s' is no machine's name",
+            return fault_set(fault, FAULT_BAD_REQUEST, "machines: '%.*s' is not a machine name",
                              TEXT_ARGS(name));
         }
     }
     if (machines != NULL && machines->array.count == 0) {
-        return fault_set(fault, FAULT_BAD_REQUEST,
-                         "machines: it names none; leave it out for a key that reaches all");
+        return fault_set(
+            fault, FAULT_BAD_REQUEST,
+            "machines: the list is empty; leave it out for a key that reaches all machines");
     }
     return machines == NULL || (request->scopes & SCOPE_ADMIN) == 0 ||
            fault_set(

@@ -28,7 +28,7 @@ static bool read_file(struct text path, struct arena *arena, struct text *out,
                          strerror(error));
     }
     return out->length <= FILE_BYTES_MOST ||
-           fault_set(fault, FAULT_USAGE, "%.*s is no configuration: it is over 1 MiB",
+           fault_set(fault, FAULT_USAGE, "%.*s is not a configuration: it is over 1 MiB",
                      TEXT_ARGS(path));
 }
 

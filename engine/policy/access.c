@@ -201,8 +201,8 @@ void access_unknown(const struct generation *generation, struct arena *arena,
     }
     struct text type = question->resource.type;
     deny(out, FAULT_NOT_FOUND,
-         text_print(arena, "no policy says anything of resources of type '%.*s'%.*s",
-                    TEXT_ARGS(type), TEXT_ARGS(problem_hint(arena, type, names, count))));
+         text_print(arena, "no policy covers resources of type '%.*s'%.*s", TEXT_ARGS(type),
+                    TEXT_ARGS(problem_hint(arena, type, names, count))));
 }
 
 static void unknown_action(struct arena *arena, const struct access_type *type, struct text action,

@@ -14,7 +14,7 @@ static int push(lua_State *lua, int table, struct text key) {
 /* stack: [-1, +0]. Takes the function on top. */
 static int take(lua_State *lua) {
     if (lua_type(lua, -1) != LUA_TFUNCTION) {
-        luaL_error(lua, "the policies gave something else when they were loaded again");
+        luaL_error(lua, "the policies returned something different when they were loaded again");
     }
     return luaL_ref(lua, LUA_REGISTRYINDEX); // stack:
 }
@@ -72,7 +72,8 @@ static void bind_expression(lua_State *lua, struct permits *out) {
     luaL_checkstack(lua, 8, "too many nested permissions");
     if (lua_isfunction(lua, -1)) {
         if (out->count == out->capacity) {
-            luaL_error(lua, "the policies gave something else when they were loaded again");
+            luaL_error(lua,
+                       "the policies returned something different when they were loaded again");
         }
         lua_pushvalue(lua, -1);                    // stack: function function
         out->references[out->count++] = take(lua); // stack: function

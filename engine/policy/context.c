@@ -101,7 +101,7 @@ static struct turn *turn_of(lua_State *lua, const char *method) {
         luaL_error(lua, "call it as ctx:%s, with a colon", method);
     }
     if (seat->turn == NULL || seat->turn->reads == NULL) {
-        luaL_error(lua, "ctx:%s reads nothing here", method);
+        luaL_error(lua, "ctx:%s cannot be used here", method);
     }
     vm_charge(lua, READ_STEPS);
     return seat->turn;
@@ -277,7 +277,7 @@ static struct counting read_query(lua_State *lua, const struct turn *turn, const
         luaL_error(lua, "ctx:count: `machine` must be a string and `where` a table");
     }
     if (name == NULL && turn->machine == NULL) {
-        luaL_error(lua, "ctx:count: name the `machine`: nothing here belongs to one");
+        luaL_error(lua, "ctx:count: name the `machine`: this call belongs to no machine");
     }
     const struct machine *machine =
         name != NULL ? known_machine(lua, turn, name->string, "count") : turn->machine;

@@ -177,7 +177,7 @@ static const struct js *ask_guards(struct turn *turn) {
                                  TEXT_NONE};
         return ask_all(turn, turn->act_functions->guards, of_act, NULL);
     }
-    struct speaker guards = {"the guard on the way to", turn->to->name};
+    struct speaker guards = {"the guard of the transition to", turn->to->name};
     struct speaker requires = {"the requirement of", turn->to->name};
     const struct js *refusals = NULL;
     if (turn->way_functions != NULL) {

@@ -167,7 +167,7 @@ static struct text refuse_goal(const struct turn *turn, const struct machine *ma
     struct text to = js_text(js_find(request, TEXT("to")));
     struct text verb = js_text(js_find(request, TEXT("transition")));
     if (text_given(to) == text_given(verb)) {
-        return TEXT("it needs 'to' or 'transition', one of the two");
+        return TEXT("it needs either 'to' or 'transition'");
     }
     if (text_given(to) && machine_state(machine, to) == NULL) {
         return text_print(turn->arena, "%.*s has no state '%.*s'%.*s", TEXT_ARGS(machine->name),
@@ -271,7 +271,8 @@ static bool refuse_unknown_part(const struct effect *effect, const struct js *an
         if (!is_known) {
             struct text hint = problem_hint(effect->turn->arena, key, names, PART_COUNT);
             return turn_fail(
-                effect->turn, "%s: the key '%.*s' is none of set, unset, emit, follow, create%.*s",
+                effect->turn,
+                "%s: the key '%.*s' is not one of set, unset, emit, follow, create%.*s",
                 speaker_print(effect->turn, effect->speaker), TEXT_ARGS(key), TEXT_ARGS(hint));
         }
     }
@@ -337,7 +338,7 @@ bool effects_run(struct turn *turn) {
     if (is_transition && !run_all(turn, turn->from_functions->on_exit, "on_exit of", turn->from)) {
         return false;
     }
-    return run_all(turn, way, "the effect of going to", turn->to) &&
+    return run_all(turn, way, "the effect of the transition to", turn->to) &&
            run_all(turn, turn->to_functions->on_enter, "on_enter of", turn->to) &&
            check_result(turn, before);
 }

@@ -72,11 +72,10 @@ static bool refuse_target(struct turn *turn) {
                                            TEXT_ARGS(machine), TEXT_ARGS(to), TEXT_ARGS(hint)));
     }
     if (allowed->array.count == 0) {
-        return refuse_way(turn, text_print(arena,
-                                           "%.*s cannot go from '%.*s' to '%.*s': '%.*s' "
-                                           "has no way out",
-                                           TEXT_ARGS(machine), TEXT_ARGS(from), TEXT_ARGS(to),
-                                           TEXT_ARGS(from)));
+        return refuse_way(
+            turn,
+            text_print(arena, "%.*s cannot go from '%.*s' to '%.*s': '%.*s' has no transitions",
+                       TEXT_ARGS(machine), TEXT_ARGS(from), TEXT_ARGS(to), TEXT_ARGS(from)));
     }
     return refuse_way(turn, text_print(arena, "%.*s cannot go from '%.*s' to '%.*s', only to %s",
                                        TEXT_ARGS(machine), TEXT_ARGS(from), TEXT_ARGS(to),
@@ -84,11 +83,12 @@ static bool refuse_target(struct turn *turn) {
 }
 
 static bool refuse_internal(struct turn *turn, const struct way *way) {
-    return refuse_way(turn, text_print(turn->arena,
-                                       "%.*s goes from '%.*s' to '%.*s' by itself: effects and "
-                                       "timers take this transition, no request does",
-                                       TEXT_ARGS(turn->machine->name), TEXT_ARGS(turn->from->name),
-                                       TEXT_ARGS(way->to)));
+    return refuse_way(turn,
+                      text_print(turn->arena,
+                                 "%.*s goes from '%.*s' to '%.*s' only through effects and timers: "
+                                 "this transition is internal, and no request may take it",
+                                 TEXT_ARGS(turn->machine->name), TEXT_ARGS(turn->from->name),
+                                 TEXT_ARGS(way->to)));
 }
 
 /* Sets what belongs to the state entered. */
@@ -286,12 +286,12 @@ static bool read_choice(struct turn *turn, struct text verb) {
     }
     struct text name = js_text(answer);
     if (!text_given(name)) {
-        return turn_fail(turn, "the choice '%.*s' must answer with a state, not %s",
+        return turn_fail(turn, "the choose function '%.*s' must return a state, not %s",
                          TEXT_ARGS(verb), js_type_name(answer));
     }
     turn->is_choice = false;
     if (!take_first(turn, name, TEXT_NONE)) {
-        return turn_fail(turn, "the choice '%.*s' answered '%.*s', which is none of %s",
+        return turn_fail(turn, "the choose function '%.*s' returned '%.*s', which is not one of %s",
                          TEXT_ARGS(verb), TEXT_ARGS(name), list_targets(turn));
     }
     return true;

@@ -227,7 +227,8 @@ static void note_data(struct turn *turn) {
         out->missing_permissions->array.count > 0) {
         note(turn, name_of_permit(turn), place_of_permit(turn), false, out->message, NULL);
     } else if (out->code == FAULT_INVALID_TRANSITION && turn->from != NULL) {
-        note(turn, text_print(turn->arena, "the ways out of '%.*s'", TEXT_ARGS(turn->from->name)),
+        note(turn,
+             text_print(turn->arena, "the transitions from '%.*s'", TEXT_ARGS(turn->from->name)),
              place_of_ways(turn), false, out->message, NULL);
     } else if (out->code == FAULT_VALIDATION_FAILED && out->errors != NULL) {
         note_fields(turn);

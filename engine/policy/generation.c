@@ -178,10 +178,11 @@ static void check_former_names(struct build *build) {
             continue;
         }
         if (generation_machine(generation, machine->renamed_from) != NULL) {
-            report_name(build->problems, machine, "is still there; a name is renamed or kept");
+            report_name(build->problems, machine,
+                        "is still declared; rename it or keep it, not both");
         } else if (generation_machine_once(generation, machine->renamed_from) != machine) {
             report_name(build->problems, machine,
-                        "has also become another machine; it can be one of them only");
+                        "was also renamed to another machine; choose one of the two");
         }
     }
 }
@@ -258,7 +259,8 @@ static int bind_protected(lua_State *lua) {
     const struct machine *machine = &binding->generation->machines[binding->index];
     const struct declaration *declaration = map_find(&binding->declarations, machine->name);
     if (declaration == NULL) {
-        return luaL_error(lua, "the policies gave something else when they were loaded again");
+        return luaL_error(lua,
+                          "the policies returned something different when they were loaded again");
     }
     lua_rawgeti(lua, LUA_REGISTRYINDEX, declaration->table); // stack: binding table
     bind_machine(lua, binding->arena, machine, 2, &binding->functions[binding->index]);
@@ -271,7 +273,8 @@ static int bind_access_protected(lua_State *lua) {
     const struct access_type *type = &binding->generation->access.types[binding->index];
     const struct declaration *declaration = map_find(&binding->accesses, type->name);
     if (declaration == NULL) {
-        return luaL_error(lua, "the policies gave something else when they were loaded again");
+        return luaL_error(lua,
+                          "the policies returned something different when they were loaded again");
     }
     lua_rawgeti(lua, LUA_REGISTRYINDEX, declaration->table); // stack: binding table
     bind_access(lua, binding->arena, type, 2, &binding->access_functions[binding->index]);
@@ -419,10 +422,9 @@ static void refuse_empty(struct build *build) {
     const struct generation *generation = build->generation;
     if (build->options->refuse_empty && generation->machine_count == 0 &&
         generation->access.type_count == 0 && build->problems->count == build->problems_before) {
-        problem_add(
-            build->problems, TEXT("."), 0,
-            TEXT("no file here declares a machine: is the directory empty, or copied only in "
-                 "part? --allow-empty takes it all the same"));
+        problem_add(build->problems, TEXT("."), 0,
+                    TEXT("no file here declares a machine: is the directory empty, or copied only "
+                         "in part? --allow-empty accepts it anyway"));
     }
 }
 

@@ -57,8 +57,7 @@ static void ask_tenant(struct turn *turn) {
     }
     lua_call(lua, 1, 1); // stack: tenant
     if (!lua_isnil(lua, -1) && lua_type(lua, -1) != LUA_TSTRING) {
-        luaL_error(lua, "within answered with a %s; it must be a string or nil",
-                   luaL_typename(lua, -1));
+        luaL_error(lua, "within returned a %s; it must be a string or nil", luaL_typename(lua, -1));
     }
     tenancy->tenant = turn_words(turn, -1);
     tenancy->is_known = turn->entity == NULL || turn->entity->exists;
@@ -163,8 +162,7 @@ static struct text refusal_of_names(const struct demand *demand) {
     const struct permission_view view = view_of(demand);
     struct text deed = demand->deed->phrase(demand->turn);
     if (demand->actor == NULL) {
-        return text_print(arena,
-                          "it needs permission to %.*s, and there is no actor who could have it",
+        return text_print(arena, "permission is needed to %.*s, and the request has no actor",
                           TEXT_ARGS(deed));
     }
     struct text missing = permission_missing_phrase(arena, demand->rule->permit, &view);
@@ -266,7 +264,7 @@ static bool read_denial(struct turn *turn, struct text *message) {
     lua_State *lua = turn->lua;
     int type = lua_type(lua, -2);
     if (type != LUA_TBOOLEAN && type != LUA_TNIL) {
-        luaL_error(lua, "deny answered with a %s; it must answer true or false",
+        luaL_error(lua, "deny returned a %s; it must return true or false",
                    lua_typename(lua, type));
     }
     bool denies = type == LUA_TBOOLEAN && lua_toboolean(lua, -2);

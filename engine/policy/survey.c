@@ -81,7 +81,7 @@ static bool try_one(const struct survey *survey, struct text to, struct text ver
     turn->reads = survey->reads;
     turn->out = &trial->decision;
     if (now_monotonic_us(&generation->now) > survey->until_us) {
-        turn_fail(turn, "it was not asked, for the transitions before it took too long");
+        turn_fail(turn, "it was not evaluated, because the transitions before it took too long");
         return true;
     }
     run(trial);

@@ -112,7 +112,7 @@ bool turn_verdict(struct turn *turn, struct speaker speaker, struct text *messag
     bool allows = type == LUA_TBOOLEAN && lua_toboolean(lua, -2);
     *message = TEXT_NONE;
     if (type != LUA_TBOOLEAN && type != LUA_TNIL) {
-        *message = text_print(turn->arena, "%s answered with a %s; only true allows",
+        *message = text_print(turn->arena, "%s returned a %s; only true allows",
                               speaker_print(turn, speaker), lua_typename(lua, type));
     } else if (!allows) {
         *message = turn_words(turn, -1);

@@ -86,7 +86,7 @@ static void tell(const struct keep_job *job, const struct fault *fault) {
                  generation_name(job->generation).bytes, fault->message);
     } else {
         log_line(LOG_ERROR, "policy_not_kept",
-                 "which machines are gone is not yet in the store: %s", fault->message);
+                 "the list of gone machines is not yet in the store: %s", fault->message);
     }
 }
 

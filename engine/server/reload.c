@@ -186,13 +186,15 @@ static void look_for_stranded(struct reload *reload, const struct generation *ru
     struct text *gone;
     struct fault fault = FAULT_INIT;
     if (!store_open(reload->options.store, STORE_READER, &store, &fault)) {
-        log_line(LOG_WARNING, "policy_stranded", "not looked for: %s", fault.message);
+        log_line(LOG_WARNING, "policy_stranded", "stranded entities could not be counted: %s",
+                 fault.message);
         return;
     }
     bool found = stranded_find(rules, before, &reload->stranded, store, arena, &list, &fault);
     store_close(store);
     if (!found) {
-        log_line(LOG_WARNING, "policy_stranded", "not looked for: %s", fault.message);
+        log_line(LOG_WARNING, "policy_stranded", "stranded entities could not be counted: %s",
+                 fault.message);
         return;
     }
     replace_stranded(reload, &list);

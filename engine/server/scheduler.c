@@ -107,7 +107,7 @@ static void run_match(struct job *job, struct worker *worker) {
     struct fault fault = FAULT_INIT;
     if (!timers_match(&scheduler->timers, worker, &scheduler->matches_on, &fault) &&
         fault.code != FAULT_STORE_CONFLICT) {
-        log_line(LOG_ERROR, "timers", "timers are not matched with the rules in force: %s",
+        log_line(LOG_ERROR, "timers", "timers could not be matched with the rules in force: %s",
                  fault.message);
     }
     give_back(scheduler);
@@ -118,7 +118,7 @@ static void run_count(struct job *job, struct worker *worker) {
     struct fault fault = FAULT_INIT;
     int64_t started_us = now_monotonic_us(&scheduler->now);
     if (!timers_count(&scheduler->timers, worker, &fault)) {
-        log_line(LOG_WARNING, "timers", "timers are not counted: %s", fault.message);
+        log_line(LOG_WARNING, "timers", "timers could not be counted: %s", fault.message);
     }
     scheduler->count_us = now_monotonic_us(&scheduler->now) - started_us;
     give_back(scheduler);
@@ -133,7 +133,7 @@ static void run_expire(struct job *job, struct worker *worker) {
                    store_forget_done(store, EXPIRE_MOST, &fault) && store_commit(store, &fault);
     store_rollback(store);
     if (!expired) {
-        log_line(LOG_WARNING, "expiry", "kept answers do not expire: %s", fault.message);
+        log_line(LOG_WARNING, "expiry", "kept answers could not be expired: %s", fault.message);
     }
     give_back(job->context);
 }

@@ -258,7 +258,7 @@ static void tell_match(const struct match_result *result) {
     }
     if (result->finished && result->seen > 0) {
         log_line(LOG_INFO, "timers_matched",
-                 "the timers of %.*s are as its rules say: %lld entities, of which %lld had others",
+                 "the timers of %.*s are as its rules say: %lld entities, of which %lld changed",
                  TEXT_ARGS(result->machine), (long long)result->seen, (long long)result->changed);
     }
     tell_unmatched(result->machine, result);

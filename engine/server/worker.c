@@ -85,7 +85,8 @@ static bool refuse_second(struct worker *worker, struct job *job) {
     member->blocked = false;
     member->fault = same ? FAULT_REQUEST_IN_FLIGHT : FAULT_IDEMPOTENCY_REUSED;
     member->fault_message =
-        same ? TEXT("a request with this Idempotency-Key still runs; ask again for its answer")
+        same ? TEXT("a request with this Idempotency-Key is still running; repeat the request to "
+                    "get its answer")
              : TEXT("this Idempotency-Key is in use with another body; use a new key");
     job->done(job, worker);
     return true;

@@ -14,6 +14,6 @@ bool conflict_unless_next(const struct store_record *record, int64_t sequence,
 }
 
 bool conflict_changed(struct text machine, struct text id, struct fault *fault) {
-    return fault_set(fault, FAULT_STORE_CONFLICT, "%.*s %.*s was changed by somebody else",
+    return fault_set(fault, FAULT_STORE_CONFLICT, "%.*s %.*s was changed meanwhile",
                      TEXT_ARGS(machine), TEXT_ARGS(id));
 }

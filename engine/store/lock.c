@@ -10,7 +10,7 @@ bool store_grant_lock(struct store *store, struct text key, uint64_t proof, int6
         return false;
     }
     return out->held || fault_set(fault, FAULT_LOCK_TIMEOUT,
-                                  "somebody else holds '%.*s'; try again later", TEXT_ARGS(key));
+                                  "another caller holds '%.*s'; try again later", TEXT_ARGS(key));
 }
 
 bool store_find_lock(struct store *store, struct text key, struct store_lock *out,

@@ -403,9 +403,10 @@ static bool evaluate_item(struct worker *worker, struct arena *arena, const stru
 
 static bool deny_late(struct arena *arena, struct access_answer *answer) {
     struct fault late = FAULT_INIT;
-    fault_set(&late, FAULT_OVERLOADED,
-              "not evaluated: those before it took more than %d s; send fewer in one call",
-              (int)(EVALUATIONS_US / NOW_SECOND));
+    fault_set(
+        &late, FAULT_OVERLOADED,
+        "not evaluated: the evaluations before it took more than %d s; send fewer in one call",
+        (int)(EVALUATIONS_US / NOW_SECOND));
     return deny_item(arena, &late, answer);
 }
 

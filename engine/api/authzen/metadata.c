@@ -64,7 +64,7 @@ void api_access_metadata(struct call *call) {
     if (!is_here(call, base)) {
         struct fault fault = FAULT_INIT;
         fault_set(&fault, FAULT_NOT_FOUND,
-                  "no policy decision point of that path is here; --public-url says which is");
+                  "there is no policy decision point at that path; --public-url sets the path");
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }

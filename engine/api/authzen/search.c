@@ -136,8 +136,7 @@ static bool read_token(struct search *search, struct text token, int64_t limit,
                        const struct js *properties, struct fault *fault) {
     unsigned char hash[TOKEN_HASH];
     if (!split_token(search, token, hash)) {
-        return fault_set(fault, FAULT_BAD_REQUEST,
-                         "page.token: it is not one that this server gave");
+        return fault_set(fault, FAULT_BAD_REQUEST, "page.token: it was not issued by this server");
     }
     bool is_same = memcmp(hash, search->hash, properties != NULL ? TOKEN_HASH : QUERY_HASH) == 0 &&
                    (limit < 0 || limit == search->limit);

@@ -46,7 +46,7 @@ static void read_action_table(struct check *check, const struct key_path *at,
     declare_deny(check, table, at, out);
     declare_push_list(check->lua, table); // stack: action list
     if (lua_rawlen(check->lua, -1) == 0) {
-        check_problem(check, at, "it names no permission, and nobody could have none");
+        check_problem(check, at, "it names no permission; name at least one");
     } else {
         declare_permit(check, at, out);
     }

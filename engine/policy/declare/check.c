@@ -67,7 +67,8 @@ bool check_afford(struct check *check, const struct key_path *at, size_t count) 
         return true;
     }
     if (!was_too_much) {
-        check_problem(check, at, "this is too much: at most %d parts in one declaration, %d in all",
+        check_problem(check, at,
+                      "this is too large: at most %d parts in one declaration, %d in all",
                       CHECK_PARTS_MOST, CHECK_PARTS_ALL_MOST);
     }
     return false;
@@ -377,7 +378,8 @@ static bool is_wildcard_in_place(struct text text) {
 static void check_name(struct check *check, const struct key_path *at, struct text text,
                        bool wildcards) {
     if (!is_permission_text(text)) {
-        check_problem(check, at, "'%.*s' is no permission; use 1 to %d characters without spaces",
+        check_problem(check, at,
+                      "'%.*s' is not a permission; use 1 to %d characters without spaces",
                       TEXT_ARGS(text), PERMISSION_MOST);
     } else if (!is_wildcard_in_place(text)) {
         check_problem(check, at, "'%.*s': a '*' may stand alone or after a dot, at the end",
@@ -391,7 +393,7 @@ static void check_name(struct check *check, const struct key_path *at, struct te
 void check_permission(struct check *check, const struct key_path *at, struct text permission) {
     if (text_given(grant_refused(permission))) {
         check_problem(check, at,
-                      "'%.*s' would be the name of a permission; to refuse somebody write deny = "
+                      "'%.*s' would be the name of a permission; to refuse an actor, write deny = "
                       "function(actor, data, ctx) return ... end",
                       TEXT_ARGS(permission));
         return;
@@ -441,7 +443,7 @@ int64_t check_duration(struct check *check, int table, const struct key_path *at
     struct fault fault = FAULT_INIT;
     int64_t duration_us;
     if (!instant_parse_duration(text, &duration_us, &fault)) {
-        check_problem(check, &path, "'%.*s' is no duration such as '30d', '24h' or '10s': %s",
+        check_problem(check, &path, "'%.*s' is not a duration such as '30d', '24h' or '10s': %s",
                       TEXT_ARGS(text), fault.message);
         return otherwise;
     }

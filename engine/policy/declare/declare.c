@@ -414,7 +414,7 @@ static void deliver_list(lua_State *lua, struct loader *loader) {
     lua_Integer length = (lua_Integer)lua_rawlen(lua, -1);
     if (length == 0) {
         problem_add(loader->problems, loader->current->path, 1,
-                    TEXT("the file returns a table that is no list of declarations"));
+                    TEXT("the file returns a table that is not a list of declarations"));
     }
     for (lua_Integer i = 1; i <= length; i++) {
         lua_rawgeti(lua, -1, i); // stack: list item

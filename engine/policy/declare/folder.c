@@ -105,14 +105,14 @@ static void read_open(struct walk *walk, struct text path, int descriptor) {
     if (fstat(descriptor, &status) != 0) {
         report_errno(walk, path);
     } else if (!S_ISREG(status.st_mode)) {
-        report(walk, path, "it is no regular file");
+        report(walk, path, "it is not a regular file");
     } else if (status.st_size > FOLDER_FILE_BYTES_MOST) {
         report(walk, path, "the file is longer than 1 MiB");
     } else {
         size_t size = (size_t)status.st_size;
         walk->bytes += size;
         if (walk->bytes > FOLDER_BYTES_MOST) {
-            report(walk, TEXT(""), "the policy files are longer than 64 MiB in all");
+            report(walk, TEXT(""), "the policy files are longer than 64 MiB in total");
             return;
         }
         char *bytes = arena_alloc(walk->arena, size + 1);

@@ -48,7 +48,8 @@ static void read_isolation(struct check *check, int table, struct machine *out) 
     if (out->isolation == ISOLATION_DEFAULT) {
         struct key_path at = {NULL, TEXT("isolation"), 0};
         check_problem(
-            check, &at, "'%.*s' is none of 'read committed', 'repeatable read', 'serializable'%.*s",
+            check, &at,
+            "'%.*s' is not one of 'read committed', 'repeatable read', 'serializable'%.*s",
             TEXT_ARGS(name), TEXT_ARGS(problem_hint(check->problems->arena, name, names, 3)));
     }
 }
@@ -127,7 +128,7 @@ static void read_former_name(struct check *check, int table, struct machine *out
     struct key_path at = {NULL, TEXT("renamed_from"), 0};
     out->renamed_from = check_text(check, table, "renamed_from");
     if (text_given(out->renamed_from) && !entity_is_name(out->renamed_from)) {
-        check_problem(check, &at, "'%.*s' is no name of a machine", TEXT_ARGS(out->renamed_from));
+        check_problem(check, &at, "'%.*s' is not a machine name", TEXT_ARGS(out->renamed_from));
     }
 }
 

@@ -92,7 +92,8 @@ static void add_key(struct check *check, const struct key_path *at, struct text 
     if (wrong != NULL) {
         check_problem(check, at, "'%.*s': %s", TEXT_ARGS(key), wrong);
     } else if (!agrees) {
-        check_problem(check, at, "'%.*s' is treated in another way too; choose drop, mask or hash",
+        check_problem(check, at,
+                      "'%.*s' already has another treatment; choose one of drop, mask and hash",
                       TEXT_ARGS(key));
     }
 }

@@ -49,7 +49,7 @@ static void read_delay(struct check *check, int table, const struct key_path *at
     if (!check_has(check, table, "delay")) {
         check_problem(check, at, "'delay' is missing: a duration such as '24h', or a function");
     } else if (out->delay_us < 0) {
-        check_problem(check, &path, "a timer cannot go off before it is armed");
+        check_problem(check, &path, "a timer cannot fire before it is armed");
     }
 }
 
@@ -62,7 +62,7 @@ static void read_retry(struct check *check, int table, const struct key_path *at
     }
     out->retry_us = check_duration(check, table, at, "retry", 1);
     if (out->retry_us <= 0) {
-        check_problem(check, &path, "it must be longer than no time at all");
+        check_problem(check, &path, "it must be longer than zero");
     }
 }
 
@@ -137,15 +137,16 @@ static void read_timers(struct check *check, const struct key_path *at, struct n
 static void report_ends(struct check *check, const struct key_path *at, const struct state *state) {
     if (state->final && state->way_count > 0) {
         struct key_path path = {at, TEXT("to"), 0};
-        check_problem(check, &path, "a final state has no way out");
+        check_problem(check, &path, "a final state has no transitions");
     }
     if (state->final && state->choice_count > 0) {
         struct key_path path = {at, TEXT("choose"), 0};
-        check_problem(check, &path, "a final state has no way out, so there is nothing to choose");
+        check_problem(check, &path,
+                      "a final state has no transitions, so there is nothing to choose");
     }
     if (state->final && state->timer_count > 0) {
         struct key_path path = {at, TEXT("after"), 0};
-        check_problem(check, &path, "a final state has no timer, for it has no way out");
+        check_problem(check, &path, "a final state has no timers, because it has no transitions");
     }
 }
 
@@ -192,12 +193,13 @@ static void check_former_name(struct check *check, const struct key_path *at,
     struct key_path path = {&(struct key_path){at, state->name, 0}, TEXT("renamed_from"), 0};
     struct text former = state->renamed_from;
     if (!entity_is_state(former)) {
-        check_problem(check, &path, "'%.*s' is no name of a state", TEXT_ARGS(former));
+        check_problem(check, &path, "'%.*s' is not a state name", TEXT_ARGS(former));
     } else if (machine_state(machine, former) != NULL) {
-        check_problem(check, &path, "the state '%.*s' is still there; a name is renamed or kept",
+        check_problem(check, &path,
+                      "the state '%.*s' is still declared; rename it or keep it, not both",
                       TEXT_ARGS(former));
     } else if (machine_state_once(machine, former) != state) {
-        check_problem(check, &path, "'%.*s' has also become '%.*s'; it can be one of them only",
+        check_problem(check, &path, "'%.*s' has also become '%.*s'; choose one of the two",
                       TEXT_ARGS(former), TEXT_ARGS(machine_state_once(machine, former)->name));
     }
 }

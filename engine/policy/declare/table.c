@@ -34,7 +34,7 @@ static void check_identifier(struct check *check, const struct key_path *at, str
     if (text_given(name) && !is_identifier(name)) {
         check_problem(
             check, at,
-            "'%.*s' is no name of a column: 1 to %d bytes, without '\"' and control characters",
+            "'%.*s' is not a column name: 1 to %d bytes, without '\"' and control characters",
             TEXT_ARGS(name), APP_NAME_MOST);
     }
 }
@@ -114,7 +114,7 @@ static void read_table(struct check *check, const struct key_path *at,
     if (!check_has(check, table, "name")) {
         check_problem(check, at, "'name' is missing: the name of the table");
     } else if (text_given(out->name) && !is_table_name(out->name)) {
-        check_problem(check, &name, "'%.*s' is no name of a table: NAME or SCHEMA.NAME",
+        check_problem(check, &name, "'%.*s' is not a table name: NAME or SCHEMA.NAME",
                       TEXT_ARGS(out->name));
     }
     out->id = read_column(check, table, at, "id", true);

@@ -29,10 +29,10 @@ static void read_verb(struct check *check, int table, const struct key_path *at,
     struct key_path path = {at, TEXT("name"), 0};
     out->name = check_text(check, table, "name");
     if (text_given(out->name) && !entity_is_name(out->name)) {
-        check_problem(check, &path,
-                      "'%.*s' is no verb; use a letter or '_', then letters, digits, "
-                      "'_', '-' and '.'",
-                      TEXT_ARGS(out->name));
+        check_problem(
+            check, &path,
+            "'%.*s' is not a verb; use a letter or '_', then letters, digits, '_', '-' and '.'",
+            TEXT_ARGS(out->name));
     }
 }
 
@@ -160,10 +160,10 @@ void choices_read(struct check *check, const struct key_path *at, struct state *
             check_problem(check, &path, "it must be a function (data, ctx) -> state");
         }
         if (!entity_is_name(names[i])) {
-            check_problem(check, &path,
-                          "'%.*s' is no verb; use a letter or '_', then letters, digits, "
-                          "'_', '-' and '.'",
-                          TEXT_ARGS(names[i]));
+            check_problem(
+                check, &path,
+                "'%.*s' is not a verb; use a letter or '_', then letters, digits, '_', '-' and '.'",
+                TEXT_ARGS(names[i]));
         }
         lua_pop(check->lua, 1); // stack: choose
     }

@@ -273,7 +273,7 @@ static struct text unknown_field(struct arena *arena, const struct machine *mach
     for (size_t i = 0; i < machine->field_count; i++) {
         names[i] = machine->fields[i].name;
     }
-    return text_print(arena, "is no field of %.*s%.*s", TEXT_ARGS(machine->name),
+    return text_print(arena, "is not a field of %.*s%.*s", TEXT_ARGS(machine->name),
                       TEXT_ARGS(problem_hint(arena, name, names, machine->field_count)));
 }
 

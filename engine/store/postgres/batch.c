@@ -498,7 +498,7 @@ static bool check_tally(const struct postgres_store *self, const struct tally *t
         size_t rows = (size_t)cell_integer(wire_result(&self->wire, 1 + i), 0, 0);
         if (rows != tally->rows[i]) {
             return fault_set(fault, FAULT_STORE_CONFLICT,
-                             "%s: %zu of %zu rows were changed by somebody else", self->wire.name,
+                             "%s: %zu of %zu rows were changed meanwhile", self->wire.name,
                              tally->rows[i] - rows, tally->rows[i]);
         }
     }

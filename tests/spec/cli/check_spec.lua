@@ -85,7 +85,7 @@ return machine "door" {
       local status, out = check { ["door.lua"] = WARNED, ["lib/owners.lua"] = OWNERS }
       assert.equal(0, status)
       assert.truthy(out:find("door.lua:3: warning: machine 'door': it has permissions but no `update`", 1, true), out)
-      assert.truthy(out:find("for everybody in 'OPEN', 'SHUT'; its permit functions rely on ", 1, true), out)
+      assert.truthy(out:find("for every caller in 'OPEN', 'SHUT'; its permit functions rely on ", 1, true), out)
       for _, field in ipairs { "owner", "keeper", "tenant", "boss" } do assert.truthy(out:find("'" .. field .. "'", 1, true), field) end
     end)
 

@@ -405,15 +405,15 @@ return machine "light" { renamed_from = "lamp", initial = "DARK", fields = { wat
       start { ["lamp.lua"] = LAMP }
       statute:write_policy("lamp.lua", (LAMP:gsub("BROKEN = { final", 'BROKEN = { renamed_from = "ON", final')))
       local problem = http.expect(reload(), 422, "policy_invalid").problems[1]
-      assert.truthy(problem.message:find("still there", 1, true), problem.message)
+      assert.truthy(problem.message:find("still declared", 1, true), problem.message)
       statute:write_policy("lamp.lua", (SHINING:gsub("BROKEN = { final", 'BROKEN = { renamed_from = "ON", final')))
       problem = http.expect(reload(), 422, "policy_invalid").problems[1]
-      assert.truthy(problem.message:find("one of them only", 1, true), problem.message)
+      assert.truthy(problem.message:find("choose one of the two", 1, true), problem.message)
       statute:write_policy("lamp.lua", LAMP)
       statute:write_policy("fan.lua", (FAN:gsub("initial", 'renamed_from = "lamp", initial')))
       problem = http.expect(reload(), 422, "policy_invalid").problems[1]
       assert.equal("fan.lua", problem.file)
-      assert.truthy(problem.message:find("still there", 1, true), problem.message)
+      assert.truthy(problem.message:find("still declared", 1, true), problem.message)
     end)
 
     it("fails no request that comes meanwhile", function()

@@ -106,7 +106,7 @@ describe("discovery", function()
           if method == "get" and path ~= "/v1/events" then
             local answer = statute.client:get(target)
             assert.not_equal(405, answer.status, path)
-            assert.is_not.equal("there is nothing at this path; GET /openapi.json lists all calls", answer.json and answer.json.detail)
+            assert.is_not.equal("no call has this path; GET /openapi.json lists all calls", answer.json and answer.json.detail)
           end
         end
       end

@@ -125,7 +125,7 @@ static void a_record_that_was_changed_is_found(void **state) {
     struct fixture *fixture = *state;
     tamper(fixture, "UPDATE audit SET json = replace(json, '\"retries\":0', '\"retries\":9') "
                     "WHERE sequence = 2");
-    check_contains(verify_all(fixture), "job/a/2: the hash is not that of the record");
+    check_contains(verify_all(fixture), "job/a/2: the hash does not match the record");
     assert_int_equal(fixture->counts.problems, 1);
 }
 
@@ -133,7 +133,7 @@ static void a_record_and_its_hash_that_were_changed_are_found(void **state) {
     struct fixture *fixture = *state;
     tamper(fixture, "UPDATE audit SET hash = zeroblob(32) WHERE sequence = 2");
     const char *said = verify_all(fixture);
-    check_contains(said, "job/a/2: the hash is not that of the record");
+    check_contains(said, "job/a/2: the hash does not match the record");
     check_contains(said, "job/a/3: previous_hash is not the hash of the record before");
 }
 
@@ -143,9 +143,9 @@ static void columns_that_disagree_are_found(void **state) {
                     "reason = 'batch', timestamp_us = timestamp_us + 1 WHERE sequence = 2");
     const char *said = verify_all(fixture);
     check_contains(said, "the column success differs");
-    check_contains(said, "the column to_state says 'LOST', the record 'DONE'");
+    check_contains(said, "the column to_state says 'LOST', but the record says 'DONE'");
     check_contains(said, "the column actor_id says 'eve'");
-    check_contains(said, "the column reason says 'batch', the record 'user_action'");
+    check_contains(said, "the column reason says 'batch', but the record says 'user_action'");
     check_contains(said, "the column timestamp says");
 }
 
@@ -185,7 +185,7 @@ static void a_chain_that_is_gone_is_found(void **state) {
 static void an_entity_that_is_not_as_it_was_left_is_found(void **state) {
     struct fixture *fixture = *state;
     tamper(fixture, "UPDATE entity SET version = 9 WHERE id = 'a'");
-    check_contains(verify_all(fixture), "job/a/0: the entity has version 9, by its newest record");
+    check_contains(verify_all(fixture), "job/a/0: the entity has version 9, but its newest record");
 }
 
 static void an_entity_in_another_state_is_found(void **state) {
@@ -193,13 +193,13 @@ static void an_entity_in_another_state_is_found(void **state) {
     tamper(fixture, "UPDATE entity SET kind = (SELECT id FROM kind WHERE state = 'DONE') "
                     "WHERE id = 'a'");
     check_contains(verify_all(fixture),
-                   "job/a/0: the entity is in state 'DONE', by its newest record in 'NEW'");
+                   "job/a/0: the entity is in state 'DONE', but its newest record says 'NEW'");
 }
 
 static void data_that_was_changed_is_found(void **state) {
     struct fixture *fixture = *state;
     tamper(fixture, "UPDATE entity SET data = '{\"sum\":1}' WHERE id = 'a'");
-    check_contains(verify_all(fixture), "job/a/0: the entity's data does not have the hash");
+    check_contains(verify_all(fixture), "job/a/0: the entity's data does not match the hash");
     assert_int_equal(fixture->counts.problems, 1);
     verify(fixture, "job", "a", NULL);
     assert_int_equal(fixture->counts.problems, 1);
@@ -243,7 +243,8 @@ static void an_entity_that_vanished_is_found(void **state) {
     struct fixture *fixture = *state;
     tamper(fixture, "UPDATE entity SET kind = 0 WHERE id = 'a'");
     check_contains(verify_all(fixture),
-                   "job/a/0: the entity is gone; by its newest record it is in state 'NEW'");
+                   "job/a/0: the entity is gone, but its newest record says that it is in state "
+                   "'NEW'");
 }
 
 static void a_state_that_the_policies_do_not_have_is_found(void **state) {

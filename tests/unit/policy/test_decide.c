@@ -41,7 +41,7 @@ static void a_final_state_has_no_way_out(void **state) {
     fixture_load_source(fixture, plain);
     struct decision decision = fixture_move(fixture, "DONE", "NEW", "{}", NULL);
     check_refused(decision, FAULT_INVALID_TRANSITION);
-    check_says(fixture, decision.message, "'DONE' has no way out");
+    check_says(fixture, decision.message, "'DONE' has no transitions");
     check_json(fixture, decision.allowed, "[]");
 }
 
@@ -165,7 +165,7 @@ static void nobody_is_never_permitted(void **state) {
     fixture_load_source(fixture, permits);
     struct decision decision = as(fixture, "B", NULL);
     check_refused(decision, FAULT_PERMISSION_DENIED);
-    check_says(fixture, decision.message, "there is no actor");
+    check_says(fixture, decision.message, "the request has no actor");
     check_json(fixture, decision.required_permissions, "[\"m.b\",\"m.x\"]");
     check_json(fixture, decision.missing_permissions, "[\"m.b\",\"m.x\"]");
     check_text(decision.to, "B");
@@ -234,14 +234,14 @@ static void only_true_allows(void **state) {
         const char *answer, *message;
     } cases[] = {
         {"true", NULL},
-        {"nil", "the guard on the way to 'B' refused and gave no message"},
+        {"nil", "the guard of the transition to 'B' refused and gave no message"},
         {"false, 'not now'", "not now"},
         {"nil, 'not yet'", "not yet"},
-        {"", "the guard on the way to 'B' refused and gave no message"},
-        {"1", "the guard on the way to 'B' answered with a number; only true allows"},
-        {"'no comments'", "the guard on the way to 'B' answered with a string; only true allows"},
-        {"{}, 'x'", "the guard on the way to 'B' answered with a table; only true allows"},
-        {"false, {}", "the guard on the way to 'B' refused and gave no message"},
+        {"", "the guard of the transition to 'B' refused and gave no message"},
+        {"1", "the guard of the transition to 'B' returned a number; only true allows"},
+        {"'no comments'", "the guard of the transition to 'B' returned a string; only true allows"},
+        {"{}, 'x'", "the guard of the transition to 'B' returned a table; only true allows"},
+        {"false, {}", "the guard of the transition to 'B' refused and gave no message"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         fixture_load_source(
@@ -460,8 +460,8 @@ static void a_creation_checks_its_fields(void **state) {
     fixture_load_source(fixture, fields);
     struct decision decision = fixture_create(fixture, "{\"m\":1}");
     check_refused(decision, FAULT_VALIDATION_FAILED);
-    check_json(fixture, decision.errors, "{\"m\":\"is no field of m\",\"n\":\"is required\"}");
-    check_text(decision.message, "the data is not valid: m is no field of m; n is required");
+    check_json(fixture, decision.errors, "{\"m\":\"is not a field of m\",\"n\":\"is required\"}");
+    check_text(decision.message, "the data is not valid: m is not a field of m; n is required");
     check_refused(fixture_create(fixture, NULL), FAULT_VALIDATION_FAILED);
 }
 

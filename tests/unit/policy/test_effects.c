@@ -94,11 +94,12 @@ struct wrong {
 static void effects_of_a_wrong_shape_are_policy_errors(void **state) {
     struct fixture *fixture = *state;
     static const struct wrong wrongs[] = {
-        {"5", "the effect of going to 'B' must return a table of effects or nil, not an integer"},
+        {"5", "the effect of the transition to 'B' must return a table of effects or nil, not an "
+              "integer"},
         {"{ sett = {} }",
-         "the key 'sett' is none of set, unset, emit, follow, create; did you mean 'set'?"},
+         "the key 'sett' is not one of set, unset, emit, follow, create; did you mean 'set'?"},
         {"{ 'set' }", "must return a table of effects or nil, not an array"},
-        {"{ set = 5 }", "the effect of going to 'B': set: it must be a table"},
+        {"{ set = 5 }", "the effect of the transition to 'B': set: it must be a table"},
         {"{ set = { f = prnt } }", NULL},
         {"{ set = { n = 11 } }",
          "the effects leave data that the fields refuse: n must be at most 10"},
@@ -115,9 +116,9 @@ static void effects_of_a_wrong_shape_are_policy_errors(void **state) {
         {"{ follow = { { id = 'x', to = 'DONE' } } }", "follow[1]: 'machine' is missing"},
         {"{ follow = { { machine = 'task', to = 'DONE' } } }", "follow[1]: 'id' is missing"},
         {"{ follow = { { machine = 'task', id = 'x' } } }",
-         "follow[1]: it needs 'to' or 'transition'"},
+         "follow[1]: it needs either 'to' or 'transition'"},
         {"{ follow = { { machine = 'task', id = 'x', to = 'DONE', transition = 'finish' } } }",
-         "follow[1]: it needs 'to' or 'transition', one of the two"},
+         "follow[1]: it needs either 'to' or 'transition'"},
         {"{ follow = { { machine = 'tsk', id = 'x', to = 'DONE' } } }",
          "follow[1]: there is no machine 'tsk'; did you mean 'task'?"},
         {"{ follow = { { machine = 'task', id = 'x', to = 'DNE' } } }",

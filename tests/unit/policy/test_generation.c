@@ -133,7 +133,7 @@ static void strange_files_are_refused(void **state) {
     char path[128];
     snprintf(path, sizeof path, "%s/pipe.lua", fixture->directory);
     assert_int_equal(mkfifo(path, 0600), 0);
-    check_problem_of(fixture, "pipe.lua", 0, "it is no regular file");
+    check_problem_of(fixture, "pipe.lua", 0, "it is not a regular file");
     unlink(path);
     fixture_write(fixture, "b.lua", "return roles {}\n-- \xff\n");
     check_problem_of(fixture, "b.lua", 2, "not UTF-8");

@@ -151,7 +151,9 @@ static void what_is_internal_no_request_takes(void **state) {
     attempt.reason = TEXT("system_auto");
     struct decision decision = fixture_decide(fixture, &attempt, &entity);
     check_refused(decision, FAULT_INVALID_TRANSITION);
-    check_says(fixture, decision.message, "effects and timers take this transition");
+    check_says(
+        fixture, decision.message,
+        "only through effects and timers: this transition is internal, and no request may take it");
     check_json(fixture, decision.allowed, "[]");
     check_refused(take(fixture, "NEW", "pay", "{}", &actor), FAULT_INVALID_TRANSITION);
     check_allowed(as_effect(fixture, "PAID"));
@@ -197,10 +199,11 @@ static void a_choice_that_is_none_of_the_targets_is_a_policy_error(void **state)
     fixture_load_source(fixture, choices);
     struct decision decision = take(fixture, "NEW", "review", "{\"amount\":0}", NULL);
     check_refused(decision, FAULT_POLICY_ERROR);
-    check_says(fixture, decision.message, "answered 'NOWHERE', which is none of 'LARGE', 'SMALL'");
+    check_says(fixture, decision.message,
+               "returned 'NOWHERE', which is not one of 'LARGE', 'SMALL'");
     decision = take(fixture, "NEW", "review", "{\"amount\":1}", NULL);
     check_refused(decision, FAULT_POLICY_ERROR);
-    check_says(fixture, decision.message, "must answer with a state, not nothing");
+    check_says(fixture, decision.message, "must return a state, not nothing");
 }
 
 static void a_choice_sees_the_patch_and_bad_data_are_the_clients(void **state) {

@@ -287,7 +287,7 @@ static void a_machine_cannot_have_a_key_two_ways(void **state) {
         "return { " MACHINE("ticket") ", pii { machines = { 'ticket' }, drop = { 'a.b' } },"
                                       " pii { machines = { 'ticket' }, hash = { 'A.b' } } }");
     assert_false(fixture_try(fixture));
-    check_says(fixture, fixture->problems.items[0].message, "'A.b' is treated in another way too");
+    check_says(fixture, fixture->problems.items[0].message, "'A.b' already has another treatment");
 }
 
 /* --- keys of hashes --- */

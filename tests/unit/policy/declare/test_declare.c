@@ -163,7 +163,7 @@ static void wrong_keys_of_a_machine_are_named(void **state) {
         {MACHINE("initial = 'A',\nisolation = 'serialisable',\nstates = { A = {} },\n"), 3,
          "'serializable'; did you mean 'serializable'?"},
         {MACHINE("initial = 'A',\nlock = { timeout = '10 parsecs' },\nstates = { A = {} },\n"), 3,
-         "lock.timeout: '10 parsecs' is no duration"},
+         "lock.timeout: '10 parsecs' is not a duration"},
         {MACHINE("initial = 'A',\nlock = {\n timeuot = '1s' },\nstates = { A = {} },\n"), 4,
          "lock.timeuot: this key is unknown; did you mean 'timeout'?"},
         {MACHINE("initial = 'A',\nlock = { wait = '-1s' },\nstates = { A = {} },\n"), 3,
@@ -197,7 +197,7 @@ static void wrong_states_are_named(void **state) {
         {STATES("A = 1,\n"), 4, "states.A: it must be a table such as"},
         {STATES("A = { final = 1 },\n"), 4, "states.A.final: it must be true or false"},
         {STATES("A = {},\nB = { final = true,\n to = { A = true } },\n"), 6,
-         "states.B.to: a final state has no way out"},
+         "states.B.to: a final state has no transitions"},
         {STATES("A = {},\nB = { final = true,\n after = { delay = '1s', to = 'A' } },\n"), 6,
          "states.B.after: a final state has no timer"},
         {STATES("A = { require = 'x' },\n"), 4, "states.A.require: it must be a function"},
@@ -236,12 +236,12 @@ static void wrong_ways_are_named(void **state) {
          "permit: it must be a list of permissions"},
         {STATES("A = { to = { B = { permit = 'a.*' } } },\nB = {},\n"), 4,
          "permit: 'a.*': name the permission in full"},
-        {STATES("A = { to = { B = { permit = 'a b' } } },\nB = {},\n"), 4, "is no permission"},
+        {STATES("A = { to = { B = { permit = 'a b' } } },\nB = {},\n"), 4, "is not a permission"},
         {STATES("A = { to = { B = { guard = 'x' } } },\nB = {},\n"), 4,
          "guard: it must be a function (data, ctx) -> ok, message, or a list"},
         {STATES("A = { to = { B = { effect = {} } } },\nB = {},\n"), 4,
          "effect: it must be a function"},
-        {STATES("A = { to = { B = { name = 'go on' } } },\nB = {},\n"), 4, "'go on' is no verb"},
+        {STATES("A = { to = { B = { name = 'go on' } } },\nB = {},\n"), 4, "'go on' is not a verb"},
         {STATES(
              "A = { to = { B = { name = 'go' },\n C = {\n name = 'go' } } },\nB = {}, C = {},\n"),
          6, "states.A.to.C.name: from 'A' the verb 'go' also leads to 'B'"},
@@ -252,7 +252,7 @@ static void wrong_ways_are_named(void **state) {
 static void wrong_timers_are_named(void **state) {
     static const struct wrong wrongs[] = {
         {STATES("A = { after = { delay = '1 fortnight', to = 'A' } },\n"), 4,
-         "states.A.after.delay: '1 fortnight' is no duration"},
+         "states.A.after.delay: '1 fortnight' is not a duration"},
         {STATES("A = { after = { delay = '1d', to = 'AA' } },\n"), 4,
          "states.A.after.to: there is no state 'AA'; did you mean 'A'?"},
         {STATES("A = { after = { delay = '1d' } },\n"), 4, "states.A.after: 'to' is missing"},
@@ -308,7 +308,7 @@ static void wrong_roles_are_named(void **state) {
         {"return roles {\n a = { 5 } }", 2, "a[1]: it must be a string"},
         {"return roles {\n a = { 'x.*.y' } }", 2, "a '*' may stand alone or after a dot"},
         {"return roles {\n a = { 'x*' } }", 2, "a '*' may stand alone or after a dot"},
-        {"return roles {\n a = { '' } }", 2, "'' is no permission"},
+        {"return roles {\n a = { '' } }", 2, "'' is not a permission"},
         {"return roles { { 'x' } }", 1, "roles: it must be a table of role"},
         {"return { roles { a = {} },\n roles { a = {} } }", 2,
          "the role 'a' is declared twice: here and at test.lua:1"},
@@ -326,7 +326,7 @@ static void wrong_pii_is_named(void **state) {
          "pii: mask.phone: there is no mask 'last5'; did you mean 'last4'?"},
         {"return pii {\n mask = { phone = 4 } }", 2, "mask.phone: it must be 'last4' or 'domain'"},
         {"return pii {\n drop = { 'A' },\n hash = { 'a' } }", 3,
-         "hash[1]: 'a' is treated in another way too"},
+         "hash[1]: 'a' already has another treatment"},
         {"return pii {\n redact = { 'emial' } }", 2,
          "redact[1]: there is no pattern 'emial'; did you mean 'email'?"},
     };
@@ -366,7 +366,7 @@ static void wrong_calls_are_named(void **state) {
         {"", 1,
          "a policy file returns a declaration or a list of declarations, but this one returns "
          "nothing"},
-        {"return {}", 1, "no list of declarations"},
+        {"return {}", 1, "not a list of declarations"},
         {"return { roles {}, 5 }", 1, "the list must hold declarations, but item 2 is a number"},
         {"return roles 'x'", 1, "roles takes one table"},
     };
@@ -521,7 +521,7 @@ static void a_file_with_a_long_name_is_still_named(void **state) {
 
 static void a_declaration_cannot_be_forged_or_opened(void **state) {
     static const struct wrong wrongs[] = {
-        {"return { initial = 'A', states = { A = {} } }", 1, "no list of declarations"},
+        {"return { initial = 'A', states = { A = {} } }", 1, "not a list of declarations"},
         {"local m = machine 'm' { initial = 'A', states = { A = {} } }\nreturn m.states", 2,
          "index"},
     };
@@ -536,7 +536,7 @@ static void a_hostile_file_is_refused_in_time(void **state) {
         {"local to = {}\nfor i = 1, 900 do to['S' .. i] = true end\nlocal states = {}\n"
          "for i = 1, 900 do states['S' .. i] = { to = to } end\n"
          "return machine 'm' { initial = 'S1', states = states }",
-         5, "this is too much: at most 20000 parts in one declaration"},
+         5, "this is too large: at most 20000 parts in one declaration"},
         {"local states = { A = {} }\nlocal list = {}\n"
          "for i = 1, 9000 do list[i] = machine('m' .. i) { initial = 'A', states = states } end\n"
          "for i = 1, 9000 do list[9000 + i] = list[1] end\nreturn list",
@@ -545,7 +545,7 @@ static void a_hostile_file_is_refused_in_time(void **state) {
          "local to = {}\nfor i = 1, 300 do to['S' .. i] = { guard = f } end\n"
          "local states = { A = { to = to } }\nfor i = 1, 300 do states['S' .. i] = {} end\n"
          "return machine 'm' { initial = 'A', states = states }",
-         5, "this is too much"},
+         5, "this is too large"},
         {"local f = {}\nfor i = 1, 101 do f[i] = function() return true end end\n"
          "return machine 'm' { initial = 'A', states = { A = { require = f } } }",
          3, "or a list of up to 100 such functions"},

@@ -115,8 +115,8 @@ static void strict_machines_refuse_unknown_fields(void **state) {
     struct decision decision = fixture_create(fixture, "{\"prioritty\":\"x\",\"zzz\":1}");
     check_refused(decision, FAULT_VALIDATION_FAILED);
     check_json(fixture, decision.errors,
-               "{\"prioritty\":\"is no field of m; did you mean 'priority'?\",\"zzz\":\"is no "
-               "field of m\"}");
+               "{\"prioritty\":\"is not a field of m; did you mean 'priority'?\",\"zzz\":\"is "
+               "not a field of m\"}");
 }
 
 static void unknown_fields_are_named_up_to_a_hundred(void **state) {
