@@ -344,9 +344,10 @@ static void print_summary(const struct generation *generation) {
         ways += count_ways(machine);
     }
     struct text name = generation_name(generation);
-    printf("%sok%s: %zu machine%s, %zu states, %zu transitions; generation %.12s\n",
+    printf("%sok%s: %zu machine%s, %zu state%s, %zu transition%s; generation %.12s\n",
            terminal_style(stdout, STYLE_GREEN), terminal_style(stdout, STYLE_PLAIN), machines,
-           machines == 1 ? "" : "s", states, ways, name.length >= 12 ? name.bytes : "");
+           machines == 1 ? "" : "s", states, states == 1 ? "" : "s", ways, ways == 1 ? "" : "s",
+           name.length >= 12 ? name.bytes : "");
 }
 
 static void print_warnings(const struct problem_list *warnings) {

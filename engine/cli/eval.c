@@ -88,7 +88,6 @@ static void put_details(struct js_writer *writer, const struct decision *decisio
     put(writer, TEXT("allowed_states"), decision->allowed);
     put(writer, TEXT("required_permissions"), decision->required_permissions);
     put(writer, TEXT("missing_permissions"), decision->missing_permissions);
-    put_text(writer, TEXT("denied_by"), decision->denied_by);
     put(writer, TEXT("explanation"), decision->explanation);
     put(writer, TEXT("emit"), decision->emit);
     put(writer, TEXT("follow"), decision->follow);

@@ -188,8 +188,12 @@ const struct js *permission_required(const struct demand *demand) {
     return texts_json(demand->turn->arena, demand->rule->names, demand->rule->name_count);
 }
 
+/* Without an actor all names are missing, whatever functions might have said (rule 1). */
 const struct js *permission_lacking(const struct demand *demand) {
     const struct permission_view view = view_of(demand);
+    if (demand->actor == NULL && !demand->skips_permit) {
+        return permission_required(demand);
+    }
     return permission_missing(demand->turn->arena,
                               demand->skips_permit ? NULL : demand->rule->permit, &view);
 }

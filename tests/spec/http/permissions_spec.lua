@@ -53,7 +53,7 @@ describe("a permission", function()
     local problem = refused(claim { owner = "bob" }, "LATE", ann())
     assert.same({ "claim.admin" }, problem.missing_permissions)
     assert.truthy(problem.detail:find("needs 'claim.admin'; Only the owner", 1, true), problem.detail)
-    refused(claim { owner = "ann" }, "LATE", nil)
+    assert.same({ "claim.admin" }, refused(claim { owner = "ann" }, "LATE", nil).missing_permissions)
   end)
 
   it("may be nested, and says what is missing in the parts that are not met", function()
