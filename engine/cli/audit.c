@@ -43,7 +43,7 @@ struct audit_values {
          "any|true|false",                                                                         \
          0,                                                                                        \
          0,                                                                                        \
-         "only successes, or only refusals"},                              \
+         "only successes, or only refusals"},                                                      \
         {"since",                                                                                  \
          OPTION_TEXT,                                                                              \
          AT(since),                                                                                \
