@@ -1,4 +1,4 @@
--- IT incidents as ServiceNow saves them: the states and ways that the public incident log contains, no more.
+-- IT incidents as ServiceNow saves them: the states and transitions that the public incident log contains, no more.
 -- The log's first row of an incident is often later than New: imports create the incident in that state.
 return machine "incident" {
   doc     = "An IT incident, from its report to closure.",

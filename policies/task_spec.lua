@@ -37,7 +37,7 @@ local NOW   = "2025-10-01T09:00:00Z"
 local ADMIN = { id = "chief", permissions = { "*" } }
 local DATA  = { assigned_to = 7, created_at = "2025-10-01T08:00:00Z" }
 
--- A request that is allowed on every declared way, but for what `more` changes.
+-- A request that every declared transition allows, but for what `more` changes.
 local function attempt(from, to, more)
   return decide(ways.with({
     machine = "task", id = "t-1", state = from, version = 3, to = to, data = DATA,

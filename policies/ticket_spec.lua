@@ -11,7 +11,7 @@ local WAYS = {
   CANCELLED  = "",
 }
 
--- The permission of each way, by where it leads; reopening is a way of its own.
+-- The permission of each transition, by its target; reopening is a transition of its own.
 local PERMITS = {
   OPEN       = "y_helpdesk.assign_ticket",
   ASSIGNED   = "y_helpdesk.assign_ticket",

@@ -407,28 +407,35 @@ static void seat_inquiry(struct inquiry *inquiry, struct policy policy, int64_t 
         &functions->actions[inquiry->action - inquiry->type->actions];
 }
 
+static bool inquire(struct inquiry *inquiry, struct policy policy, struct arena *arena,
+                    int64_t now_us, const struct policy_reads *reads, struct access_answer *out,
+                    struct fault *fault) {
+    const struct generation *generation = policy.generation;
+    const struct access_question question = inquiry->question;
+    const struct access_type *type = type_for(generation, question.resource.type);
+    const struct access_action *action =
+        type != NULL ? action_for(generation, type, question.action) : NULL;
+    if (type == NULL) {
+        access_unknown(generation, arena, &question, out);
+        return true;
+    }
+    if (action == NULL) {
+        unknown_action(arena, type, question.action, out);
+        return true;
+    }
+    inquiry_init(inquiry, generation, arena, &question, type, action, out);
+    seat_inquiry(inquiry, policy, now_us, reads);
+    return ask_names(inquiry) != ANSWER_OPEN || ask_functions(inquiry, fault);
+}
+
 bool access_decide(struct policy policy, struct arena *arena,
                    const struct access_question *question, int64_t now_us,
                    const struct policy_reads *reads, struct access_answer *out,
                    struct fault *fault) {
-    const struct generation *generation = policy.generation;
-    const struct access_type *type = type_for(generation, question->resource.type);
-    const struct access_action *action =
-        type != NULL ? action_for(generation, type, question->action) : NULL;
-    if (type == NULL) {
-        access_unknown(generation, arena, question, out);
-        return true;
+    struct inquiry inquiry = {.question = *question};
+    if (!inquire(&inquiry, policy, arena, now_us, reads, out, fault)) {
+        return false;
     }
-    if (action == NULL) {
-        unknown_action(arena, type, question->action, out);
-        return true;
-    }
-    struct inquiry inquiry;
-    inquiry_init(&inquiry, generation, arena, question, type, action, out);
-    seat_inquiry(&inquiry, policy, now_us, reads);
-    bool asked = ask_names(&inquiry) != ANSWER_OPEN || ask_functions(&inquiry, fault);
-    if (asked) {
-        out->reason = generation_clean_reason(generation, arena, &inquiry.question, out->reason);
-    }
-    return asked;
+    out->reason = generation_clean_reason(policy.generation, arena, &inquiry.question, out->reason);
+    return true;
 }

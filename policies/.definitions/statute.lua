@@ -1,5 +1,5 @@
 ---@meta
--- What the Lua language server should know about policies. Never loaded by statute: README.md says what things mean.
+-- Types of the policy language, for the Lua language server. statute never loads this file; README.md is the guide.
 
 ---@alias statute.instant integer microseconds since 1970-01-01T00:00:00Z
 ---@alias statute.duration string "30d", "24h", "5m", "10s", "50ms", "1h30m", or ISO 8601
@@ -42,16 +42,18 @@
 ---@field dry_run boolean
 local ctx = {}
 
+---An entity of a machine, or an entry of a directory (then `type`, `id` and `data` only).
 ---@param machine string
 ---@param id string?
 ---@return statute.entity?
 function ctx:find(machine, id) end
 
----Whether the actor holds the permission, within this entity's tenant.
+---True if the actor holds the permission, within this entity's tenant.
 ---@param permission string
 ---@return boolean
 function ctx:may(permission) end
 
+---The number of entities.
 ---@param query { machine?: string, state?: string|string[], where?: table<string, any> }
 ---@return integer
 function ctx:count(query) end
@@ -72,20 +74,20 @@ function ctx:count(query) end
 ---@field min? number
 ---@field max? number
 ---@field immutable? boolean set at creation only
----@field editable_in? string[] states; empty: no request sets it
+---@field editable_in? string[] the states in which requests may change it; empty: only effects set it
 ---@field permit? statute.permission who may change it
 ---@field deny? statute.permit|statute.permit[]
----@field index? boolean
+---@field index? boolean apps may filter lists by it
 
----@class statute.way
+---@class statute.transition
 ---@field doc? string
----@field name? string
+---@field name? string the verb that requests may send in place of the state
 ---@field permit? statute.permission
 ---@field deny? statute.permit|statute.permit[]
 ---@field guard? statute.guard|statute.guard[]
 ---@field effect? statute.effect|statute.effect[]
----@field accepts? string[] the only fields that the request's data may have
----@field internal? boolean effects and timers take it, no request does
+---@field accepts? string[] the only fields that the request's data may have; empty: none
+---@field internal? boolean only effects and timers can make it
 
 ---@class statute.act
 ---@field permit? statute.permission
@@ -101,13 +103,13 @@ function ctx:count(query) end
 ---@field to string
 ---@field reason? string
 ---@field comments? string
----@field retry? statute.duration
+---@field retry? statute.duration after a refusal the timer fires again; without it, it fires once
 
 ---@class statute.state
 ---@field doc? string
----@field renamed_from? string
+---@field renamed_from? string the state's former name
 ---@field final? boolean
----@field to? table<string, true|statute.way|statute.way[]>
+---@field to? table<string, true|statute.transition|statute.transition[]>
 ---@field choose? table<string, fun(data: statute.data, ctx: statute.ctx): string>
 ---@field update? statute.act
 ---@field require? statute.guard|statute.guard[]
@@ -117,7 +119,7 @@ function ctx:count(query) end
 
 ---@class statute.machine
 ---@field doc? string
----@field renamed_from? string
+---@field renamed_from? string the machine's former name
 ---@field initial string
 ---@field fields? table<string, statute.type|statute.field>
 ---@field strict? boolean
@@ -129,9 +131,10 @@ function ctx:count(query) end
 ---@field validate? fun(data: statute.data, ctx: statute.ctx): table<string, string>?
 ---@field warn? fun(data: statute.data, ctx: statute.ctx): string|string[]|nil
 ---@field isolation? "read committed"|"repeatable read"|"serializable"
----@field within? string|fun(data: statute.data): string?
+---@field within? string|fun(data: statute.data): string? the tenant: a field's name, or a function
 ---@field lock? { timeout?: statute.duration, wait?: statute.duration }
 ---@field retries? integer
+---@field table? { name: string, id: string, state: string, version?: string, fields?: table<string, string> } an application's own table
 
 ---@param name string
 ---@return fun(declaration: statute.machine): any
@@ -220,7 +223,7 @@ function time.duration(text) end
 ---@return string[]
 function time.zones() end
 
----For specs: what the policies say of a request. The words are those of `statute eval --help`.
+---For specs: the decision of the policies about a request. `statute eval --help` lists the request's members.
 ---@param request table
 ---@return table
 function decide(request) end

@@ -1,4 +1,4 @@
--- For specs: a table of ways, `{ FROM = "TO TO2", ... }`, taken apart. Where states have spaces in their names:
+-- For specs: reads a table of transitions, `{ FROM = "TO TO2", ... }`. If states have spaces in their names:
 -- `{ ["From here"] = { "To there", ... }, ... }`.
 
 local ways = {}
@@ -17,7 +17,7 @@ end
 -- The states that `from` leads to, sorted.
 function ways.out_of(declared, from) return names(declared[from]) end
 
--- Every ordered pair of states, `from == to` too, and whether the table declares that way.
+-- Every ordered pair of states, `from == to` too, and whether the table declares that transition.
 function ways.pairs(declared)
   local list = {}
   for from in pairs(declared) do

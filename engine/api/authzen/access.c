@@ -152,10 +152,11 @@ static bool evaluate_way(struct worker *worker, struct arena *arena,
     struct attempt attempt;
     struct decision decision;
     if (!entity->exists) {
-        *out = (struct access_answer){.code = FAULT_ENTITY_NOT_FOUND,
-                                      .reason = text_print(arena, "%.*s '%.*s' does not exist",
-                                                           TEXT_ARGS(machine->name),
-                                                           TEXT_ARGS(question->resource.id))};
+        struct text reason = text_print(arena, "%.*s '%.*s' does not exist",
+                                        TEXT_ARGS(machine->name), TEXT_ARGS(question->resource.id));
+        *out = (struct access_answer){
+            .code = FAULT_ENTITY_NOT_FOUND,
+            .reason = generation_clean_text(core->policy.generation, machine->name, arena, reason)};
         return true;
     }
     read_attempt(core->policy.generation, arena, question, machine, &attempt);
@@ -173,7 +174,7 @@ static bool evaluate_way(struct worker *worker, struct arena *arena,
     return true;
 }
 
-static bool evaluate(struct worker *worker, struct arena *arena,
+bool access_evaluate(struct worker *worker, struct arena *arena,
                      const struct access_question *asked, struct access_answer *out,
                      struct fault *fault) {
     struct core *core = &worker->core;
@@ -193,22 +194,8 @@ static bool evaluate(struct worker *worker, struct arena *arena,
         return evaluate_way(worker, arena, &question, machine, &resource, out, fault);
     }
     struct policy_reads reads = batch_reads(core);
-    if (!access_decide(core->policy, arena, &question, now_wall_us(&core->now), &reads, out,
-                       fault)) {
-        return false;
-    }
-    return true;
-}
-
-bool access_evaluate(struct worker *worker, struct arena *arena,
-                     const struct access_question *asked, struct access_answer *out,
-                     struct fault *fault) {
-    const struct generation *generation = worker->core.policy.generation;
-    bool done = evaluate(worker, arena, asked, out, fault);
-    if (done) {
-        out->reason = generation_clean_text(generation, asked->resource.type, arena, out->reason);
-    }
-    return done;
+    return access_decide(core->policy, arena, &question, now_wall_us(&core->now), &reads, out,
+                         fault);
 }
 
 /* --- answers --- */

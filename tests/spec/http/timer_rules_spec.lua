@@ -61,6 +61,7 @@ describe("timers", function()
       statute:create("pot", "p", {})
       statute:stop(true)
       statute:remove_policy("pot.lua")
+      statute.options.arguments = { "--allow-missing" }
       statute:restart()
       eventually(function() return metric "statute_timers_stranded" == 1 end, 10, "the metric counts it")
       local since = metric "statute_timers_stranded_since_timestamp_seconds"
@@ -102,7 +103,7 @@ describe("timers", function()
       assert.equal("policy_error", history[2].error_code)
       assert.is_true(instant(history[3].timestamp) - instant(history[2].timestamp) >= 1000000)
       assert.is_true(metric 'statute_timers_total{result="again"}' >= 2)
-      assert.is_true(metric "statute_timers_overdue" == 1)
+      eventually(function() return metric "statute_timers_overdue" == 1 end, 5, "the gauge counts it")
       assert.truthy(statute:log():find("timer_failed", 1, true))
       publish(pot '{ delay = "50ms", to = "COLD" }')
       eventually(function() return state "p" == "COLD" end, 3, "it fires without waiting for the pause")
@@ -269,8 +270,9 @@ describe("timers", function()
       assert.same({ "3000" }, sql "SELECT seen FROM timer_match WHERE machine = 'pot';")
     end)
 
-    it("are matched once by several nodes, whichever publishes first, and fire once", function()
-      if server.store_kind == "sqlite" then return pending "a SQLite store has one writer" end
+    -- A SQLite store has one node.
+    local only_shared = server.store_kind == "sqlite" and function() end or it
+    only_shared("are matched once by several nodes, whichever publishes first, and fire once", function()
       start(pot(nil), { nodes = 3 })
       for i = 1, 600 do statute:create("pot", "p" .. i, {}) end
       publish(pot '{ delay = "1h", to = "OFF" }', statute.nodes[2])
