@@ -37,13 +37,7 @@ struct audit_values {
         {"to-state", OPTION_TEXT, AT(to_state), "STATE", 0, 0, "to this state"},                   \
         {"actor", OPTION_TEXT, AT(actor), "ID", 0, 0, "by this actor"},                            \
         {"reason", OPTION_TEXT, AT(reason), "REASON", 0, 0, "with this reason"},                   \
-        {"success",                                                                                \
-         OPTION_CHOICE,                                                                            \
-         AT(success),                                                                              \
-         "any|true|false",                                                                         \
-         0,                                                                                        \
-         0,                                                                                        \
-         "only successes, or only refusals"},                                                      \
+        {"success", OPTION_CHOICE, AT(success), "any|true|false", 0, 0, "with this outcome"},      \
         {"since",                                                                                  \
          OPTION_TEXT,                                                                              \
          AT(since),                                                                                \

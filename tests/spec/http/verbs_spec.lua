@@ -144,7 +144,7 @@ describe("a verb", function()
 
     it("that answers what is no target, or an internal one, is a policy error", function()
       local answer = http.expect(move(claim { amount = 0 }, { transition = "review" }), 500, "policy_error")
-      assert.truthy(answer.detail:find("answered 'NOWHERE'", 1, true))
+      assert.truthy(answer.detail:find("returned 'NOWHERE'", 1, true))
       http.expect(move(claim(), { transition = "review", actor = BOSS }), 500, "policy_error")
     end)
 
