@@ -653,6 +653,7 @@ static void a_warn_that_fails_is_a_warning_and_stops_nobody(void **state) {
     assert_int_equal(decision.code, FAULT_NONE);
     assert_int_equal(decision.warnings->array.count, 1);
     check_says(fixture, js_text(decision.warnings->array.items[0]), "must return a string");
+    generation_unref(fixture->generation);
     fixture_load_source(fixture,
                         "return machine 'm' { initial = 'A', warn = function(data) if data.loop "
                         "then while true do end end error('no luck') end, "
