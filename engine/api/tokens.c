@@ -152,24 +152,6 @@ void api_token_create(struct call *call) {
 
 /* --- list --- */
 
-static void answer_list(struct call *call, const struct store_api_key *items, size_t count) {
-    struct buffer buffer;
-    struct js_writer writer;
-    buffer_init(&buffer, &call->exchange->arena);
-    js_writer_init(&writer, &buffer);
-    js_open(&writer, '{');
-    js_key(&writer, TEXT("items"));
-    js_open(&writer, '[');
-    for (size_t i = 0; i < count; i++) {
-        js_open(&writer, '{');
-        token_members(&writer, &items[i]);
-        js_close(&writer, '}');
-    }
-    js_close(&writer, ']');
-    js_close(&writer, '}');
-    call_ok(call->exchange, 200, buffer_view(&buffer));
-}
-
 static void run_list(struct job *job, struct worker *worker) {
     struct call *call = job->context;
     struct store_api_key *items;
@@ -179,7 +161,7 @@ static void run_list(struct job *job, struct worker *worker) {
         call_fail(call->exchange, &fault, TEXT_NONE);
         return;
     }
-    answer_list(call, items, count);
+    call_ok(call->exchange, 200, token_list_json(&call->exchange->arena, items, count));
 }
 
 void api_token_list(struct call *call) {

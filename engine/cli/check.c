@@ -386,7 +386,7 @@ static void print_json(const struct generation *generation, struct arena *arena,
     js_key(&writer, TEXT("problems"));
     js_put(&writer, &js_empty_array);
     js_key(&writer, TEXT("warnings"));
-    policies_put(warnings, &writer);
+    problem_put(&writer, warnings);
     js_key(&writer, TEXT("machines"));
     js_open(&writer, '[');
     for (size_t i = 0; i < generation_machine_count(generation); i++) {

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/answer.h"
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -88,24 +89,6 @@ static void put_timer(struct js_writer *writer, const struct store_deadline *dea
     js_close(writer, '}');
 }
 
-static void put_entity(struct js_writer *writer, const struct entity *entity) {
-    char instant[INSTANT_TEXT];
-    js_key(writer, TEXT("machine"));
-    js_put_text(writer, entity->machine);
-    js_key(writer, TEXT("id"));
-    js_put_text(writer, entity->id);
-    js_key(writer, TEXT("state"));
-    js_put_text(writer, entity->state);
-    js_key(writer, TEXT("version"));
-    js_put_integer(writer, entity->version);
-    js_key(writer, TEXT("data"));
-    js_put_raw(writer, entity_data_json(writer->buffer->arena, entity));
-    js_key(writer, TEXT("created_at"));
-    js_put_text(writer, instant_print(entity->created_us, instant));
-    js_key(writer, TEXT("updated_at"));
-    js_put_text(writer, instant_print(entity->updated_us, instant));
-}
-
 /* By entity, and so that an export of the same is the same. */
 static int by_place(const void *a, const void *b) {
     const struct store_deadline *left = a, *right = b;
@@ -145,7 +128,7 @@ static struct text line_of(struct arena *arena, const struct entity *entity,
     buffer_init(&buffer, arena);
     js_writer_init(&writer, &buffer);
     js_open(&writer, '{');
-    put_entity(&writer, entity);
+    answer_members(&writer, entity);
     if (timers != NULL) {
         put_time(&writer, TEXT("entered_at"), entered_us);
         put_timers(&writer, entity, timers);

@@ -90,21 +90,6 @@ void policies_tell(const struct problem_list *problems, FILE *stream) {
     }
 }
 
-void policies_put(const struct problem_list *problems, struct js_writer *writer) {
-    js_open(writer, '[');
-    for (size_t i = 0; i < problems->count; i++) {
-        js_open(writer, '{');
-        js_key(writer, TEXT("file"));
-        js_put_text(writer, problems->items[i].file);
-        js_key(writer, TEXT("line"));
-        js_put_integer(writer, problems->items[i].line);
-        js_key(writer, TEXT("message"));
-        js_put_text(writer, problems->items[i].message);
-        js_close(writer, '}');
-    }
-    js_close(writer, ']');
-}
-
 struct text policies_json(const struct problem_list *problems, struct arena *arena) {
     struct buffer buffer;
     struct js_writer writer;

@@ -31,8 +31,6 @@ bool policies_machine(const struct generation *generation, struct arena *arena, 
 void policies_tell(const struct problem_list *problems, FILE *stream);
 /* {"problems": [{file, line, message}]} */
 struct text policies_json(const struct problem_list *problems, struct arena *arena);
-/* The list alone, as the next value of the writer. */
-void policies_put(const struct problem_list *problems, struct js_writer *writer);
 /* Sets FAULT_POLICY_INVALID "3 problems in 2 files"; returns false. */
 bool policies_fault(const struct problem_list *problems, struct fault *fault);
 

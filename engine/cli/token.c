@@ -166,24 +166,6 @@ static bool run_create(struct invocation *invocation, struct fault *fault) {
 
 /* --- list --- */
 
-static void list_json(const struct store_api_key *items, size_t count, struct arena *arena) {
-    struct buffer buffer;
-    struct js_writer writer;
-    buffer_init(&buffer, arena);
-    js_writer_init(&writer, &buffer);
-    js_open(&writer, '{');
-    js_key(&writer, TEXT("items"));
-    js_open(&writer, '[');
-    for (size_t i = 0; i < count; i++) {
-        js_open(&writer, '{');
-        token_members(&writer, &items[i]);
-        js_close(&writer, '}');
-    }
-    js_close(&writer, ']');
-    js_close(&writer, '}');
-    terminal_json(stdout, buffer_view(&buffer));
-}
-
 /* A name, or ROLE@TENANT. */
 static void add_item(struct buffer *buffer, const struct js *item) {
     struct held_role role;
@@ -256,7 +238,11 @@ static bool run_list(struct invocation *invocation, struct fault *fault) {
     }
     bool listed = token_list(store, invocation->arena, &items, &count, fault);
     if (listed) {
-        (values->format == 1 ? list_json : list_text)(items, count, invocation->arena);
+        if (values->format == 1) {
+            terminal_json(stdout, token_list_json(invocation->arena, items, count));
+        } else {
+            list_text(items, count, invocation->arena);
+        }
     }
     store_close(store);
     return listed;

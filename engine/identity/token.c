@@ -148,6 +148,24 @@ void token_members(struct js_writer *writer, const struct store_api_key *key) {
     put_instant(writer, TEXT("revoked_at"), key->revoked_us);
 }
 
+struct text token_list_json(struct arena *arena, const struct store_api_key *items, size_t count) {
+    struct buffer buffer;
+    struct js_writer writer;
+    buffer_init(&buffer, arena);
+    js_writer_init(&writer, &buffer);
+    js_open(&writer, '{');
+    js_key(&writer, TEXT("items"));
+    js_open(&writer, '[');
+    for (size_t i = 0; i < count; i++) {
+        js_open(&writer, '{');
+        token_members(&writer, &items[i]);
+        js_close(&writer, '}');
+    }
+    js_close(&writer, ']');
+    js_close(&writer, '}');
+    return buffer_view(&buffer);
+}
+
 /* --- transactions --- */
 
 static bool end_write(struct store *store, bool written, struct fault *fault) {

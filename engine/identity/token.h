@@ -24,6 +24,8 @@ bool token_new(struct arena *arena, const struct token_request *request, int64_t
 /* The members that anybody may see: id, name, scopes, roles, permissions, machines, created_at,
  * expires_at, revoked_at; the last two null when there is no such instant. Without the braces. */
 void token_members(struct js_writer *writer, const struct store_api_key *key);
+/* {"items": [those of each]} */
+struct text token_list_json(struct arena *arena, const struct store_api_key *items, size_t count);
 
 /* FAULT_ALREADY_EXISTS: the name is taken. */
 bool token_add(struct store *store, const struct store_api_key *key,
