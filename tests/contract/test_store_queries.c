@@ -1,4 +1,6 @@
 /* What every store promises about lists, counts and pages of entities. */
+#include <time.h>
+
 #include "support/store_fixture.h"
 
 struct list {
@@ -292,16 +294,18 @@ static void ids_go_on_after_one_that_has_left_the_state(void **state) {
 
 /* --- indexes --- */
 
-/* Until nothing is left to do; how many slices that took. */
+/* Until nothing is left to do; how many slices that took. PostgreSQL begins when transactions that
+ * are older have ended, those of other databases of the same server too. */
 static int index_fields(struct fixture *fixture, const struct text *fields, size_t count,
                         int64_t most) {
+    time_t start = time(NULL);
     for (int slices = 1;; slices++) {
         bool more = false;
         FINE(store_index_fields(fixture->store, TASK, fields, count, most, &more, &fault));
         if (!more) {
             return slices;
         }
-        assert_true(slices < 1000);
+        assert_true(time(NULL) - start < 60);
     }
 }
 
