@@ -24,6 +24,7 @@ struct sqlite_store {
     struct file_marks files;
     unsigned index_known;  /* enum known of index.c, of the writer */
     int lock_descriptor;   /* holds PATH.lock for the writer; -1 */
+    int file_descriptor;   /* holds the file itself for the writer; -1 */
     struct arena arena;    /* of the open transaction: `seen` */
     struct map seen;       /* what a writing transaction knows of entities */
     struct arena scratch;  /* of one row or call; reset at will by whoever uses it */
