@@ -53,6 +53,19 @@ bool gate_count(struct call *call, bool is_known, struct fault *fault) {
                      limiter_burst(service->limiter), call->rate.next_s);
 }
 
+bool gate_count_guess(struct call *call, struct fault *fault) {
+    struct limiter *limiter = call->service->guesses;
+    if (limiter == NULL) {
+        return true;
+    }
+    struct limiter_verdict verdict = limiter_ask(limiter, LIMITER_ADDRESS, call->exchange->peer);
+    return verdict.allowed ||
+           fault_set(fault, FAULT_RATE_LIMITED,
+                     "too many wrong keys or tokens from this address: %u a second are answered; "
+                     "try again in %u s, with one that is valid here",
+                     call->service->options.guess_limit, verdict.next_s);
+}
+
 /* --- headers --- */
 
 static void add_header(struct http_answer *answer, struct text name, struct text value) {

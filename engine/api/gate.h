@@ -16,4 +16,8 @@ bool gate_count(struct call *call, bool is_known, struct fault *fault) MUST_CHEC
 /* http_finisher of the service. */
 void gate_finish(void *context, struct http_exchange *exchange, struct http_answer *answer);
 
+/* Counts a wrong key or token against the address that it came from, whose right ones are not
+ * counted, nor ever refused: FAULT_RATE_LIMITED when there were too many. */
+bool gate_count_guess(struct call *call, struct fault *fault) MUST_CHECK;
+
 #endif

@@ -197,10 +197,16 @@ static void tell_refusal(const struct call *call) {
 static bool identify(struct call *call, struct fault *fault) {
     bool is_known = auth_check(call->service->auth, &call->exchange->arena,
                                http_header(call->exchange, "Authorization"), &call->caller, fault);
-    if (!is_known) {
+    if (is_known) {
+        return true;
+    }
+    struct fault over = FAULT_INIT;
+    if (text_given(call->caller.refusal) && !gate_count_guess(call, &over)) {
+        *fault = over;
+    } else {
         tell_refusal(call);
     }
-    return is_known;
+    return false;
 }
 
 static bool has_scope(const struct call *call, struct fault *fault) {

@@ -62,6 +62,7 @@ static const struct option rows[] = {
     {"connections", OPTION_UNSIGNED, SERVICE(http.connections), "N", 1, 1000000, "connections open at once; further ones wait to be accepted"},
     {"rate-limit", OPTION_UNSIGNED, SERVICE(rate_limit), "N", 0, 1000000, "requests per second of one caller (its key, or its address if it has no key); more get 429 rate_limited; 0: no limit"},
     {"rate-burst", OPTION_UNSIGNED, SERVICE(rate_burst), "N", 0, 10000000, "how many of these may come at once; 0: twice the rate"},
+    {"guess-limit", OPTION_UNSIGNED, SERVICE(guess_limit), "N", 0, 10000, "wrong keys and tokens per second from one address, a hundred times as many at once; more get 429 rate_limited, right ones never; 0: no limit"},
     {"header-timeout", OPTION_DURATION, SERVICE(http.header_timeout_us), "TIME", 10 * MILLISECOND, HOUR, "how long a request's headers may take; then 408 request_timeout"},
     {"body-timeout", OPTION_DURATION, SERVICE(http.body_timeout_us), "TIME", 10 * MILLISECOND, HOUR, "how long a whole request may take to arrive; then 408 request_timeout"},
     {"idle-timeout", OPTION_DURATION, SERVICE(http.idle_timeout_us), "TIME", 10 * MILLISECOND, 24 * HOUR, "how long a connection may be idle between requests; then it is closed"},

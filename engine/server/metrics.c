@@ -372,14 +372,16 @@ static void put_certificate_reloads(struct page *page, const char *name) {
     }
 }
 
+static void put_limited(struct page *page, const char *name, const char *by,
+                        const struct limiter *limiter, enum limiter_kind kind) {
+    uint64_t refused = limiter != NULL ? limiter_refused(limiter, kind) : 0;
+    buffer_print(page->out, "%s{by=\"%s\"} %llu\n", name, by, (unsigned long long)refused);
+}
+
 static void put_rate_limited(struct page *page, const char *name) {
-    static const char *const kinds[] = {"key", "address"};
-    for (int i = 0; i < 2; i++) {
-        const struct limiter *limiter = page->sources->limiter;
-        uint64_t refused = limiter != NULL ? limiter_refused(limiter, (enum limiter_kind)i) : 0;
-        buffer_print(page->out, "%s{by=\"%s\"} %llu\n", name, kinds[i],
-                     (unsigned long long)refused);
-    }
+    put_limited(page, name, "key", page->sources->limiter, LIMITER_KEY);
+    put_limited(page, name, "address", page->sources->limiter, LIMITER_ADDRESS);
+    put_limited(page, name, "guess", page->sources->guesses, LIMITER_ADDRESS);
 }
 
 static void put_lock_available(struct page *page, const char *name) {
@@ -480,7 +482,7 @@ static const struct family families[] = {
     {"statute_tls_handshakes_failed_total", "counter", "Connections closed because their TLS handshake failed.", put_handshakes_failed},
     {"statute_tls_certificate_expiry_timestamp_seconds", "gauge", "When the certificate in force expires, in seconds since the Unix epoch.", put_certificate_expiry},
     {"statute_tls_certificate_reloads_total", "counter", "Reloads of the certificate after startup, by result.", put_certificate_reloads},
-    {"statute_http_rate_limited_total", "counter", "Requests refused because their caller sent too many.", put_rate_limited},
+    {"statute_http_rate_limited_total", "counter", "Requests refused because their caller, or their address, sent too many; by guess: too many wrong keys and tokens.", put_rate_limited},
     {"statute_attempts_total", "counter", "Attempts to create, change or move an entity, by outcome.", put_attempts},
     {"statute_batch_members", "histogram", "Members of each unit of work.", put_batch_members},
     {"statute_batch_duration_seconds", "histogram", "From begin to commit of each unit of work.", put_batch_duration},

@@ -49,7 +49,7 @@ struct metrics_sources {
     const struct generation *generation; /* in force */
     const struct http *http;
     struct tls *tls;
-    const struct limiter *limiter;
+    const struct limiter *limiter, *guesses;
     const struct lock_registry *locks;
     struct bulletin *bulletin;
     int64_t started_us; /* wall clock */

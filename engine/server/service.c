@@ -9,6 +9,8 @@
 #include "server/rename_page.h"
 #include "server/tables.h"
 
+#define GUESS_SECONDS 100 /* so long may an address that made no mistake yet make all at once */
+
 struct service_options service_options_default(void) {
     return (struct service_options){
         .listen = TEXT("127.0.0.1:8080"),
@@ -17,6 +19,7 @@ struct service_options service_options_default(void) {
         .settle_us = NOW_SECOND,
         .store = TEXT("sqlite:statute.db"),
         .lock = TEXT("local"),
+        .guess_limit = 10,
         .lock_failure = LOCK_FAILURE_REFUSE,
         .auth = TEXT("keys"),
         .jwt_leeway_us = 60 * NOW_SECOND,
@@ -142,6 +145,10 @@ static bool open_gate(struct service *service, struct fault *fault) {
     }
     if (options->rate_limit > 0) {
         service->limiter = limiter_new(options->rate_limit, options->rate_burst, service->now);
+    }
+    if (options->guess_limit > 0) {
+        service->guesses =
+            limiter_new(options->guess_limit, GUESS_SECONDS * options->guess_limit, service->now);
     }
     return cors_new(options->cors_origin, &service->cors, fault);
 }
@@ -275,6 +282,7 @@ void service_close(struct service *service) {
     tls_close(service->tls);
     cors_free(service->cors);
     limiter_free(service->limiter);
+    limiter_free(service->guesses);
     if (service->reload != NULL) {
         reload_close(service->reload);
     }
@@ -301,6 +309,7 @@ void service_metrics(struct service *service, struct buffer *out) {
         .http = service->http,
         .tls = service->tls,
         .limiter = service->limiter,
+        .guesses = service->guesses,
         .locks = service->locks,
         .bulletin = service->bulletin,
         .started_us = service->started_us,

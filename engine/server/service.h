@@ -41,8 +41,9 @@ struct service_options {
     struct text cors_origin; /* origins, with commas between; empty: none */
     unsigned rate_limit;     /* requests a second of one caller; 0: any number */
     unsigned rate_burst;     /* 0: twice that */
-    struct text auth; /* "keys" (API keys in the store), "none" (loopback only), or the path of
-                         a JWK Set: API keys and JWTs */
+    unsigned guess_limit; /* wrong keys and tokens a second from one address: 10; 0: any number */
+    struct text auth;     /* "keys" (API keys in the store), "none" (loopback only), or the path of
+                             a JWK Set: API keys and JWTs */
     struct text jwt_issuer, jwt_audience;             /* what a JWT has to name; empty: anything */
     struct text jwt_type, jwt_roles, jwt_permissions; /* web_token_rules of identity/jwt.h */
     int64_t jwt_leeway_us; /* between its issuer's clock and ours: 60 s */
@@ -81,6 +82,7 @@ struct service {
     struct tls *tls;         /* NULL: plain HTTP */
     struct cors *cors;       /* NULL: no other site's pages */
     struct limiter *limiter; /* NULL: no limit */
+    struct limiter *guesses; /* the same */
     struct published *published;
     struct lock_registry *locks;
     struct workers workers;

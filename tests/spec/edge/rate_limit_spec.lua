@@ -88,6 +88,34 @@ describe("a rate limit with keys", function()
   end)
 end)
 
+describe("wrong keys", function()
+  local statute, right
+  setup(function()
+    local policies = require "tests.support.policies"
+    local directory = policies.temporary()
+    local store = server.new_store(directory)
+    local status, out, err = server.statute { "token", "create", "--store", store, "--name", "ann", "--scopes", "read" }
+    assert(status == 0, err)
+    right = { Authorization = "Bearer " .. assert(out:match("st_%w+_%w+"), out) }
+    statute = server.start { auth = "keys", directory = directory, store = store }
+  end)
+  teardown(function() statute:stop() end)
+
+  it("are slowed down by address, without a word of configuration, and right ones are not", function()
+    local function wrong() return statute.client:get("/v1/machines", { Authorization = "Bearer st_0_0" }) end
+    http.expect(wrong(), 401, "unauthenticated")
+    local answer, sent = exhaust(3000, wrong)
+    http.expect(answer, 429, "rate_limited")
+    assert.truthy(tonumber(answer.headers["retry-after"]) >= 1)
+    assert.match("too many wrong keys", answer.json.detail)
+    assert.is_true(sent >= 900)
+    for _ = 1, 50 do http.expect(statute.client:get("/v1/machines", right), 200) end
+    http.expect(statute.client:get "/v1/machines", 401, "unauthenticated")
+    local page = statute.client:get("/metrics").body
+    assert.truthy(page:find('statute_http_rate_limited_total{by="guess"} [1-9]'), page)
+  end)
+end)
+
 it("without a rate limit nothing is counted", function()
   local statute = server.start {}
   for _ = 1, 50 do
