@@ -209,6 +209,12 @@ static bool identify(struct call *call, struct fault *fault) {
     return false;
 }
 
+/* Operators read what is wrong in the answer; others are told where it is written. */
+static void note_trust(struct call *call) {
+    call->exchange->trusts_caller =
+        auth_is_open(call->service->auth) || (call->caller.scopes & SCOPE_ADMIN) != 0;
+}
+
 static bool has_scope(const struct call *call, struct fault *fault) {
     return call->route->scope == 0 ||
            auth_need(&call->caller, (enum scope)call->route->scope, fault);
@@ -217,6 +223,7 @@ static bool has_scope(const struct call *call, struct fault *fault) {
 /* Whoever may not enter counts too, so that a key that is guessed at costs an address its calls. */
 static bool enter(struct call *call, struct fault *fault) {
     if (call->route->open) {
+        note_trust(call);
         return gate_origin(call, fault);
     }
     struct fault over = FAULT_INIT;
@@ -225,6 +232,7 @@ static bool enter(struct call *call, struct fault *fault) {
         *fault = over;
         return false;
     }
+    note_trust(call);
     return is_known && has_scope(call, fault);
 }
 

@@ -72,31 +72,29 @@ struct http_exchange {
     char request_id[HTTP_REQUEST_ID_MOST + 1]; /* X-Request-Id: the client's, else a UUIDv7 */
     struct text peer;                          /* "127.0.0.1" */
     int64_t received_us;                       /* monotonic, when the request was whole */
+    bool trusts_caller;                        /* to read why the store or the lock failed */
     struct http_answer answer;                 /* set by http_answer */
     void *context;                             /* the handler's own */
     void *slot;                                /* private to http.c */
 };
 
-/* The header's value, name compared without case; TEXT_NONE when absent. */
+/* The value, TEXT_NONE when absent; "once" is FAULT_BAD_REQUEST when it came twice. */
 struct text http_header(const struct http_exchange *exchange, const char *name);
-/* The same of a header that must not come twice: FAULT_BAD_REQUEST when it does. */
 bool http_header_once(const struct http_exchange *exchange, const char *name, struct text *value,
                       struct fault *fault) MUST_CHECK;
 
 typedef void http_handler(void *context, struct http_exchange *exchange);
 
-/* Asked when the headers of a request with a body are whole, before its body is read and before
- * "100 Continue" is sent: false refuses with the fault (401, 413...) and the connection is closed.
- * The exchange has all but its body. Any HTTP thread. May be NULL. */
+/* Asked when the head of a request with a body is whole, before "100 Continue" and the body: false
+ * refuses with the fault (401, 413...) and closes the connection. Any HTTP thread. May be NULL. */
 typedef bool http_admission(void *context, struct http_exchange *exchange, struct fault *fault);
 
-/* Called on the HTTP thread for every answer, refusals of malformed requests included, just before
- * it is written: may add headers. The exchange may have none, and no context. May be NULL. */
+/* Called on the HTTP thread for every answer, also to malformed requests, just before it is
+ * written: may add headers. The exchange may have none, and no context. May be NULL. */
 typedef void http_finisher(void *context, struct http_exchange *exchange,
                            struct http_answer *answer);
 
-/* Called on the HTTP thread once the answer has been handed to the connection, for logs and
- * metrics. */
+/* Called on the HTTP thread once the connection has the answer, for logs and metrics. */
 typedef void http_observer(void *context, const struct http_exchange *exchange);
 
 struct http_options {
@@ -133,12 +131,11 @@ void http_answer(struct http_exchange *exchange, const struct http_answer *answe
 
 /* Fills `answer` with problem details (RFC 9457) for the fault, plus `extra`, which is the inside
  * of an object ("\"current_state\":\"DRAFT\"") or TEXT_NONE. Adds Retry-After for 423, 429 and 503,
- * WWW-Authenticate for 401. */
+ * WWW-Authenticate for 401. What fails within is logged; only the trusted read it. */
 void http_problem(struct http_exchange *exchange, const struct fault *fault, struct text extra,
                   struct http_answer *answer);
 
-/* The same two as whole answers: JSON that lives in the exchange's arena or for ever, and the
- * problem details of a fault. */
+/* Whole answers: JSON that lives in the exchange's arena or for ever, and a fault's details. */
 void http_reply(struct http_exchange *exchange, int status, struct text json);
 void http_fail(struct http_exchange *exchange, const struct fault *fault, struct text extra);
 

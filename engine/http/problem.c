@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/js.h"
+#include "base/log.h"
 
 #define RETRY_AFTER_SECONDS "1"
 
@@ -95,12 +96,47 @@ static struct http_header companion(enum fault_code code) {
     }
 }
 
+/* What callers read in place of what failed within, which tells of paths, hosts, users and the
+ * errors of other programs; NULL: the fault is theirs to read. */
+static const char *veil(enum fault_code code) {
+    switch ((int)code) {
+    case FAULT_STORE_UNAVAILABLE:
+        return "the store cannot be used at the moment; try again later (the server's log has the "
+               "reason, under this request id)";
+    case FAULT_LOCK_UNAVAILABLE:
+        return "the lock service cannot be used at the moment; try again later (the server's log "
+               "has the reason, under this request id)";
+    case FAULT_OUTCOME_UNKNOWN:
+        return "the store did not say whether it kept this; read the entity, or repeat the request "
+               "with its Idempotency-Key (the server's log has the reason, under this request id)";
+    case FAULT_INTERNAL:
+        return "an error within the server; its log has the reason, under this request id";
+    default:
+        return NULL;
+    }
+}
+
+static struct fault veiled(const struct http_exchange *exchange, const struct fault *fault) {
+    const char *shown = veil(fault->code);
+    struct fault safe = *fault;
+    if (shown == NULL) {
+        return safe;
+    }
+    log_line(LOG_WARNING, "request_failed", "%s (%s, request %s)", fault->message,
+             fault_name(fault->code), exchange->request_id);
+    if (!exchange->trusts_caller) {
+        fault_set(&safe, fault->code, "%s", shown);
+    }
+    return safe;
+}
+
 void http_problem(struct http_exchange *exchange, const struct fault *fault, struct text extra,
                   struct http_answer *answer) {
+    struct fault safe = veiled(exchange, fault);
     struct http_header header = companion(fault->code);
     *answer = (struct http_answer){.status = fault_status(fault->code),
                                    .content_type = TEXT("application/problem+json")};
-    answer->body = details(exchange, fault, extra);
+    answer->body = details(exchange, &safe, extra);
     if (text_given(header.name)) {
         answer->headers[answer->header_count++] = header;
     }

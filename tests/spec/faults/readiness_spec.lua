@@ -48,6 +48,43 @@ describe("a SQLite store whose file", function()
   end)
 end)
 
+describe("what is wrong with a store", function()
+  local statute, directory, keys
+  setup(function()
+    directory, keys = policies.temporary(), {}
+    local store = "sqlite:" .. directory .. "/x.db"
+    for name, scopes in pairs { app = "read,transition", operator = "read,transition,admin" } do
+      local status, out, err = server.statute { "token", "create", "--store", store, "--name", name, "--scopes", scopes }
+      assert(status == 0, err)
+      keys[name] = { Authorization = "Bearer " .. assert(out:match("st_%w+_%w+"), out), ["X-Request-Id"] = name .. "-1" }
+    end
+    statute = server.start { policies = { ["door.lua"] = DOOR }, auth = "keys", store = store }
+    http.expect(statute.client:post("/v1/entities/door", { id = "d1" }, keys.app), 201)
+    os.remove(directory .. "/x.db")
+  end)
+  teardown(function()
+    statute:stop()
+    policies.remove(directory)
+  end)
+
+  it("is for operators: callers get what to do and where to look", function()
+    local calls = {
+      function(key) return statute.client:post("/v1/entities/door", { id = "d2" }, key) end,
+      function(key) return statute.client:get("/v1/entities/door/d1", key) end,
+      function() return statute.client:get "/readyz" end,
+    }
+    for _, call in ipairs(calls) do
+      local answer = call(keys.app)
+      local problem = http.expect(answer, 503, "store_unavailable")
+      assert.match("try again later", problem.detail)
+      assert.match("log", problem.detail)
+      assert.is_nil(answer.body:find(directory, 1, true), answer.body)
+    end
+    assert.truthy(http.expect(calls[1](keys.operator), 503, "store_unavailable").detail:find(directory, 1, true))
+    eventually(function() return statute:log():find "request_failed: .*x%.db was deleted .*store_unavailable, request app%-1" end, 5, "the log's line")
+  end)
+end)
+
 describe("a lock in Redis that", function()
   local lock, statute
 
