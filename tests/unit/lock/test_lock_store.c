@@ -147,8 +147,9 @@ static void nothing_is_left_in_the_session(void **state) {
     assert_true(takes(one, &claim));
     check_database(fixture, "NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = "
                             "current_database() AND state LIKE 'idle in%')");
-    check_database(fixture, "NOT EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = database "
-                            "WHERE datname = current_database() AND locktype = 'advisory')");
+    check_database(fixture,
+                   "NOT EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = database "
+                   "WHERE datname = current_database() AND locktype = 'advisory')");
     check_database(fixture, "NOT EXISTS (SELECT FROM pg_prepared_statements)");
 }
 
