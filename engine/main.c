@@ -1,5 +1,6 @@
 /* main.c: see cli/cli.h. */
 #include <malloc.h>
+#include <signal.h>
 
 #include "cli/cli.h"
 
@@ -16,7 +17,14 @@ static void keep_memory_warm(void) {
     mallopt(M_ARENA_MAX, POOLS);
 }
 
+/* A file that has reached the limit of its size is an error of the call that writes, as a full disk
+ * is; by default it ends the process. */
+static void take_file_limits_as_errors(void) {
+    signal(SIGXFSZ, SIG_IGN);
+}
+
 int main(int argc, char **argv) {
     keep_memory_warm();
+    take_file_limits_as_errors();
     return cli_main(argc, argv);
 }

@@ -191,7 +191,10 @@ static void hash_body(struct call *call, unsigned char hash[DIGEST_BYTES]) {
 }
 
 bool attempt_read_key(struct call *call, struct store_answer *out, struct fault *fault) {
-    struct text key = http_header(call->exchange, "Idempotency-Key");
+    struct text key;
+    if (!http_header_once(call->exchange, "Idempotency-Key", &key, fault)) {
+        return false;
+    }
     if (!text_given(key)) {
         return true;
     }

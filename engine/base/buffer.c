@@ -48,9 +48,10 @@ void buffer_add_text(struct buffer *buffer, struct text text) {
     buffer_add(buffer, text.bytes, text.length);
 }
 
-void buffer_add_char(struct buffer *buffer, char character) {
-    *buffer_room(buffer, 1) = character;
-    buffer->length++;
+char *buffer_extend(struct buffer *buffer, size_t length) {
+    char *room = buffer_room(buffer, length);
+    buffer->length += length;
+    return room;
 }
 
 void buffer_print(struct buffer *buffer, const char *format, ...) {

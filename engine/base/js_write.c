@@ -164,17 +164,31 @@ static uint64_t less(uint64_t word, uint64_t limit) {
     return (word - EACH_BYTE(limit)) & ~word & EACH_BYTE(0x80);
 }
 
-static bool any_needs_escape(const char bytes[8]) {
-    uint64_t word;
-    memcpy(&word, bytes, sizeof word);
+static bool any_needs_escape(const char *bytes, size_t length) {
+    uint64_t word = EACH_BYTE(' ');
+    memcpy(&word, bytes, length);
     return (less(word, 0x20) | less(word ^ EACH_BYTE('"'), 1) | less(word ^ EACH_BYTE('\\'), 1)) !=
            0;
+}
+
+/* The last word overlaps the one before it. */
+static bool is_plain(struct text text) {
+    if (text.length < 8) {
+        return !any_needs_escape(text.bytes, text.length);
+    }
+    size_t last = text.length - 8;
+    for (size_t at = 0; at < last; at += 8) {
+        if (any_needs_escape(text.bytes + at, 8)) {
+            return false;
+        }
+    }
+    return !any_needs_escape(text.bytes + last, 8);
 }
 
 /* How many bytes at the front need no escape. */
 static size_t plain_length(const char *bytes, size_t length) {
     size_t at = 0;
-    while (length - at >= 8 && !any_needs_escape(bytes + at)) {
+    while (length - at >= 8 && !any_needs_escape(bytes + at, 8)) {
         at += 8;
     }
     while (at < length && !needs_escape((unsigned char)bytes[at])) {
@@ -183,7 +197,14 @@ static size_t plain_length(const char *bytes, size_t length) {
     return at;
 }
 
-void js_write_string(struct buffer *buffer, struct text string) {
+static void write_plain(struct buffer *buffer, struct text string) {
+    char *room = buffer_extend(buffer, string.length + 2);
+    room[0] = '"';
+    memcpy(room + 1, string.bytes, string.length);
+    room[string.length + 1] = '"';
+}
+
+static void write_escaped(struct buffer *buffer, struct text string) {
     buffer_add_char(buffer, '"');
     for (size_t at = 0; at < string.length; at++) {
         size_t plain = plain_length(string.bytes + at, string.length - at);
@@ -194,6 +215,14 @@ void js_write_string(struct buffer *buffer, struct text string) {
         }
     }
     buffer_add_char(buffer, '"');
+}
+
+void js_write_string(struct buffer *buffer, struct text string) {
+    if (string.length > 0 && is_plain(string)) {
+        write_plain(buffer, string);
+    } else {
+        write_escaped(buffer, string);
+    }
 }
 
 /* --- values --- */

@@ -38,10 +38,8 @@ bool policies_load(struct text directory, struct arena *arena, struct generation
 bool policies_load_keyed(struct text directory, const struct policies_keys *keys,
                          struct arena *arena, struct generation **out, struct fault *fault) {
     struct problem_list problems;
-    if (keys->key.length > 0 && keys->file.length > 0) {
-        return fault_set(fault, FAULT_USAGE,
-                         "--pii-key and --pii-keys exclude each other: put the secret into the "
-                         "file too");
+    if (!keyring_fits(keys->key, keys->file, fault)) {
+        return false;
     }
     if (load(directory, keys, arena, out, &problems, fault)) {
         return true;

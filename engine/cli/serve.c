@@ -49,7 +49,7 @@ static const struct option rows[] = {
     {"workers", OPTION_UNSIGNED, SERVICE(workers), "N", 1, 64, "threads that write, each with its own connection to the store; SQLite uses one"},
     {"deciders", OPTION_UNSIGNED, SERVICE(deciders), "N", 1, 64, "threads that only read, each with its own connection to the store: look-ups, lists, dry runs"},
     {"http-threads", OPTION_UNSIGNED, SERVICE(http_threads), "N", 1, 64, "threads that handle HTTP"},
-    {"pii-key", OPTION_SECRET, SERVICE(pii_key), "SECRET", 0, 0, "the key for hashes of personal data; set it as STATUTE_PII_KEY, since others can see a command line"},
+    {"pii-key", OPTION_SECRET, SERVICE(pii_key), "SECRET", 0, 0, "the key for hashes of personal data, 16 bytes or more; set it as STATUTE_PII_KEY, since others can see a command line"},
     {"pii-keys", OPTION_TEXT, SERVICE(pii_keys), "FILE", 0, 0, "a file of several such keys, instead of --pii-key: one 'id secret' per line, the current key first, then old ones; read again on SIGHUP and with the policies"},
     {"log-format", OPTION_CHOICE, AT(log_format), "text|json", 0, 0, "the log: one line per event, on standard error"},
     {"access-log", OPTION_FLAG, SERVICE(access_log), NULL, 0, 0, "also log each request: address, method, path without its query, status, bytes, time, caller, request id"},

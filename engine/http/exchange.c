@@ -113,12 +113,25 @@ void http_slot_fill(struct http_pool *pool, struct http_slot *slot, const struct
     choose_request_id(pool, head->request_id, wall_us, exchange->request_id);
 }
 
-struct text http_header(const struct http_exchange *exchange, const char *name) {
-    struct text wanted = text_of(name);
-    for (size_t i = 0; i < exchange->header_count; i++) {
-        if (text_equal_ignore_case(exchange->headers[i].name, wanted)) {
-            return exchange->headers[i].value;
-        }
+/* The first of that name from `from` on; header_count: there is none. */
+static size_t find_header(const struct http_exchange *exchange, struct text name, size_t from) {
+    while (from < exchange->header_count &&
+           !text_equal_ignore_case(exchange->headers[from].name, name)) {
+        from++;
     }
-    return TEXT_NONE;
+    return from;
+}
+
+struct text http_header(const struct http_exchange *exchange, const char *name) {
+    size_t at = find_header(exchange, text_of(name), 0);
+    return at < exchange->header_count ? exchange->headers[at].value : TEXT_NONE;
+}
+
+bool http_header_once(const struct http_exchange *exchange, const char *name, struct text *value,
+                      struct fault *fault) {
+    size_t at = find_header(exchange, text_of(name), 0);
+    *value = at < exchange->header_count ? exchange->headers[at].value : TEXT_NONE;
+    return at == exchange->header_count ||
+           find_header(exchange, text_of(name), at + 1) == exchange->header_count ||
+           fault_set(fault, FAULT_BAD_REQUEST, "There is more than one %s header", name);
 }

@@ -229,7 +229,7 @@ static bool admit(struct http_filter *filter, struct fault *fault) {
     if (options->admission == NULL) {
         return true;
     }
-    exchange->peer = http_wire_peer(&filter->wire, &exchange->arena);
+    exchange->peer = text_copy(&exchange->arena, http_wire_peer(&filter->wire));
     return options->admission(options->context, exchange, fault);
 }
 

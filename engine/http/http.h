@@ -79,6 +79,9 @@ struct http_exchange {
 
 /* The header's value, name compared without case; TEXT_NONE when absent. */
 struct text http_header(const struct http_exchange *exchange, const char *name);
+/* The same of a header that must not come twice: FAULT_BAD_REQUEST when it does. */
+bool http_header_once(const struct http_exchange *exchange, const char *name, struct text *value,
+                      struct fault *fault) MUST_CHECK;
 
 typedef void http_handler(void *context, struct http_exchange *exchange);
 

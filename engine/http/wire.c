@@ -1,6 +1,5 @@
 #include "http/wire.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -15,16 +14,21 @@ static struct evbuffer *queue_of(const struct http_wire *wire) {
     return bufferevent_get_output(wire->socket);
 }
 
-struct text http_wire_peer(const struct http_wire *wire, struct arena *arena) {
+static void ask_peer(struct http_wire *wire) {
     struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
-    char shown[INET6_ADDRSTRLEN] = "";
     (void)getpeername(bufferevent_getfd(wire->socket), (struct sockaddr *)&address, &length);
     const void *bytes = address.ss_family == AF_INET6
                             ? (const void *)&((struct sockaddr_in6 *)(void *)&address)->sin6_addr
                             : (const void *)&((struct sockaddr_in *)(void *)&address)->sin_addr;
-    (void)inet_ntop(address.ss_family, bytes, shown, sizeof shown);
-    return text_copy(arena, text_of(shown));
+    (void)inet_ntop(address.ss_family, bytes, wire->peer, sizeof wire->peer);
+}
+
+struct text http_wire_peer(struct http_wire *wire) {
+    if (wire->peer[0] == '\0') {
+        ask_peer(wire);
+    }
+    return text_of(wire->peer);
 }
 
 size_t http_wire_unsent(const struct http_wire *wire) {

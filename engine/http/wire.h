@@ -3,17 +3,20 @@
 #ifndef STATUTE_HTTP_WIRE_H
 #define STATUTE_HTTP_WIRE_H
 
+#include <arpa/inet.h>
+
 #include "http/tls_session.h"
 
 struct bufferevent;
 
 struct http_wire {
-    struct bufferevent *socket; /* owns the descriptor, and what the client has not taken yet */
-    struct http_tls *tls;       /* NULL: plain */
+    struct bufferevent *socket;  /* owns the descriptor, and what the client has not taken yet */
+    struct http_tls *tls;        /* NULL: plain */
+    char peer[INET6_ADDRSTRLEN]; /* empty until it is asked for */
 };
 
-/* The client's address, "127.0.0.1". */
-struct text http_wire_peer(const struct http_wire *wire, struct arena *arena);
+/* The client's address, "127.0.0.1"; lives as long as the connection. */
+struct text http_wire_peer(struct http_wire *wire);
 
 size_t http_wire_unsent(const struct http_wire *wire);
 

@@ -36,6 +36,8 @@
 #define PAUSE_US      (250 * NOW_MILLISECOND) /* no new connection so soon after a failure */
 #define PAUSE_LATE_US NOW_SECOND /* the same after a timeout: waiting cost time already */
 
+#define REPLY_MOST    ((size_t)64 << 10) /* bytes; the longest that Redis has for us is an error */
+
 #define TOKEN_SIZE    17 /* 16 hexadecimal digits */
 
 static const char RENEW_SCRIPT[] = "if redis.call('get', KEYS[1]) == ARGV[1] then "
@@ -46,10 +48,11 @@ static const char DROP_SCRIPT[] = "if redis.call('get', KEYS[1]) == ARGV[1] then
 struct redis_lock {
     struct lock lock;
     struct redis_url url;
-    redisContext *context; /* NULL: not connected */
-    int64_t timeout_us;    /* of `context` */
-    bool broke;            /* the last call lost a connection that had worked, and not by waiting */
-    bool late;             /* the last call waited in vain */
+    redisContext *context;               /* NULL: not connected */
+    redisReplyObjectFunctions functions; /* of its reader */
+    int64_t timeout_us;                  /* of `context` */
+    bool broke; /* the last call lost a connection that had worked, and not by waiting */
+    bool late;  /* the last call waited in vain */
     int64_t pause_until_us; /* monotonic; 0: the last call went well */
     struct fault fault;     /* what calls fail with until then */
 };
@@ -107,22 +110,92 @@ static bool set_timeout(struct redis_lock *redis, int64_t timeout_us, struct fau
     return true;
 }
 
+/* The server does not keep to the protocol, or is none: nothing it says counts. */
+static bool distrust(struct redis_lock *redis, struct fault *fault) {
+    unavailable(redis,
+                "its answer is none that Redis gives to this command; is another program listening "
+                "there?",
+                fault);
+    disconnect(redis);
+    return false;
+}
+
+/* Reads until a whole reply is there, at most REPLY_MOST bytes of it and `timeout_us` long. */
+static bool await_reply(struct redis_lock *redis, void **answer, struct fault *fault) {
+    redisContext *context = redis->context;
+    const struct now *now = &redis->lock.registry->now;
+    int64_t until_us = now_monotonic_us(now) + redis->timeout_us;
+    for (size_t got = 0;;) {
+        errno = 0;
+        if (redisGetReplyFromReader(context, answer) != REDIS_OK) {
+            return distrust(redis, fault);
+        }
+        if (*answer != NULL) {
+            return true;
+        }
+        size_t before = context->reader->len;
+        if (redisBufferRead(context) != REDIS_OK) {
+            return lose(redis, errno, fault);
+        }
+        got += context->reader->len - before;
+        if (got > REPLY_MOST) {
+            return distrust(redis, fault);
+        }
+        if (now_monotonic_us(now) > until_us) {
+            context->err = REDIS_ERR_IO;
+            return lose(redis, ETIMEDOUT, fault);
+        }
+    }
+}
+
+static bool send_commands(struct redis_lock *redis, struct fault *fault) {
+    int done = 0;
+    while (done == 0) {
+        errno = 0;
+        if (redisBufferWrite(redis->context, &done) != REDIS_OK) {
+            return lose(redis, errno, fault);
+        }
+    }
+    return true;
+}
+
+/* What a command is answered with: a word (or nothing, which is no), or a number. */
+enum expected { EXPECT_WORD, EXPECT_NUMBER };
+
+static bool is_expected(const redisReply *reply, enum expected expected) {
+    switch (reply->type) {
+    case REDIS_REPLY_ERROR:
+        return true;
+    case REDIS_REPLY_STATUS:
+        return expected == EXPECT_WORD &&
+               (strcmp(reply->str, "OK") == 0 || strcmp(reply->str, "PONG") == 0);
+    case REDIS_REPLY_NIL:
+        return expected == EXPECT_WORD;
+    case REDIS_REPLY_INTEGER:
+        return expected == EXPECT_NUMBER;
+    default:
+        return false;
+    }
+}
+
 /* Reads one reply: false when the connection failed. A reply that is an error sets the fault too,
  * and is no. */
-static bool read_reply(struct redis_lock *redis, bool *yes, struct fault *fault) {
+static bool read_reply(struct redis_lock *redis, enum expected expected, bool *yes,
+                       struct fault *fault) {
     void *answer = NULL;
-    errno = 0;
-    if (redisGetReply(redis->context, &answer) != REDIS_OK) {
-        return lose(redis, errno, fault);
+    *yes = false;
+    if (!send_commands(redis, fault) || !await_reply(redis, &answer, fault)) {
+        return false;
     }
     redisReply *reply = answer;
-    *yes = reply->type == REDIS_REPLY_STATUS ||
-           (reply->type == REDIS_REPLY_INTEGER && reply->integer > 0);
+    bool fits = is_expected(reply, expected);
+    *yes = fits && (reply->type == REDIS_REPLY_STATUS ||
+                    (reply->type == REDIS_REPLY_INTEGER && reply->integer > 0));
     if (reply->type == REDIS_REPLY_ERROR) {
-        unavailable(redis, reply->str, fault);
+        unavailable(redis, reply->len > 0 ? reply->str : "it refuses, and gives no reason", fault);
     }
     freeReplyObject(reply);
-    return true;
+    return fits || distrust(redis, fault);
 }
 
 /* Says who we are, and hears that the server is fit to work. */
@@ -143,14 +216,37 @@ static bool greet(struct redis_lock *redis, struct fault *fault) {
     }
     redisAppendCommand(redis->context, "PING");
     for (int i = 0; i < expected && yes; i++) {
-        if (!read_reply(redis, &yes, fault)) {
+        if (!read_reply(redis, EXPECT_WORD, &yes, fault)) {
             return false;
         }
+    }
+    if (!yes && fault->code == FAULT_NONE) {
+        return distrust(redis, fault);
     }
     if (!yes) {
         disconnect(redis);
     }
     return yes;
+}
+
+#if HIREDIS_MAJOR < 1
+typedef int element_count;
+#else
+typedef size_t element_count;
+#endif
+
+/* No command of ours has an array as its answer. Its room, which a few bytes can make gigabytes, is
+ * not even made; hiredis takes that as a failure to read. */
+static void *no_array(const redisReadTask *task, element_count count) {
+    (void)task;
+    (void)count;
+    return NULL;
+}
+
+static void refuse_arrays(struct redis_lock *redis) {
+    redis->functions = *redis->context->reader->fn;
+    redis->functions.createArray = no_array;
+    redis->context->reader->fn = &redis->functions;
 }
 
 /* Keepalive finds out about a peer that vanished while nothing was said. */
@@ -165,6 +261,7 @@ static bool dial(struct redis_lock *redis, int64_t timeout_us, struct fault *fau
     if (redis->context->err != 0) {
         return lose(redis, errno, fault);
     }
+    refuse_arrays(redis);
     redisEnableKeepAlive(redis->context);
     return set_timeout(redis, timeout_us, fault) && greet(redis, fault);
 }
@@ -279,7 +376,7 @@ static bool step_drop(struct redis_lock *redis, struct request *request, struct 
     struct fault ignored = FAULT_INIT;
     send_script(redis, request, DROP_SCRIPT);
     for (size_t i = 0; i < request->count; i++) {
-        if (request->claims[i].granted && !read_reply(redis, &yes, &ignored)) {
+        if (request->claims[i].granted && !read_reply(redis, EXPECT_NUMBER, &yes, &ignored)) {
             *fault = ignored;
             return false;
         }
@@ -294,7 +391,7 @@ static bool step_renew(struct redis_lock *redis, struct request *request, struct
     send_script(redis, request, RENEW_SCRIPT);
     for (size_t i = 0; i < request->count; i++) {
         bool yes = true;
-        if (request->claims[i].granted && !read_reply(redis, &yes, &ignored)) {
+        if (request->claims[i].granted && !read_reply(redis, EXPECT_NUMBER, &yes, &ignored)) {
             *fault = ignored;
             return false;
         }
@@ -318,7 +415,7 @@ static bool step_take(struct redis_lock *redis, struct request *request, struct 
     }
     send_take(redis, request);
     for (size_t i = 0; i < request->count; i++) {
-        if (!read_reply(redis, &request->taken[i].granted, fault)) {
+        if (!read_reply(redis, EXPECT_WORD, &request->taken[i].granted, fault)) {
             return false;
         }
     }
@@ -344,8 +441,8 @@ static bool step_ping(struct redis_lock *redis, struct request *request, struct 
     send_take(redis, &probe);
     send_script(redis, &probe, DROP_SCRIPT);
     struct fault dropped = FAULT_INIT;
-    bool taken = read_reply(redis, &yes, fault) && fault->code == FAULT_NONE;
-    bool is_read = redis->context != NULL && read_reply(redis, &yes, &dropped);
+    bool taken = read_reply(redis, EXPECT_WORD, &yes, fault) && fault->code == FAULT_NONE;
+    bool is_read = redis->context != NULL && read_reply(redis, EXPECT_NUMBER, &yes, &dropped);
     if (taken && !is_read) {
         *fault = dropped;
     }

@@ -57,11 +57,13 @@ static void end_chain(struct scanner *scanner) {
 /* The number of '=' in a long bracket "[==[" that begins here; -1 when none does. */
 static int long_bracket(const struct scanner *scanner, char bracket) {
     size_t level = 0;
+    if (peek(scanner, 0) != bracket) { /* first, lest the '=' be counted from each of them */
+        return -1;
+    }
     while (peek(scanner, level + 1) == '=') {
         level++;
     }
-    bool is_one = peek(scanner, 0) == bracket && peek(scanner, level + 1) == bracket;
-    return is_one ? (int)level : -1;
+    return peek(scanner, level + 1) == bracket ? (int)level : -1;
 }
 
 static void skip_long(struct scanner *scanner, int level) {
@@ -230,7 +232,9 @@ static bool scan_token(struct scanner *scanner, struct fault *fault) {
     } else if (c == '-' && peek(scanner, 1) == '-') {
         skip_comment(scanner);
     } else if (c == '[' && long_bracket(scanner, '[') >= 0) {
-        skip_long(scanner, long_bracket(scanner, '['));
+        int level = long_bracket(scanner, '[');
+        scanner->at += level + 2;
+        skip_long(scanner, level);
         scanner->after_value = true;
     } else if (c == '"' || c == '\'') {
         skip_quoted(scanner);

@@ -8,6 +8,19 @@
 
 #define FILE_BYTES_MOST ((size_t)64 * 1024)
 
+bool keyring_fits(struct text secret, struct text file, struct fault *fault) {
+    if (secret.length > 0 && file.length > 0) {
+        return fault_set(fault, FAULT_USAGE,
+                         "--pii-key and --pii-keys exclude each other: put the secret into the "
+                         "file too");
+    }
+    return secret.length == 0 || secret.length >= KEYRING_SECRET_LEAST ||
+           fault_set(fault, FAULT_USAGE,
+                     "--pii-key is shorter than %d bytes, so who sees a hash could guess what it "
+                     "hides; make one with: openssl rand -hex 32",
+                     KEYRING_SECRET_LEAST);
+}
+
 struct keyring keyring_of_secret(struct arena *arena, struct text secret) {
     struct hash_key *key = ARENA_NEW(arena, struct hash_key);
     *key = (struct hash_key){TEXT_NONE, text_copy(arena, secret)};

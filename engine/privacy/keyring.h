@@ -20,6 +20,10 @@ struct keyring {
     size_t count;
 };
 
+/* --pii-key and --pii-keys, either of which may be empty: FAULT_USAGE when both are given, or the
+ * key is too short to keep what it hashes. */
+bool keyring_fits(struct text secret, struct text file, struct fault *fault) MUST_CHECK;
+
 /* One key, without a name. */
 struct keyring keyring_of_secret(struct arena *arena, struct text secret);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "privacy/keyring.h"
 #include "server/rename_page.h"
 #include "server/tables.h"
 
@@ -65,10 +66,8 @@ static bool open_reload(struct service *service, struct fault *fault) {
 
 static bool open_policies(struct service *service, struct problem_list *problems,
                           struct fault *fault) {
-    if (service->options.pii_key.length > 0 && service->options.pii_keys.length > 0) {
-        return fault_set(fault, FAULT_USAGE,
-                         "--pii-key and --pii-keys exclude each other: put the secret into the "
-                         "file too");
+    if (!keyring_fits(service->options.pii_key, service->options.pii_keys, fault)) {
+        return false;
     }
     struct generation_options options = generation_options_of(service);
     struct generation *generation;

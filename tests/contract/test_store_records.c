@@ -353,6 +353,52 @@ static void cursors_that_are_none_of_ours_are_refused(void **state) {
     }
 }
 
+/* --- requests --- */
+
+/* Records of entity "a", of requests "r<from>" up to, but not with, "r<to>", in one transaction. */
+static void make_requests(struct fixture *fixture, int from, int to) {
+    begin(fixture->store, STORE_WRITE);
+    for (int i = from; i < to; i++) {
+        struct entity before = read_task(fixture, "a");
+        struct changed changed;
+        prepare(fixture, &before, (struct change){.id = TEXT("a"), .at_us = DAY + i}, &changed);
+        changed.record.request_id = print(fixture, "r", i);
+        changed.record.json = text_print(&fixture->arena, "{\"request_id\":\"%.*s\"}",
+                                         TEXT_ARGS(changed.record.request_id));
+        FINE(try_write(fixture, &changed, &fault));
+    }
+}
+
+static size_t count_of_request(struct fixture *fixture, int number) {
+    struct store_search wanted = {.request_id = print(fixture, "r", number), ANY};
+    return search(fixture, wanted).count;
+}
+
+/* SQLite packs what is compared in blocks of 250: in none, in the last, across a rollback and a
+ * store that was opened in the middle of a block. */
+static void a_request_is_found_wherever_its_record_stands(void **state) {
+    struct fixture *fixture = *state;
+    make_requests(fixture, 0, 100);
+    commit(fixture->store);
+    reopen(fixture);
+    make_requests(fixture, 100, 240);
+    commit(fixture->store);
+    make_requests(fixture, 900, 930);
+    store_rollback(fixture->store);
+    make_requests(fixture, 240, 245);
+    commit(fixture->store);
+    assert_int_equal(count_of_request(fixture, 99), 1);
+    make_requests(fixture, 245, 620);
+    commit(fixture->store);
+    for (int i = 0; i < 620; i += 7) {
+        assert_int_equal(count_of_request(fixture, i), 1);
+    }
+    assert_int_equal(count_of_request(fixture, 249), 1);
+    assert_int_equal(count_of_request(fixture, 250), 1);
+    assert_int_equal(count_of_request(fixture, 619), 1);
+    assert_int_equal(count_of_request(fixture, 905), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_record_is_found_as_it_was_written),
@@ -370,6 +416,7 @@ int main(void) {
         TEST(a_search_for_unknown_names_finds_nothing),
         TEST(a_search_goes_through_thousands_of_records),
         TEST(a_clock_that_was_set_back_hides_nothing),
+        TEST(a_request_is_found_wherever_its_record_stands),
         TEST(cursors_stay_where_they_are_while_records_are_added),
         TEST(cursors_that_are_none_of_ours_are_refused),
     };

@@ -160,6 +160,38 @@ static void a_store_that_may_not_be_written_is_refused(void **state) {
     fixture->store = open_store(fixture, STORE_WRITER);
 }
 
+/* 0: refused as one that is locked. */
+static int try_as_second_writer(struct fixture *fixture, const char *name) {
+    struct store *store;
+    struct fault fault = FAULT_INIT;
+    return store_open(url_in(fixture, name), STORE_WRITER, &store, &fault) ||
+           fault.code != FAULT_ENVIRONMENT || strstr(fault.message, "is locked") == NULL;
+}
+
+/* In another process, as a second server would be. */
+static void check_second_writer(struct fixture *fixture, const char *name) {
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(try_as_second_writer(fixture, name));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void a_file_has_one_writer_whatever_its_names(void **state) {
+    struct fixture *fixture = *state;
+    make_task(fixture, "a");
+    check_second_writer(fixture, "store.db");
+    assert_int_equal(link(path_in(fixture, "store.db"), path_in(fixture, "other.db")), 0);
+    check_second_writer(fixture, "other.db");
+    assert_int_equal(unlink(path_in(fixture, "store.db.lock")), 0);
+    check_second_writer(fixture, "store.db");
+    make_task(fixture, "b");
+    assert_int_equal(unlink(path_in(fixture, "other.db")), 0);
+    assert_int_equal(unlink(path_in(fixture, "other.db.lock")), 0);
+}
+
 static void an_empty_file_becomes_a_store(void **state) {
     struct fixture *fixture = *state;
     struct store *store;
@@ -423,6 +455,7 @@ int main(void) {
         TEST(a_schema_newer_than_the_program_is_refused),
         TEST(a_reader_of_an_older_schema_is_told_to_migrate),
         TEST(a_store_that_may_not_be_written_is_refused),
+        TEST(a_file_has_one_writer_whatever_its_names),
         TEST(an_empty_file_becomes_a_store),
         TEST(what_was_committed_outlives_a_crash),
         TEST(a_reader_leaves_the_log_alone),

@@ -53,7 +53,8 @@ CREATE TABLE machine_gone (
 
 -- What searches compare of 250 records besides the facts of audit_block, 16 bytes each, at the same
 -- places: hashes of the request's id, the batch, the transition and the error code
--- (store/sqlite/tags.c). Blocks of records that are older than this table are missing.
+-- (store/sqlite/tags.c). A block is written when it is full: the last one is missing until then, and
+-- so are those of records that are older than this table.
 CREATE TABLE audit_tag (
     block INTEGER PRIMARY KEY,
     tags BLOB NOT NULL

@@ -7,7 +7,6 @@
 
 #include "store/conflict.h"
 #include "store/sqlite/facts.h"
-#include "store/sqlite/tags.h"
 
 static const char LAST_POSITION[] = "SELECT max(position) FROM audit";
 static const char ADD_RECORD[] =
@@ -96,7 +95,8 @@ static bool add_records(struct sqlite_store *self, const struct store_batch *bat
         tags[i] = tags_of(&batch->records[i]);
     }
     return facts_write(&self->sql, first, facts, batch->records, batch->record_count, fault) &&
-           tags_write(&self->sql, first, tags, batch->record_count, fault);
+           tags_write(&self->sql, &self->scratch, &self->tags, first, tags, batch->record_count,
+                      fault);
 }
 
 /* --- entities --- */

@@ -9,6 +9,7 @@
 #include "store/sqlite/file.h"
 #include "store/sqlite/names.h"
 #include "store/sqlite/sql.h"
+#include "store/sqlite/tags.h"
 
 #define STORE_BUSY_MS 1000 /* how long another program may hold SQLite's lock */
 
@@ -21,15 +22,17 @@ struct sqlite_store {
     enum store_role role;
     enum sqlite_phase phase;
     struct file_marks files;
-    unsigned index_known; /* enum known of index.c, of the writer */
-    int lock_descriptor;  /* holds PATH.lock for the writer; -1 */
-    struct arena arena;   /* of the open transaction: `seen` */
-    struct map seen;      /* what a writing transaction knows of entities */
-    struct arena scratch; /* of one row or call; reset at will by whoever uses it */
-    sqlite3_blob *kinds;  /* open only while store_write runs */
-    int log_pages;        /* in the write-ahead log after the latest commit */
-    int log_limit;        /* at so many pages readers are waited for, to start the log anew */
-    int64_t unsure_after; /* records behind this position are those of the latest store_write */
+    unsigned index_known;  /* enum known of index.c, of the writer */
+    int lock_descriptor;   /* holds PATH.lock for the writer; -1 */
+    int file_descriptor;   /* holds the file itself for the writer; -1 */
+    struct arena arena;    /* of the open transaction: `seen` */
+    struct map seen;       /* what a writing transaction knows of entities */
+    struct arena scratch;  /* of one row or call; reset at will by whoever uses it */
+    sqlite3_blob *kinds;   /* open only while store_write runs */
+    int log_pages;         /* in the write-ahead log after the latest commit */
+    int log_limit;         /* at so many pages readers are waited for, to start the log anew */
+    struct tags_tail tags; /* of the audit, of the writer */
+    int64_t unsure_after;  /* records behind this position are those of the latest store_write */
 };
 
 static inline struct sqlite_store *sqlite_of(struct store *store) {

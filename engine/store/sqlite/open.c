@@ -124,6 +124,18 @@ static bool take_lock(struct sqlite_store *self, struct fault *fault) {
     return true;
 }
 
+/* PATH.lock can be removed, and a file can have several names, so the file itself is locked too.
+ * One that cannot be opened is told of by check_writable. The descriptor is closed after SQLite's
+ * own: closing any of a file drops what locks SQLite has on it in this process. */
+static bool take_file(struct sqlite_store *self, struct fault *fault) {
+    self->file_descriptor = open(self->sql.path, O_RDWR | O_CLOEXEC);
+    return self->file_descriptor < 0 || flock(self->file_descriptor, LOCK_EX | LOCK_NB) == 0 ||
+           fault_set(fault, FAULT_ENVIRONMENT,
+                     "%s is locked: another process has this file open for writing, perhaps by "
+                     "another name, and a SQLite store has one writer; stop that process first",
+                     self->sql.path);
+}
+
 /* --- the connection --- */
 
 static void set_up_library(void) {
@@ -266,8 +278,8 @@ static bool check_writable(struct sqlite_store *self, struct fault *fault) {
 }
 
 static bool open_writer(struct sqlite_store *self, int64_t *before, struct fault *fault) {
-    if (!take_lock(self, fault) || !open_database(self, fault) || !check_writable(self, fault) ||
-        !migrate(self, before, fault) || !use_log(self, fault)) {
+    if (!take_lock(self, fault) || !take_file(self, fault) || !open_database(self, fault) ||
+        !check_writable(self, fault) || !migrate(self, before, fault) || !use_log(self, fault)) {
         return false;
     }
     sqlite_watch_log(self);
@@ -284,6 +296,7 @@ static struct sqlite_store *store_new(enum store_role role) {
         self->store.driver = &store_sqlite;
         self->role = role;
         self->lock_descriptor = -1;
+        self->file_descriptor = -1;
         arena_init(&self->arena, 0);
         arena_init(&self->scratch, 0);
         map_init(&self->seen, &self->arena);
@@ -346,13 +359,18 @@ bool sqlite_migrate(struct text place, migrate_report *report, void *context, st
     return true;
 }
 
-/* The lock goes last: until then the closing connection may still be checkpointing. */
+static void close_descriptor(int descriptor) {
+    if (descriptor >= 0) {
+        close(descriptor);
+    }
+}
+
+/* The locks go last: until then the closing connection may still be checkpointing. */
 void sqlite_close(struct store *store) {
     struct sqlite_store *self = sqlite_of(store);
     sql_close(&self->sql);
-    if (self->lock_descriptor >= 0) {
-        close(self->lock_descriptor);
-    }
+    close_descriptor(self->file_descriptor);
+    close_descriptor(self->lock_descriptor);
     names_deinit(&self->names);
     arena_deinit(&self->arena);
     arena_deinit(&self->scratch);

@@ -4,11 +4,11 @@
 
 #include <endian.h>
 
-#define PER_BLOCK 250
-
-static const char ADD_BLOCK[] =
-    "INSERT OR IGNORE INTO audit_tag (block, tags) VALUES (?1, zeroblob(4000))";
+static const char ADD_BLOCK[] = "INSERT OR REPLACE INTO audit_tag (block, tags) VALUES (?1, ?2)";
 static const char READ_BLOCK[] = "SELECT tags FROM audit_tag WHERE block = ?1";
+static const char READ_RECORDS[] =
+    "SELECT position, json FROM audit WHERE position >= ?1 AND position < ?2";
+static const char LAST_POSITION[] = "SELECT max(position) FROM audit";
 
 /* FNV-1a, 64 bits folded to 32. What is on disk depends on it: never change it. */
 static uint64_t hash_of(struct text text) {
@@ -31,40 +31,82 @@ struct tags tags_of(const struct store_record *record) {
 
 /* --- writing --- */
 
-static bool open_block(struct sql *sql, int64_t block, sqlite3_blob **blob, struct fault *fault) {
+static int64_t block_of(int64_t position) {
+    return (position - 1) / TAGS_PER_BLOCK;
+}
+
+static struct tags *slot_of(struct tags_tail *tail, int64_t position) {
+    return &tail->slots[(position - 1) % TAGS_PER_BLOCK];
+}
+
+static bool tags_of_json(struct arena *scratch, struct text json, struct tags *tags,
+                         struct fault *fault) {
+    const struct js *record;
+    arena_reset(scratch);
+    if (!js_parse(scratch, json, &record, fault)) {
+        return false;
+    }
+    *tags = pack(
+        js_text(js_find(record, TEXT("request_id"))), js_text(js_find(record, TEXT("batch"))),
+        js_text(js_find(record, TEXT("transition"))), js_text(js_find(record, TEXT("error_code"))));
+    return true;
+}
+
+/* The tags of records from `first` up to what the tail remembers. */
+static bool remember(struct sql *sql, struct arena *scratch, struct tags_tail *tail, int64_t first,
+                     struct fault *fault) {
+    bool row = true, fine = true;
+    sqlite3_stmt *statement = sql_use(sql, READ_RECORDS, fault);
+    if (statement == NULL) {
+        return false;
+    }
+    sql_put_integer(statement, 1, first);
+    sql_put_integer(statement, 2, tail->from);
+    memset(slot_of(tail, first), 0, (size_t)(tail->from - first) * sizeof *tail->slots);
+    while (row && fine) {
+        fine = sql_next(sql, statement, &row, fault) &&
+               (!row || tags_of_json(scratch, sql_lent(statement, 1),
+                                     slot_of(tail, sql_integer(statement, 0)), fault));
+    }
+    sql_stop(statement);
+    tail->from = first;
+    return fine;
+}
+
+static bool write_block(struct sql *sql, struct tags_tail *tail, int64_t block,
+                        struct fault *fault) {
+    struct tags bytes[TAGS_PER_BLOCK];
     sqlite3_stmt *statement = sql_use(sql, ADD_BLOCK, fault);
     if (statement == NULL) {
         return false;
     }
-    sql_put_integer(statement, 1, block);
-    return sql_run(sql, statement, fault) &&
-           sql_blob_open(sql, "audit_tag", "tags", block, blob, fault);
-}
-
-static bool write_block(struct sql *sql, int64_t position, const struct tags *tags, size_t count,
-                        struct fault *fault) {
-    struct tags bytes[PER_BLOCK];
-    sqlite3_blob *blob = NULL;
-    size_t slot = (size_t)((position - 1) % PER_BLOCK);
-    for (size_t i = 0; i < count; i++) {
-        bytes[i] = (struct tags){htole64(tags[i].low), htole64(tags[i].high)};
+    for (size_t i = 0; i < TAGS_PER_BLOCK; i++) {
+        bytes[i] = (struct tags){htole64(tail->slots[i].low), htole64(tail->slots[i].high)};
     }
-    bool fine = open_block(sql, (position - 1) / PER_BLOCK, &blob, fault) &&
-                sql_blob_write(sql, blob, slot * sizeof *tags, bytes, count * sizeof *tags, fault);
-    sqlite3_blob_close(blob);
-    return fine;
+    sql_put_integer(statement, 1, block);
+    sql_put_bytes(statement, 2, bytes, sizeof bytes);
+    return sql_run(sql, statement, fault);
 }
 
-bool tags_write(struct sql *sql, int64_t position, const struct tags *tags, size_t count,
-                struct fault *fault) {
-    for (size_t done = 0; done < count;) {
-        size_t room = PER_BLOCK - (size_t)((position - 1) % PER_BLOCK);
-        size_t now = count - done < room ? count - done : room;
-        if (!write_block(sql, position, tags + done, now, fault)) {
+static void note(struct tags_tail *tail, int64_t position, struct tags tags) {
+    bool is_new = block_of(position) != block_of(tail->next - 1);
+    if (is_new || position < tail->from || position > tail->next) {
+        tail->from = position;
+    }
+    tail->next = position + 1;
+    *slot_of(tail, position) = tags;
+}
+
+bool tags_write(struct sql *sql, struct arena *scratch, struct tags_tail *tail, int64_t position,
+                const struct tags *tags, size_t count, struct fault *fault) {
+    for (size_t i = 0; i < count; i++, position++) {
+        int64_t block = block_of(position), first = block * TAGS_PER_BLOCK + 1;
+        note(tail, position, tags[i]);
+        if (position % TAGS_PER_BLOCK == 0 &&
+            ((tail->from > first && !remember(sql, scratch, tail, first, fault)) ||
+             !write_block(sql, tail, block, fault))) {
             return false;
         }
-        done += now;
-        position += (int64_t)now;
     }
     return true;
 }
@@ -87,6 +129,14 @@ bool tags_want(struct tags_scan *scan, const struct store_search *search) {
     return scan->mask.low != 0 || scan->mask.high != 1;
 }
 
+static bool find_tail(struct tags_scan *scan, int64_t block, struct fault *fault) {
+    int64_t last = 0;
+    sqlite3_stmt *statement = sql_use(scan->sql, LAST_POSITION, fault);
+    bool fine = statement != NULL && sql_ask(scan->sql, statement, 0, &last, fault);
+    scan->is_tail = fine && last > 0 && block_of(last) == block;
+    return fine;
+}
+
 static bool read_block(struct tags_scan *scan, int64_t block, struct fault *fault) {
     sqlite3_stmt *statement = sql_use(scan->sql, READ_BLOCK, fault);
     if (statement == NULL) {
@@ -101,17 +151,22 @@ static bool read_block(struct tags_scan *scan, int64_t block, struct fault *faul
         sql_stop(statement);
     }
     scan->block = block + 1;
-    return true;
+    return scan->is_there || find_tail(scan, block, fault);
 }
 
 bool tags_match(struct tags_scan *scan, int64_t position, bool *matches, struct fault *fault) {
-    int64_t block = (position - 1) / PER_BLOCK;
+    int64_t block = block_of(position);
     struct tags tags;
     if (scan->block != block + 1 && !read_block(scan, block, fault)) {
         return false;
     }
-    memcpy(&tags, scan->bytes + (size_t)((position - 1) % PER_BLOCK) * sizeof tags, sizeof tags);
-    *matches = scan->is_there && (le64toh(tags.low) & scan->mask.low) == scan->value.low &&
+    if (!scan->is_there) {
+        *matches = scan->is_tail;
+        return true;
+    }
+    memcpy(&tags, scan->bytes + (size_t)((position - 1) % TAGS_PER_BLOCK) * sizeof tags,
+           sizeof tags);
+    *matches = (le64toh(tags.low) & scan->mask.low) == scan->value.low &&
                (le64toh(tags.high) & scan->mask.high) == scan->value.high;
     return true;
 }

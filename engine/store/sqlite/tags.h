@@ -15,9 +15,20 @@ struct tags {
 
 struct tags tags_of(const struct store_record *record);
 
-/* Writes the tags of `count` records that stand from `position` on. */
-bool tags_write(struct sql *sql, int64_t position, const struct tags *tags, size_t count,
-                struct fault *fault) MUST_CHECK;
+#define TAGS_PER_BLOCK 250
+
+/* What the writer remembers of the block that is not full yet: the tags of records `from` up to,
+ * but not with, `next`. All zeros: nothing. */
+struct tags_tail {
+    int64_t from, next;
+    struct tags slots[TAGS_PER_BLOCK];
+};
+
+/* Notes the tags of `count` records that were written from `position` on. A block is written when
+ * it is full; whatever the tail does not remember of it, because the store was opened or a
+ * transaction was rolled back since, is read from its records. `scratch` is reset. */
+bool tags_write(struct sql *sql, struct arena *scratch, struct tags_tail *tail, int64_t position,
+                const struct tags *tags, size_t count, struct fault *fault) MUST_CHECK;
 
 /* Looks at positions one after the other; the block at hand is kept. All zeros but `sql`. */
 struct tags_scan {
@@ -25,7 +36,8 @@ struct tags_scan {
     struct tags mask, value;
     int64_t block; /* number of the block at hand plus one; 0: none */
     bool is_there; /* that block exists */
-    unsigned char bytes[250 * sizeof(struct tags)];
+    bool is_tail;  /* it is not full yet, so each of its records is a candidate */
+    unsigned char bytes[TAGS_PER_BLOCK * sizeof(struct tags)];
 };
 
 /* False when the search wants nothing that tags know. */

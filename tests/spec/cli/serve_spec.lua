@@ -35,6 +35,14 @@ describe("statute serve", function()
     return status, err
   end
 
+  it("refuses a key of personal data that is too short, and does not show it", function()
+    start()
+    local status, err = another { ["pii-key"] = "fifteen-bytes-x" }
+    assert.equal(2, status)
+    assert.match("%-%-pii%-key is shorter than 16 bytes", err)
+    assert.is_nil(err:find("fifteen", 1, true))
+  end)
+
   it("says so, and exits with 3, when the port is taken", function()
     start()
     local status, err = another { listen = "127.0.0.1:" .. statute.port }

@@ -1,10 +1,14 @@
 /* What can happen to a lock whose server is somewhere else. */
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -205,6 +209,132 @@ static void a_url_is_cut_into_its_parts(void **state) {
     assert_int_equal(url.database, 0);
 }
 
+/* --- a server that is none --- */
+
+/* Answers the first `polite` commands as Redis would, and all others with `reply`. Ends with the
+ * test. */
+struct impostor {
+    pid_t pid;
+    char url[64];
+};
+
+static void answer_all(int client, int polite, const char *reply, size_t length) {
+    char bytes[4096];
+    ssize_t got;
+    int commands = 0;
+    while ((got = read(client, bytes, sizeof bytes)) > 0) {
+        for (ssize_t i = 0; i < got; i++) {
+            bool begins = bytes[i] == '*' && (i == 0 || bytes[i - 1] == '\n');
+            if (begins && commands++ < polite) {
+                (void)!write(client, "+PONG\r\n", 7);
+            } else if (begins) {
+                (void)!write(client, reply, length);
+            }
+        }
+    }
+    close(client);
+}
+
+static struct impostor impostor_open(int polite, const char *reply, size_t length) {
+    struct impostor impostor;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 16), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    snprintf(impostor.url, sizeof impostor.url, "redis://127.0.0.1:%d", ntohs(address.sin_port));
+    impostor.pid = fork();
+    assert_true(impostor.pid >= 0);
+    if (impostor.pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;) {
+            answer_all(accept(listener, NULL, NULL), polite, reply, length);
+        }
+    }
+    close(listener);
+    return impostor;
+}
+
+static void impostor_close(struct impostor *impostor) {
+    kill(impostor->pid, SIGKILL);
+    waitpid(impostor->pid, NULL, 0);
+}
+
+/* Somebody else's lock. */
+static bool is_nil(const char *reply) {
+    return strcmp(reply, "$-1\r\n") == 0 || strcmp(reply, "*-1\r\n") == 0;
+}
+
+/* No call holds what it was not given, waits longer than its time, or fails without a word. */
+static void check_impostor(int polite, const char *reply, size_t length) {
+    struct impostor impostor = impostor_open(polite, reply, length);
+    struct now now = now_system();
+    struct lock_registry *registry = lock_registry_new(now, TEXT_NONE);
+    struct lock *locks[4]; /* one for each call, since one that failed pauses */
+    struct fault fault = FAULT_INIT;
+    struct lock_claim claim = claim_of("a");
+    int64_t started_us = now_monotonic_us(&now);
+    for (int i = 0; i < 4; i++) {
+        assert_true(lock_open(text_of(impostor.url), registry, &locks[i], &fault));
+    }
+    bool is_refused = lock_take(locks[0], &claim, 1, &fault);
+    assert_false(claim.granted);
+    assert_int_equal(is_refused, polite > 0 && is_nil(reply));
+    assert_int_equal(fault.code, is_refused ? FAULT_NONE : FAULT_LOCK_UNAVAILABLE);
+    assert_true(is_refused ||
+                strlen(fault.message) > strlen("the lock server 127.0.0.1:1 is not available: "));
+    claim.granted = true;
+    assert_false(lock_renew(locks[1], &claim, 1));
+    lock_drop(locks[2], &claim, 1);
+    fault = FAULT_INIT;
+    assert_false(lock_ping(locks[3], &fault));
+    assert_int_equal(fault.code, FAULT_LOCK_UNAVAILABLE);
+    assert_true(now_monotonic_us(&now) - started_us < 8 * NOW_SECOND);
+    for (int i = 0; i < 4; i++) {
+        lock_close(locks[i]);
+    }
+    lock_registry_free(registry);
+    impostor_close(&impostor);
+}
+
+static void whatever_a_server_answers_no_call_is_misled_by_it(void **state) {
+    static const char *const replies[] = {"$4\r\nPONG\r\n",
+                                          "$-1\r\n",
+                                          ":1\r\n",
+                                          ":-1\r\n",
+                                          "*0\r\n",
+                                          "*-1\r\n",
+                                          "*2\r\n:1\r\n+OK\r\n",
+                                          "+QUEUED\r\n",
+                                          "+\r\n",
+                                          "-ERR no\r\n",
+                                          "-\r\n",
+                                          "HTTP/1.1 400 Bad Request\r\n\r\n",
+                                          "\r\n",
+                                          "%1\r\n+a\r\n:1\r\n",
+                                          "#t\r\n",
+                                          "*1000000000\r\n",
+                                          "$9999999999999\r\n",
+                                          ":99999999999999999999999\r\n",
+                                          "+unfinished"};
+    (void)state;
+    for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+        check_impostor(0, replies[i], strlen(replies[i]));
+        if (strcmp(replies[i], ":1\r\n") != 0) { /* what a script does answer */
+            check_impostor(1, replies[i], strlen(replies[i]));
+        }
+    }
+}
+
+static void a_reply_without_end_is_cut_off(void **state) {
+    static char reply[4 << 20] = "$1000000000\r\n";
+    (void)state;
+    memset(reply + 13, 'x', sizeof reply - 13);
+    check_impostor(0, reply, sizeof reply);
+    check_impostor(1, reply, sizeof reply);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -218,6 +348,8 @@ int main(void) {
         CASE(the_password_is_needed_and_never_told),
         CASE(a_database_is_a_space_of_its_own),
         cmocka_unit_test(a_url_is_cut_into_its_parts),
+        cmocka_unit_test(whatever_a_server_answers_no_call_is_misled_by_it),
+        cmocka_unit_test(a_reply_without_end_is_cut_off),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,6 +43,23 @@ static void a_chain_of_64_links_is_fine_and_of_65_is_not(void **state) {
     check_refused(repeated("return a", "\n .x", 65, ""), "test.lua:66: ");
 }
 
+static void no_file_takes_long(void **state) {
+    static const char *const parts[] = {"=", "[", "[=", "]=", "=[", "--[=", "\"", "\\z ", "]"};
+    static const char *const prefixes[] = {"return [", "return [[", "--[", "return [=[",
+                                           "return \""};
+    (void)state;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        for (size_t j = 0; j < sizeof prefixes / sizeof prefixes[0]; j++) {
+            struct fault fault;
+            struct text source = repeated(prefixes[j], parts[i], 1000000 / strlen(parts[i]), "[");
+            int64_t start_us = script_wall_us();
+            bool fine = source_check(source, "test.lua", &fault);
+            assert_true(script_wall_us() - start_us < SCRIPT_SLOWDOWN * NOW_SECOND);
+            assert_true(fine || fault.code == FAULT_POLICY_ERROR);
+        }
+    }
+}
+
 static void no_way_of_writing_a_long_chain_gets_past(void **state) {
     (void)state;
     static const char *const links[] = {
@@ -131,6 +148,7 @@ static void a_chain_that_would_crash_lua_does_not_load(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chain_of_64_links_is_fine_and_of_65_is_not),
+        cmocka_unit_test(no_file_takes_long),
         cmocka_unit_test(no_way_of_writing_a_long_chain_gets_past),
         cmocka_unit_test(ordinary_code_however_long_is_fine),
         cmocka_unit_test(brackets_nest_200_deep_at_the_most),
