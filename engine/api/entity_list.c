@@ -1,7 +1,9 @@
 /* entity_list.c: the list of a machine's entities. Where the machine has `read`, what the actor may
- * not read is left out: a page is then gathered from several of the store's, and the count is
- * counted one by one. Both are bounded: the cursor goes on behind what was looked at, and a count
- * that would take too long is left out. */
+ * not read is left out; and states and times of change have no index, since one would cost every
+ * transition (engine/README.md). Entities then have to be looked at that are not shown: a page is
+ * gathered from several of the store's. Times of change and `read` are counted page by page, too.
+ * All of it is bounded: the cursor goes on behind what was looked at, and a count that would take
+ * too long is left out. */
 #include "api/answer.h"
 #include "api/listing.h"
 #include "api/reading.h"
@@ -11,6 +13,7 @@
 #define GATHER_US  (50 * NOW_MILLISECOND)
 #define COUNT_US   (500 * NOW_MILLISECOND)
 #define COUNT_PAGE 1000
+#define LOOK_MOST  5000 /* entities for one page of the store's */
 
 /* A page of the list. */
 struct listed {
@@ -82,10 +85,17 @@ static void append(struct arena *arena, struct listed *to, const struct listed *
     to->next = from->next;
 }
 
+/* Whether entities may have to be looked at that are not shown. */
+static bool is_sifted(const struct listing *listing) {
+    return listing->is_restricted || listing->where.updated_since_us != 0 ||
+           listing->where.state_count > 0;
+}
+
 static bool gather(const struct walk *walk, struct listed *out, struct fault *fault) {
     const struct now *now = &walk->worker->core.now;
     int64_t until_us = now_monotonic_us(now) + GATHER_US;
     struct store_page page = walk->listing->page;
+    page.look_most = is_sifted(walk->listing) ? LOOK_MOST : 0;
     size_t pages = 0;
     bool is_short;
     do {
@@ -96,7 +106,7 @@ static bool gather(const struct walk *walk, struct listed *out, struct fault *fa
         append(walk->arena, out, &more);
         page.cursor = out->next;
         page.limit = walk->listing->page.limit - (int64_t)out->count;
-        is_short = walk->listing->is_restricted && page.limit > 0 && text_given(out->next);
+        is_short = is_sifted(walk->listing) && page.limit > 0 && text_given(out->next);
     } while (is_short && ++pages < PAGES_MOST && now_monotonic_us(now) < until_us);
     return true;
 }
@@ -119,7 +129,7 @@ static bool count_page(struct walk walk, struct store_page *page, struct listed 
 static bool count_shown(const struct walk *walk, struct listed *out, struct fault *fault) {
     const struct now *now = &walk->worker->core.now;
     int64_t until_us = now_monotonic_us(now) + COUNT_US;
-    struct store_page page = {.limit = COUNT_PAGE};
+    struct store_page page = {.limit = COUNT_PAGE, .look_most = LOOK_MOST};
     do {
         if (!count_page(*walk, &page, out, fault)) {
             return false;
@@ -133,7 +143,7 @@ static bool count_all(const struct walk *walk, struct listed *out, struct fault 
     if (!walk->listing->count) {
         return true;
     }
-    if (walk->listing->is_restricted) {
+    if (walk->listing->is_restricted || walk->listing->where.updated_since_us != 0) {
         return count_shown(walk, out, fault);
     }
     struct core *core = &walk->worker->core;

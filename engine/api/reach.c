@@ -84,6 +84,7 @@ static const struct {
     {api_machine_list, reaches_all}, /* caller_reaches */
     {api_machine_read, reaches_parameter},
     {api_machine_diagram, reaches_parameter},
+    {api_stats_states, reaches_parameter},
     {api_sanitize, reaches_body},
     {api_lock_acquire, reaches_lock},
     {api_lock_renew, reaches_lock},

@@ -164,7 +164,7 @@ static const struct route *find_route(enum http_method method, struct text path,
 static route_handler *const query_readers[] = {
     api_entity_read, api_entity_list,  api_transition, api_transition_list,
     api_history,     api_audit_search, api_batch_list, api_lock_acquire,
-    api_lock_renew,  api_lock_release, api_token_list,
+    api_lock_renew,  api_lock_release, api_token_list, api_stats_states,
 };
 
 static bool reads_query(const struct route *route) {

@@ -27,16 +27,25 @@ static const struct access_type *type_for(const struct generation *generation, s
 }
 
 /* Whether the action is a state of the machine, or the verb of a transition. */
+static bool is_transition(const struct machine *machine, struct text action) {
+    return machine_state(machine, action) != NULL || machine_has_verb(machine, action);
+}
+
+enum access_act access_act_of(const struct machine *machine, struct text action) {
+    enum access_act act = ACCESS_TRANSITION;
+    if (text_equal(action, TEXT("read")) && machine->read.is_there) {
+        act = ACCESS_READ;
+    } else if (text_equal(action, TEXT("update")) && machine_has_update(machine)) {
+        act = ACCESS_UPDATE;
+    }
+    return act != ACCESS_TRANSITION && is_transition(machine, action) ? ACCESS_TRANSITION : act;
+}
+
 static bool is_of_machine(const struct generation *generation, struct text type,
                           struct text action) {
     const struct machine *machine = generation_machine(generation, type);
-    for (size_t i = 0; machine != NULL && i < machine->state_count; i++) {
-        if (text_equal(machine->states[i].name, action) ||
-            machine_way(&machine->states[i], TEXT_NONE, action) != NULL) {
-            return true;
-        }
-    }
-    return false;
+    return machine != NULL &&
+           (is_transition(machine, action) || access_act_of(machine, action) != ACCESS_TRANSITION);
 }
 
 /* The action of this name, or "*", which does not take over what a machine says of its own. */

@@ -2,7 +2,7 @@
  * answer, in the terms of the OpenID AuthZEN Authorization API 1.0, sections 4 and 5.
  * How to use: access_at_once for what needs no VM (any thread); else access_decide, inside a read
  * transaction, with the thread's own VM. Resources that are entities of a machine, and whose type
- * no `access` declares, are not decided here but by policy_decide, as a dry run.
+ * no `access` declares, are not decided here but by policy_read or policy_decide, as a dry run.
  * Everything lives in the arena given or in the generation. */
 #ifndef STATUTE_ACCESS_H
 #define STATUTE_ACCESS_H
@@ -40,8 +40,14 @@ struct text generation_clean_reason(const struct generation *generation, struct 
                                     const struct access_question *question, struct text reason);
 
 /* Whether some `access` declares the type, and (unless TEXT_NONE) that action of it, by name or by
- * "*". What a machine says of its own, its transitions, "*" does not take over. */
+ * "*". What a machine says of its own, its transitions, `read` and `update`, "*" does not take
+ * over. */
 bool access_declares(const struct generation *generation, struct text type, struct text action);
+
+/* What an action on a machine's entity is to the machine. ACCESS_READ and ACCESS_UPDATE: `read` and
+ * `update` of a machine that says who may, unless it has a state or a verb of that name. */
+enum access_act { ACCESS_TRANSITION, ACCESS_READ, ACCESS_UPDATE };
+enum access_act access_act_of(const struct machine *machine, struct text action);
 
 /* Denies with what is known to be near: nobody says anything of this type. */
 void access_unknown(const struct generation *generation, struct arena *arena,

@@ -20,10 +20,10 @@ struct keep_job {
     struct job job;
     struct keep *keep;
     struct generation *generation; /* a reference of its own; NULL: it is about what is gone */
+    bool indexes;                  /* it is about those of the generation's fields */
     struct arena arena;            /* of the names */
     struct text *gone;
     size_t gone_count;
-    bool is_kept; /* its files are; the indexes of its fields may not be whole */
 };
 
 static void *allocate(size_t size_bytes) {
@@ -81,7 +81,10 @@ static bool keep_in_store(struct store *store, const struct keep_job *job, int64
 }
 
 static void tell(const struct keep_job *job, const struct fault *fault) {
-    if (job->generation != NULL) {
+    if (job->indexes) {
+        log_line(LOG_ERROR, "index_not_built", "the indexes of fields are not yet whole: %s",
+                 fault->message);
+    } else if (job->generation != NULL) {
         log_line(LOG_ERROR, "policy_not_kept", "generation %.12s is not yet in the store: %s",
                  generation_name(job->generation).bytes, fault->message);
     } else {
@@ -123,17 +126,20 @@ static bool index_all(struct store *store, const struct generation *generation, 
 }
 
 /* A generation that is no longer in force leaves its indexes to the one that is. */
+static bool work_on(struct worker *worker, const struct keep_job *job, bool *more,
+                    struct fault *fault) {
+    if (!job->indexes) {
+        return keep_in_store(worker->core.store, job, now_wall_us(&worker->core.now), fault);
+    }
+    return worker->core.policy.generation != job->generation ||
+           index_all(worker->core.store, job->generation, more, fault);
+}
+
 static void run(struct job *job, struct worker *worker) {
     struct keep_job *keep_job = job->context;
     struct fault fault = FAULT_INIT;
-    int64_t now_us = now_wall_us(&worker->core.now);
     bool more = false;
-    keep_job->is_kept =
-        keep_job->is_kept || keep_in_store(worker->core.store, keep_job, now_us, &fault);
-    bool is_in_force =
-        keep_job->generation != NULL && worker->core.policy.generation == keep_job->generation;
-    if (keep_job->is_kept &&
-        (!is_in_force || index_all(worker->core.store, keep_job->generation, &more, &fault))) {
+    if (work_on(worker, keep_job, &more, &fault)) {
         if (more) {
             worker_wait(worker, job, now_monotonic_us(&worker->core.now) + BETWEEN_US);
         } else {
@@ -181,6 +187,13 @@ static struct keep_job *new_job(struct keep *keep) {
 void keep_generation(struct keep *keep, struct generation *generation) {
     struct keep_job *job = new_job(keep);
     job->generation = generation;
+    offer(keep, job);
+}
+
+void keep_indexes(struct keep *keep, struct generation *generation) {
+    struct keep_job *job = new_job(keep);
+    job->generation = generation;
+    job->indexes = true;
     offer(keep, job);
 }
 

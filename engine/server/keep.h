@@ -1,6 +1,7 @@
 /* keep.h: puts the files of published generations into the store, so that old audit records can be
- * explained for ever. The writing is a job of the first writer; what the store refused, or the
- * writer had no room for, is offered again until it is kept. Owned by the reload thread. */
+ * explained for ever, and has the indexes of their fields made. Both are jobs of the first writer;
+ * what the store refused, or the writer had no room for, is offered again until it is done. Owned
+ * by the reload thread. */
 #ifndef STATUTE_KEEP_H
 #define STATUTE_KEEP_H
 
@@ -12,8 +13,13 @@ struct worker;
 struct keep *keep_new(struct worker *writer);
 void keep_free(struct keep *keep); /* after the writers have stopped */
 
-/* Takes over the reference. */
+/* Its files: before it is published, so that no record names what is not kept. Takes over the
+ * reference. */
 void keep_generation(struct keep *keep, struct generation *generation);
+
+/* Makes the indexes of its fields, a slice at a time, while it is in force: after it is published.
+ * Takes over the reference. */
+void keep_indexes(struct keep *keep, struct generation *generation);
 
 /* The machines whose entities the rules in force strand, with the operator's consent. */
 void keep_gone(struct keep *keep, const struct text *machines, size_t count);

@@ -90,6 +90,7 @@ static void publish(struct reload *reload, struct generation *generation,
     bulletin_publish(reload->options.bulletin, generation, before, by,
                      now_wall_us(&reload->options.generation.now));
     published_set(reload->options.published, generation_ref(generation));
+    keep_indexes(reload->keep, generation_ref(generation));
     renames_begin(reload->renames, generation);
 }
 
@@ -101,6 +102,7 @@ static bool is_named(const struct generation *generation, struct text name) {
 static void publish_keys(struct reload *reload, struct generation *made) {
     log_line(LOG_INFO, "pii_keys", "personal data is hashed with other keys from now on");
     published_set(reload->options.published, generation_ref(made));
+    keep_indexes(reload->keep, generation_ref(made));
 }
 
 /* Takes over `made`; `loaded` has a reference to what is in force afterwards. */
@@ -430,7 +432,7 @@ static void adopt_first(struct reload *reload) {
                          now_wall_us(&reload->options.generation.now));
         bulletin_found(reload->options.bulletin, generation_name(first), &none);
         renames_begin(reload->renames, first);
-        generation_unref(first);
+        keep_indexes(reload->keep, first);
     }
 }
 

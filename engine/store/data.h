@@ -113,6 +113,7 @@ struct store_page {
                          * URL-safe; FAULT_BAD_REQUEST if it is none of ours, or of a page in the
                          * other order */
     bool newest;        /* the newest first */
+    int64_t look_most;  /* entities to look at: a page may then be short; 0: all that it takes */
 };
 
 struct store_where {

@@ -117,6 +117,55 @@ static void a_cursor_goes_on_where_a_filtered_page_ended(void **state) {
     assert_int_equal(seen, 17);
 }
 
+/* A page of at most `limit` tasks that changed at `since_us` or later, of five that are looked at.
+ */
+static struct list look_page(struct fixture *fixture, struct store_where *where, bool newest,
+                             struct text cursor) {
+    struct list list = {0};
+    struct store_page page = {.limit = 3, .cursor = cursor, .newest = newest, .look_most = 5};
+    FINE(store_list(fixture->store, &fixture->arena, TASK, where, &page, &list.items, &list.count,
+                    &list.next, &fault));
+    assert_true(list.count <= 3);
+    return list;
+}
+
+static size_t look_at_all(struct fixture *fixture, struct store_where *where, bool newest,
+                          size_t *pages) {
+    struct text cursor = TEXT_NONE, last = TEXT_NONE;
+    size_t seen = 0;
+    *pages = 0;
+    do {
+        struct list list = look_page(fixture, where, newest, cursor);
+        for (size_t i = 0; i < list.count; i++) {
+            assert_false(text_given(last) && text_equal(list.items[i].id, last));
+            last = list.items[i].id;
+            seen++;
+        }
+        cursor = list.next;
+        ++*pages;
+    } while (text_given(cursor));
+    return seen;
+}
+
+static void a_page_that_may_look_at_so_many_goes_on_behind_them(void **state) {
+    struct fixture *fixture = *state;
+    struct text closed = TEXT("CLOSED");
+    struct store_where never = {.updated_since_us = INT64_MAX}, all = {.updated_since_us = 1};
+    struct store_where rare = {.states = &closed, .state_count = 1, .updated_since_us = 1};
+    size_t pages;
+    make_many(fixture, 0, 47);
+    for (int newest = 0; newest < 2; newest++) {
+        assert_int_equal(look_at_all(fixture, &never, newest != 0, &pages), 0);
+        assert_in_range(pages, 10,
+                        11); /* after the last five it may not know that there are none */
+        assert_int_equal(look_at_all(fixture, &all, newest != 0, &pages), 47);
+        assert_int_equal(look_at_all(fixture, &rare, newest != 0, &pages), 16);
+    }
+    struct list list = look_page(fixture, &never, false, TEXT_NONE);
+    assert_int_equal(list.count, 0);
+    assert_true(text_given(list.next));
+}
+
 static void cursors_that_are_none_of_ours_are_refused(void **state) {
     struct fixture *fixture = *state;
     static const char *const cursors[] = {
@@ -368,6 +417,7 @@ int main(void) {
         TEST(the_last_full_page_has_no_next),
         TEST(cursors_are_stable_while_rows_are_inserted),
         TEST(a_cursor_goes_on_where_a_filtered_page_ended),
+        TEST(a_page_that_may_look_at_so_many_goes_on_behind_them),
         TEST(cursors_that_are_none_of_ours_are_refused),
         TEST(limits_out_of_range_are_refused),
         TEST(a_list_shows_entities_of_the_states_asked_for),

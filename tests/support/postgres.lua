@@ -39,7 +39,10 @@ function postgres:kill()
   eventually(function() return policies.read_file("/proc/" .. pid .. "/stat") == nil end, 10, "the server is gone")
 end
 
-function postgres:say(sql) return run(("psql --no-psqlrc --quiet --tuples-only --no-align --command %q %s"):format(sql, self.url)) end
+local function say(url, sql) return run(("psql --no-psqlrc --quiet --tuples-only --no-align --command %q %s"):format(sql, url)) end
+
+function postgres:say(sql) return say(self.url, sql) end
+function postgres:say_to(database, sql) return say((self.url:gsub("/[^/]*$", "/" .. database)), sql) end
 
 function postgres:stop()
   pcall(run, "scripts/postgres stop " .. self.directory .. "/postgres")

@@ -108,13 +108,14 @@ static void read_attempt(const struct generation *generation, struct arena *aren
                          const struct access_question *question, const struct machine *machine,
                          struct attempt *attempt) {
     const struct js *sent = question->action_properties;
-    bool is_state = machine_state(machine, question->action) != NULL;
+    bool is_update = access_act_of(machine, question->action) == ACCESS_UPDATE;
+    bool is_state = !is_update && machine_state(machine, question->action) != NULL;
     *attempt = (struct attempt){
-        .kind = ATTEMPT_TRANSITION,
+        .kind = is_update ? ATTEMPT_UPDATE : ATTEMPT_TRANSITION,
         .machine = machine->name,
         .id = question->resource.id,
         .to = is_state ? question->action : TEXT_NONE,
-        .verb = is_state ? TEXT_NONE : question->action,
+        .verb = is_state || is_update ? TEXT_NONE : question->action,
         .actor = access_actor(generation, arena, &question->subject),
         .reason = TEXT("user_action"),
         .comments = js_text(js_find(sent, TEXT("comments"))),
@@ -142,29 +143,58 @@ static void read_rule(const struct decision *decision, struct access_answer *out
     }
 }
 
-/* A transition of a machine's entity: what would become of the attempt now. */
-static bool evaluate_way(struct worker *worker, struct arena *arena,
-                         const struct access_question *question, const struct machine *machine,
-                         const struct entity *entity, struct access_answer *out,
-                         struct fault *fault) {
+static void deny_absent(const struct generation *generation, struct arena *arena,
+                        const struct access_question *question, const struct machine *machine,
+                        struct access_answer *out) {
+    struct text reason = text_print(arena, "%.*s '%.*s' does not exist", TEXT_ARGS(machine->name),
+                                    TEXT_ARGS(question->resource.id));
+    *out = (struct access_answer){
+        .code = FAULT_ENTITY_NOT_FOUND,
+        .reason = generation_clean_text(generation, machine->name, arena, reason)};
+}
+
+/* A transition, or a change of data: what would become of the attempt now. */
+static bool decide_attempt(struct worker *worker, struct arena *arena,
+                           const struct access_question *question, const struct machine *machine,
+                           const struct entity *entity, struct decision *out, struct fault *fault) {
     struct core *core = &worker->core;
     struct policy_reads reads = batch_reads(core);
     struct attempt attempt;
-    struct decision decision;
-    if (!entity->exists) {
-        struct text reason = text_print(arena, "%.*s '%.*s' does not exist",
-                                        TEXT_ARGS(machine->name), TEXT_ARGS(question->resource.id));
-        *out = (struct access_answer){
-            .code = FAULT_ENTITY_NOT_FOUND,
-            .reason = generation_clean_text(core->policy.generation, machine->name, arena, reason)};
-        return true;
-    }
     read_attempt(core->policy.generation, arena, question, machine, &attempt);
-    if (!policy_decide(core->policy, arena, &attempt, entity, now_wall_us(&core->now), &reads,
-                       &decision, fault)) {
+    if (!policy_decide(core->policy, arena, &attempt, entity, now_wall_us(&core->now), &reads, out,
+                       fault)) {
         return false;
     }
-    generation_clean_decision(core->policy.generation, arena, &attempt, entity, &decision);
+    generation_clean_decision(core->policy.generation, arena, &attempt, entity, out);
+    return true;
+}
+
+static bool decide_read(struct worker *worker, struct arena *arena,
+                        const struct access_question *question, const struct entity *entity,
+                        struct decision *out, struct fault *fault) {
+    struct core *core = &worker->core;
+    struct policy_reads reads = batch_reads(core);
+    const struct actor *actor = access_actor(core->policy.generation, arena, &question->subject);
+    return policy_read(core->policy, arena, entity, actor, now_wall_us(&core->now), &reads, out,
+                       fault);
+}
+
+/* What a machine says of an action on its entity. */
+static bool evaluate_of_machine(struct worker *worker, struct arena *arena,
+                                const struct access_question *question,
+                                const struct machine *machine, const struct entity *entity,
+                                struct access_answer *out, struct fault *fault) {
+    struct decision decision;
+    if (!entity->exists) {
+        deny_absent(worker->core.policy.generation, arena, question, machine, out);
+        return true;
+    }
+    bool decided = access_act_of(machine, question->action) == ACCESS_READ
+                       ? decide_read(worker, arena, question, entity, &decision, fault)
+                       : decide_attempt(worker, arena, question, machine, entity, &decision, fault);
+    if (!decided) {
+        return false;
+    }
     *out = (struct access_answer){.code = decision.code,
                                   .reason = decision.message,
                                   .required = decision.required_permissions,
@@ -191,7 +221,7 @@ bool access_evaluate(struct worker *worker, struct arena *arena,
     if (machine != NULL && !is_declared) {
         question.subject =
             directory_complete(generation, arena, DIRECTORY_SUBJECTS, &question.subject);
-        return evaluate_way(worker, arena, &question, machine, &resource, out, fault);
+        return evaluate_of_machine(worker, arena, &question, machine, &resource, out, fault);
     }
     struct policy_reads reads = batch_reads(core);
     return access_decide(core->policy, arena, &question, now_wall_us(&core->now), &reads, out,

@@ -324,7 +324,8 @@ static const struct js *action_json(struct arena *arena, struct text name, struc
     return js_object(arena, members, text_given(to) ? 2 : 1);
 }
 
-/* Names are few, so pages go by position in their list: what was declared, then the ways. */
+/* Names are few, so pages go by position in their list: what was declared, then what the machine
+ * says of its own. */
 static bool try_action(struct search *search, struct text name, struct text to, size_t position,
                        bool *going_on, struct fault *fault) {
     int64_t from = -1;
@@ -375,6 +376,21 @@ static bool walk_ways(struct search *search, const struct state *state, size_t p
     return walk_choices(search, state, position, going_on, fault);
 }
 
+/* `read` and `update` of a machine that says who may. *position goes on behind them. */
+static bool walk_acts(struct search *search, const struct machine *machine, size_t *position,
+                      bool *going_on, struct fault *fault) {
+    static const struct text names[] = {TEXT("read"), TEXT("update")};
+    const struct generation *generation = search->worker->core.policy.generation;
+    for (size_t i = 0; i < sizeof names / sizeof *names && *going_on; i++) {
+        if (access_act_of(machine, names[i]) != ACCESS_TRANSITION &&
+            !access_declares(generation, machine->name, names[i]) &&
+            !try_action(search, names[i], TEXT_NONE, (*position)++, going_on, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool walk_actions(struct search *search, struct fault *fault) {
     const struct generation *generation = search->worker->core.policy.generation;
     struct text type = search->question.resource.type, *names;
@@ -390,7 +406,8 @@ static bool walk_actions(struct search *search, struct fault *fault) {
             return false;
         }
     }
-    return state == NULL || walk_ways(search, state, position, &going_on, fault);
+    return (machine == NULL || walk_acts(search, machine, &position, &going_on, fault)) &&
+           (state == NULL || walk_ways(search, state, position, &going_on, fault));
 }
 
 /* --- the whole --- */

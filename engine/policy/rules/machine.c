@@ -61,6 +61,15 @@ bool machine_has_verb(const struct machine *machine, struct text verb) {
     return false;
 }
 
+bool machine_has_update(const struct machine *machine) {
+    for (size_t i = 0; i < machine->state_count; i++) {
+        if (machine->states[i].update.is_there) {
+            return true;
+        }
+    }
+    return machine->update.is_there;
+}
+
 const struct act_rule *machine_update(const struct machine *machine, const struct state *state) {
     return state != NULL && state->update.is_there ? &state->update : &machine->update;
 }

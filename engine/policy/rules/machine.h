@@ -123,6 +123,9 @@ bool state_chooses(const struct state *state, struct text verb, size_t *index);
 /* Whether any state of the machine has a transition, or a choice, of this verb. */
 bool machine_has_verb(const struct machine *machine, struct text verb);
 
+/* Whether it, or any state of it, says who may change data, and when. */
+bool machine_has_update(const struct machine *machine);
+
 /* What holds for a change of data in this state (NULL: one that the machine has no more). */
 const struct act_rule *machine_update(const struct machine *machine, const struct state *state);
 

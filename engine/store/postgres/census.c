@@ -19,6 +19,15 @@ static const char RENAME[] =
     "AND e.id = u.id AND e.state IS NOT NULL "
     "AND NOT EXISTS (SELECT FROM entity n WHERE n.machine = $2 AND n.id = u.id) RETURNING e.id";
 
+/* Afterwards: the entities leave the indexes of the one machine, and are in those of the other,
+ * which may have been built without them. */
+static const char LEAVE_INDEXES[] =
+    "DELETE FROM index_value i USING index_field f, entity e WHERE f.machine = $1 "
+    "AND e.machine = $2 AND e.id = ANY($3::text[]) AND i.field = f.id AND i.number = e.number "
+    "AND i.value = statute_index_value(e.data, f.field)";
+static const char ENTER_INDEXES[] = "SELECT statute_index_entities(ARRAY(SELECT number FROM entity "
+                                    "WHERE machine = $1 AND id = ANY($2::text[])))";
+
 static void take_names(struct arena *arena, const PGresult *rows, struct text **names,
                        size_t *count) {
     *count = (size_t)PQntuples(rows);
@@ -88,6 +97,20 @@ static void note_moved(struct postgres_store *self, struct text from, struct tex
     }
 }
 
+static bool move_in_indexes(struct postgres_store *self, struct text from, struct text to,
+                            const struct text *ids, size_t count, struct fault *fault) {
+    struct values leaving, entering;
+    values_init(&leaving, &self->scratch);
+    values_add_text(&leaving, from);
+    values_add_text(&leaving, to);
+    values_add_texts(&leaving, ids, count);
+    values_init(&entering, &self->scratch);
+    values_add_text(&entering, to);
+    values_add_texts(&entering, ids, count);
+    postgres_queue(self, LEAVE_INDEXES, &leaving);
+    return postgres_run(self, ENTER_INDEXES, &entering, fault);
+}
+
 bool postgres_rename(struct store *store, struct text from, struct text to, const struct text *ids,
                      size_t count, bool *moved, struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
@@ -100,7 +123,7 @@ bool postgres_rename(struct store *store, struct text from, struct text to, cons
         return false;
     }
     note_moved(self, from, to, ids, count, moved);
-    return true;
+    return move_in_indexes(self, from, to, ids, count, fault);
 }
 
 /* --- since when --- */

@@ -21,8 +21,9 @@
 /* Of one machine the server goes through the index in order; with a former name, through all. */
 #define OF_ONE          "e.machine = $1 "
 #define OF_BOTH(former) "e.machine IN ($1, " former ") "
-#define CONDITIONS(machines, side)                                                                 \
-    machines "AND e.number " side " $2::bigint AND e.state IS NOT NULL "                           \
+#define CONDITIONS(machines, side, to)                                                             \
+    machines "AND e.number " side " $2::bigint AND e.number " to " $7::bigint "                    \
+             "AND e.state IS NOT NULL "                                                            \
              "AND ($3::text[] IS NULL OR e.state = ANY($3::text[])) "                              \
              "AND ($4::bigint = 0 OR e.updated_us < $4::bigint) "                                  \
              "AND ($5::text[] IS NULL OR NOT EXISTS "                                              \
@@ -31,24 +32,37 @@
 
 /* Data is sent only when somebody wants it. */
 #define LIST_OF                                                                                    \
-    "SELECT " ENTITY_COLUMNS "CASE WHEN $8::boolean THEN e.data END FROM entity e WHERE "
-#define UP   "ORDER BY e.number LIMIT $7::bigint"
-#define DOWN "ORDER BY e.number DESC LIMIT $7::bigint"
-static const char LIST[] = LIST_OF CONDITIONS(OF_ONE, ">") UP;
-static const char LIST_DOWN[] = LIST_OF CONDITIONS(OF_ONE, "<") DOWN;
-static const char LIST_BOTH[] = LIST_OF CONDITIONS(OF_BOTH("$9"), ">") UP;
-static const char LIST_BOTH_DOWN[] = LIST_OF CONDITIONS(OF_BOTH("$9"), "<") DOWN;
+    "SELECT " ENTITY_COLUMNS "CASE WHEN $9::boolean THEN e.data END FROM entity e WHERE "
+#define UP   "ORDER BY e.number LIMIT $8::bigint"
+#define DOWN "ORDER BY e.number DESC LIMIT $8::bigint"
+static const char LIST[] = LIST_OF CONDITIONS(OF_ONE, ">", "<=") UP;
+static const char LIST_DOWN[] = LIST_OF CONDITIONS(OF_ONE, "<", ">=") DOWN;
+static const char LIST_BOTH[] = LIST_OF CONDITIONS(OF_BOTH("$10"), ">", "<=") UP;
+static const char LIST_BOTH_DOWN[] = LIST_OF CONDITIONS(OF_BOTH("$10"), "<", ">=") DOWN;
 /* By an index, in the order of its numbers. */
-#define INDEXED(side, order)                                                                       \
-    "SELECT " ENTITY_COLUMNS "CASE WHEN $8::boolean THEN e.data END FROM index_value i "           \
-    "JOIN entity e ON e.number = i.number WHERE i.field = $9::bigint AND i.value = $10 "           \
-    "AND i.number " side " $2::bigint AND " CONDITIONS(OF_ONE, side) "ORDER BY i.number " order    \
-                                                                     " LIMIT $7::bigint"
-static const char LIST_INDEXED[] = INDEXED(">", "ASC");
-static const char LIST_INDEXED_DOWN[] = INDEXED("<", "DESC");
-static const char COUNT[] = "SELECT count(*) FROM entity e WHERE " CONDITIONS(OF_ONE, ">");
+#define INDEXED(side, to, order)                                                                   \
+    "SELECT " ENTITY_COLUMNS "CASE WHEN $9::boolean THEN e.data END FROM index_value i "           \
+    "JOIN entity e ON e.number = i.number WHERE i.field = $10::bigint AND i.value = $11 "          \
+    "AND i.number " side                                                                           \
+    " $2::bigint AND " CONDITIONS(OF_ONE, side, to) "ORDER BY i.number " order " LIMIT $8::bigint"
+static const char LIST_INDEXED[] = INDEXED(">", "<=", "ASC");
+static const char LIST_INDEXED_DOWN[] = INDEXED("<", ">=", "DESC");
+static const char COUNT[] = "SELECT count(*) FROM entity e WHERE " CONDITIONS(OF_ONE, ">", "<=");
 static const char COUNT_BOTH[] =
-    "SELECT count(*) FROM entity e WHERE " CONDITIONS(OF_BOTH("$7"), ">");
+    "SELECT count(*) FROM entity e WHERE " CONDITIONS(OF_BOTH("$8"), ">", "<=");
+/* The last of so many entities, or of so many entries of an index. */
+#define LAST_OF(of, side, order)                                                                   \
+    "SELECT number FROM " of "AND number " side " $2::bigint ORDER BY number " order               \
+    " OFFSET $3::bigint LIMIT 1"
+#define ENTITIES "entity WHERE machine = $1 "
+#define BOTH     "entity WHERE machine IN ($1, $4) "
+#define ENTRIES  "index_value WHERE field = $1::bigint AND value = $4 "
+static const char LAST[] = LAST_OF(ENTITIES, ">", "ASC");
+static const char LAST_DOWN[] = LAST_OF(ENTITIES, "<", "DESC");
+static const char LAST_BOTH[] = LAST_OF(BOTH, ">", "ASC");
+static const char LAST_BOTH_DOWN[] = LAST_OF(BOTH, "<", "DESC");
+static const char LAST_INDEXED[] = LAST_OF(ENTRIES, ">", "ASC");
+static const char LAST_INDEXED_DOWN[] = LAST_OF(ENTRIES, "<", "DESC");
 static const char FIND_NUMBER[] = "SELECT number FROM entity WHERE machine IN ($1, $3) AND id = $2 "
                                   "ORDER BY (machine = $1) DESC LIMIT 1";
 
@@ -62,6 +76,9 @@ struct scan {
     int64_t index;     /* the id of the index that is asked; 0: none */
     struct text value; /* of it */
     bool newest;       /* it goes down */
+    int64_t look_most; /* 0: all */
+    int64_t end;       /* the last number to look at */
+    bool is_cut;       /* there are more behind it */
     int64_t after;     /* the last number looked at */
     int64_t piece;     /* rows asked for at once */
     bool over;         /* the latest piece was the last */
@@ -79,6 +96,7 @@ static void scan_init(struct scan *scan, struct postgres_store *self, struct are
     scan->data = where_of(arena, scan->where->data, scan->where->defaults);
     scan->with_data = scan->data.count > 0;
     scan->piece = scan->with_data ? PIECE_WITH_DATA : PIECE;
+    scan->end = INT64_MAX;
 }
 
 /* --- what is asked --- */
@@ -110,6 +128,7 @@ static void add_conditions(struct values *values, const struct scan *scan) {
     values_add_integer(values, scan->where->updated_before_us);
     add_traces(values, &scan->data);
     values_add_integer(values, scan->where->updated_since_us);
+    values_add_integer(values, scan->end);
 }
 
 /* The last parameter of statements that take a former name. */
@@ -128,6 +147,13 @@ static const char *list_of(const struct scan *scan, bool both) {
     return both ? (scan->newest ? LIST_BOTH_DOWN : LIST_BOTH) : (scan->newest ? LIST_DOWN : LIST);
 }
 
+static const char *last_of(const struct scan *scan, bool both) {
+    if (scan->index != 0) {
+        return scan->newest ? LAST_INDEXED_DOWN : LAST_INDEXED;
+    }
+    return both ? (scan->newest ? LAST_BOTH_DOWN : LAST_BOTH) : (scan->newest ? LAST_DOWN : LAST);
+}
+
 /* The first condition on data that an index knows. */
 static bool choose_index(struct scan *scan, struct fault *fault) {
     const struct js *data = scan->where->data;
@@ -144,10 +170,37 @@ static bool choose_index(struct scan *scan, struct fault *fault) {
     return true;
 }
 
+/* Where to stop looking. */
+static bool find_end(struct scan *scan, struct fault *fault) {
+    struct values values;
+    if (scan->look_most == 0) {
+        return true;
+    }
+    values_init(&values, &scan->self->scratch);
+    if (scan->index != 0) {
+        values_add_integer(&values, scan->index);
+    } else {
+        values_add_text(&values, scan->machine);
+    }
+    values_add_integer(&values, scan->after);
+    values_add_integer(&values, scan->look_most - 1);
+    bool both = with_former(&values, scan);
+    if (scan->index != 0) {
+        values_add_text(&values, scan->value);
+    }
+    if (!postgres_run(scan->self, last_of(scan, both), &values, fault)) {
+        return false;
+    }
+    const PGresult *found = wire_result(&scan->self->wire, 0);
+    scan->is_cut = PQntuples(found) > 0;
+    scan->end = scan->is_cut ? cell_integer(found, 0, 0) : scan->end;
+    return true;
+}
+
 static bool read_piece(struct scan *scan, struct fault *fault) {
     struct values values;
     arena_reset(&scan->self->scratch);
-    if (scan->rows == NULL && !choose_index(scan, fault)) {
+    if (scan->rows == NULL && (!choose_index(scan, fault) || !find_end(scan, fault))) {
         return false;
     }
     arena_reset(&scan->self->scratch);
@@ -227,7 +280,8 @@ static bool take_page(struct scan *scan, size_t limit, struct entity *items, siz
         }
         bytes += row < 0 ? 0 : PQgetlength(scan->rows, row, ENTITY_DATA);
         if (row < 0 || *count == limit || (*count > 0 && bytes > STORE_PAGE_BYTES)) {
-            *last = row < 0 ? 0 : before;
+            int64_t end = scan->is_cut ? scan->end : 0;
+            *last = row < 0 ? end : before;
             return true;
         }
         if (!take_entity(scan, row, &items[*count], fault)) {
@@ -251,6 +305,8 @@ bool postgres_list(struct store *store, struct arena *arena, struct text machine
     scan.piece = scan.with_data || page->limit >= PIECE_OF_LIST ? PIECE_OF_LIST : page->limit + 1;
     scan.with_data = true;
     scan.newest = page->newest;
+    scan.look_most = page->look_most;
+    scan.end = page->newest ? 0 : INT64_MAX;
     if (!cursor_parse(page->cursor, of, &scan.after, fault)) {
         return false;
     }

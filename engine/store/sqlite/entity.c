@@ -434,6 +434,7 @@ static bool rename_row(struct sqlite_store *self, struct seen *seen, struct mach
     sql_put_integer(statement, 2, to->id);
     sql_put_integer(statement, 3, kind);
     return sql_run(&self->sql, statement, fault) && set_kind(self, seen, kind, fault) &&
+           sqlite_index_rename(self, seen->machine->name, to->name, seen->number, fault) &&
            rename_records(self, seen, to->id, fault);
 }
 

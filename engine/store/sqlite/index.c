@@ -141,6 +141,33 @@ bool sqlite_index_update(struct sqlite_store *self, const struct entity *entity,
     return has_any(self, &any, fault) && (!any || replace_all(self, entity, number, is_new, fault));
 }
 
+/* Runs `sql` for the entity's value in each index of the machine. */
+static bool run_all(struct sqlite_store *self, const char *sql, struct text machine, int64_t number,
+                    const struct js *data, struct fault *fault) {
+    struct indexed *indexed;
+    size_t count;
+    if (!list(self, LIST_FIELDS, machine, &self->arena, &indexed, &count, fault)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct text value = index_value(&self->arena, js_find(data, indexed[i].field));
+        if (!run_value(self, sql, indexed[i].id, value, number, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool sqlite_index_rename(struct sqlite_store *self, struct text from, struct text to,
+                         int64_t number, struct fault *fault) {
+    bool any;
+    const struct js *data = NULL;
+    return has_any(self, &any, fault) &&
+           (!any || (read_before(self, &self->arena, number, &data, fault) &&
+                     run_all(self, DROP_VALUE, from, number, data, fault) &&
+                     run_all(self, ADD_VALUE, to, number, data, fault)));
+}
+
 /* --- looking up --- */
 
 bool sqlite_index_find(struct sqlite_store *self, struct text machine, struct text field,

@@ -38,6 +38,7 @@ struct scan {
     sqlite3_stmt *index; /* in place of blocks: entities that may have a value */
     bool newest;         /* it goes down */
     int64_t number;      /* the last entity looked at */
+    int64_t looks;       /* entities that it may still look at */
     int64_t block;
     const unsigned char *kinds; /* of the block, lent by `blocks`; NULL: read the next */
 };
@@ -221,6 +222,7 @@ static bool scan_start(struct scan *scan, struct sqlite_store *self, struct text
         return !*any;
     }
     scan->newest = from.newest;
+    scan->looks = INT64_MAX;
     scan->number = from.newest && from.number == 0 ? INT64_MAX : from.number;
     return open_index(scan, where, fault) &&
            (scan->index != NULL || open_blocks(scan, from, fault));
@@ -242,21 +244,23 @@ static bool row_fits(struct scan *scan, sqlite3_stmt *row, bool *fits, struct fa
     return where_fits(&scan->data, &scan->self->scratch, sql_lent(row, ENTITY_DATA), fits, fault);
 }
 
-/* *row stands on the next entity that fits, until sql_stop; NULL after the last one. */
+/* *row stands on the next entity that fits, until sql_stop; NULL after the last one, or after as
+ * many as it may look at: then `looks` is 0. */
 static bool next_row(struct scan *scan, sqlite3_stmt **row, struct fault *fault) {
     struct sql *sql = &scan->self->sql;
     sqlite3_stmt *statement = sql_use(sql, READ_NUMBERED, fault);
     bool found = false, fits = false;
     while (statement != NULL && !fits) {
-        int64_t number;
+        int64_t number = -1;
         sql_stop(statement);
-        if (!next_number(scan, &number, fault)) {
+        if (scan->looks > 0 && !next_number(scan, &number, fault)) {
             return false;
         }
         if (number < 0) {
             *row = NULL;
             return true;
         }
+        scan->looks--;
         sql_put_integer(statement, 1, number);
         if (!sql_next(sql, statement, &found, fault) ||
             (found && !row_fits(scan, statement, &fits, fault))) {
@@ -306,6 +310,7 @@ static bool take_page(struct scan *scan, struct arena *arena, size_t limit, stru
             return false;
         }
         if (row == NULL) {
+            *last = scan->looks == 0 ? scan->number : 0;
             return true;
         }
         bytes += sqlite3_column_bytes(row, ENTITY_DATA);
@@ -335,6 +340,7 @@ bool sqlite_list(struct store *store, struct arena *arena, struct text machine,
         return false;
     }
     *items = ARENA_ARRAY(arena, struct entity, (size_t)page->limit);
+    scan.looks = page->look_most > 0 ? page->look_most : INT64_MAX;
     scan.data = data_of(arena, where);
     bool fine = !any || take_page(&scan, arena, (size_t)page->limit, *items, count, &last, fault);
     scan_stop(&scan);

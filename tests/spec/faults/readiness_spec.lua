@@ -2,6 +2,7 @@
 local eventually = require "tests.support.eventually"
 local http       = require "tests.support.http"
 local policies   = require "tests.support.policies"
+local postgres   = require "tests.support.postgres"
 local redis      = require "tests.support.redis"
 local server     = require "tests.support.server"
 
@@ -82,6 +83,71 @@ describe("what is wrong with a store", function()
     end
     assert.truthy(http.expect(calls[1](keys.operator), 503, "store_unavailable").detail:find(directory, 1, true))
     eventually(function() return statute:log():find "request_failed: .*x%.db was deleted .*store_unavailable, request app%-1" end, 5, "the log's line")
+  end)
+end)
+
+describe("a PostgreSQL store that", function()
+  local database, statute
+
+  setup(function()
+    database = postgres.start "-c fsync=off"
+    database:say "CREATE ROLE app LOGIN"
+  end)
+  teardown(function() database:stop() end)
+  before_each(function()
+    database:say "CREATE DATABASE ready OWNER app"
+    statute = server.start { policies = { ["door.lua"] = DOOR }, store = (database.url:gsub("//.-@", "//app@"):gsub("/[^/]*$", "/ready")) }
+    statute:create("door", "d1", {})
+    http.expect(statute.client:get "/readyz", 200)
+  end)
+  after_each(function()
+    statute:stop()
+    database:say "DROP DATABASE ready WITH (FORCE)"
+  end)
+
+  local function reconnect() database:say "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'ready'" end
+
+  local function refuses(what)
+    eventually(function() return statute.client:get("/readyz").status == 503 end, 10, what)
+    local answer = http.expect(statute.client:get "/readyz", 503, "store_unavailable")
+    assert.equal("down", answer.store)
+    http.expect(statute.client:get "/livez", 200)
+    return answer
+  end
+
+  local function accepts(what)
+    eventually(function() return statute.client:get("/readyz").status == 200 end, 10, what)
+    http.expect(statute:move("door", "d1", http.expect(statute:read("door", "d1"), 200).state == "SHUT" and "OPEN" or "SHUT"), 200)
+  end
+
+  it("takes no writes is not ready", function()
+    database:say "ALTER DATABASE ready SET default_transaction_read_only = on"
+    reconnect()
+    refuses "read-only"
+    http.expect(statute:move("door", "d1", "OPEN"), 503, "store_unavailable")
+    database:say "ALTER DATABASE ready SET default_transaction_read_only = off"
+    reconnect()
+    accepts "writable again"
+  end)
+
+  it("may be read but not written is not ready: a write is tried, not a ping", function()
+    local function as_owner(words) database:say_to("ready", words) end
+    for right, table_name in pairs { UPDATE = "entity", INSERT = "deadline" } do
+      as_owner(("REVOKE %s ON %s FROM app"):format(right, table_name))
+      local refused = refuses("without " .. right)
+      assert.truthy(refused.detail:find("permission denied for table " .. table_name, 1, true), refused.detail)
+      http.expect(statute:read("door", "d1"), 200)
+      http.expect(statute.client:get "/livez", 200)
+      as_owner(("GRANT %s ON %s TO app"):format(right, table_name))
+      accepts("with " .. right)
+    end
+  end)
+
+  it("is gone is not ready, until it is back", function()
+    database:kill()
+    refuses "gone"
+    database:launch()
+    accepts "back"
   end)
 end)
 

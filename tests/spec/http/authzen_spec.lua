@@ -605,6 +605,129 @@ describe("a directory and entities together", function()
   end)
 end)
 
+-- `memo` says who may read and update; `note` says nothing of either; of `file` an access answers; `clip` has a verb of that name.
+local OWNED = [[
+local function is_own(actor, data) return actor.id == data.owner, "Not yours" end
+return {
+  machine "memo" {
+    initial = "DRAFT",
+    read   = { permit = any { "memo.read", is_own }, deny = function(actor, data) return data.sealed == true and actor.id ~= data.owner, "It is sealed" end },
+    update = { permit = "memo.edit", guard = function(data) return #(data.text or "") < 10, "Too long" end },
+    fields = { owner = { type = "string", immutable = true }, text = "string" },
+    states = { DRAFT = { to = { SENT = { name = "send", permit = "memo.send" } } },
+               SENT  = { update = { permit = "memo.correct" } } },
+  },
+  machine "note" { initial = "A", states = { A = { to = { B = true } }, B = { final = true } } },
+  machine "late" { initial = "A", states = { A = { to = { B = true } }, B = { update = { permit = "late.edit" } } } },
+  machine "file" { initial = "A", read = { permit = "file.read" }, update = { permit = "file.edit" }, states = { A = {} } },
+  access  "file" { actions = { read = "file.peek", ["*"] = "file.admin" } },
+  machine "clip" { initial = "A", read = { permit = "clip.read" }, states = { A = { to = { B = { name = "read", permit = "clip.take" } } }, B = {} } },
+}
+]]
+
+describe("read and update of a machine's entity", function()
+  local statute
+  setup(function()
+    statute = server.start { policies = { ["owned.lua"] = OWNED } }
+    statute:create("memo", "m1", { owner = "ann" })
+    statute:create("memo", "m2", { owner = "bob", sealed = true })
+    statute:create("memo", "m3", { owner = "bob" })
+    statute:create("note", "n", {})
+    statute:create("late", "l", {})
+    statute:create("file", "f", {})
+    statute:create("clip", "c", {})
+    http.expect(statute.client:post("/v1/entities/memo/m3/transitions", { to = "SENT", actor = { id = "x", permissions = { "memo.send" } } }), 200)
+  end)
+  teardown(function() statute:stop() end)
+
+  local function subject(id, ...) return { type = "user", id = id, properties = { permissions = { ... } } } end
+  local function ask(who, action, type, id, properties)
+    return http.expect(statute.client:post("/access/v1/evaluation", { subject = who, action = { name = action, properties = properties },
+      resource = { type = type, id = id } }), 200)
+  end
+  local function search(what, body)
+    local answer, names = http.expect(statute.client:post("/access/v1/search/" .. what, body), 200), {}
+    for i, result in ipairs(answer.results) do names[i] = result.id or result.name end
+    return names
+  end
+
+  it("is what GET and PATCH say, for everybody and everything", function()
+    for _, id in ipairs { "m1", "m2", "m3" } do
+      for _, who in ipairs { { "ann" }, { "bob" }, { "eve" }, { "eve", "memo.read" }, { "eve", "memo.edit" }, { "eve", "memo.correct" } } do
+        local read = statute.client:get(("/v1/entities/memo/%s?actor=%s&permissions=%s"):format(id, who[1], who[2] or "none"))
+        assert.equal(read.status == 200, ask(subject(table.unpack(who)), "read", "memo", id).decision)
+        local changed = statute.client:request("PATCH", "/v1/entities/memo/" .. id, { data = {}, actor = { id = who[1], permissions = { who[2] } } })
+        assert.equal(changed.status == 200, ask(subject(table.unpack(who)), "update", "memo", id).decision)
+      end
+    end
+  end)
+
+  it("a denial says why, as the machine does", function()
+    local context = ask(subject "eve", "read", "memo", "m1").context
+    assert.same({ "permission_denied", { "memo.read" } }, { context.code, context.missing_permissions })
+    assert.truthy(context.reason:find("Not yours", 1, true))
+    assert.equal("read.deny", ask(subject("eve", "memo.read"), "read", "memo", "m2").context.denied_by)
+    assert.same({ "memo.correct" }, ask(subject("eve", "memo.edit"), "update", "memo", "m3").context.missing_permissions)
+    assert.equal("entity_not_found", ask(subject "ann", "read", "memo", "none").context.code)
+  end)
+
+  it("update asks about the data that the action brings, and changes nothing", function()
+    local editor = subject("eve", "memo.edit")
+    assert.is_true(ask(editor, "update", "memo", "m1", { data = { text = "short" } }).decision)
+    local context = ask(editor, "update", "memo", "m1", { data = { text = "much too long" } }).context
+    assert.same({ "guard_rejected", "Too long" }, { context.code, context.reason })
+    assert.equal("validation_failed", ask(editor, "update", "memo", "m1", { data = { owner = "eve" } }).context.code)
+    local memo = http.expect(statute.client:get "/v1/entities/memo/m1?actor=ann", 200)
+    assert.same({ 1, "ann" }, { memo.version, memo.data.owner })
+    assert.is_nil(memo.data.text)
+  end)
+
+  it("comes in many evaluations and in searches", function()
+    local answer = http.expect(statute.client:post("/access/v1/evaluations", { subject = subject("bob", "memo.correct"), action = { name = "read" },
+      evaluations = { { resource = { type = "memo", id = "m1" } }, { resource = { type = "memo", id = "m2" } },
+                      { resource = { type = "memo", id = "m3" }, action = { name = "update" } } } }), 200)
+    assert.same({ false, true, true }, { answer.evaluations[1].decision, answer.evaluations[2].decision, answer.evaluations[3].decision })
+    local memos = { type = "memo" }
+    assert.same({ "m2", "m3" }, search("resource", { subject = subject "bob", action = { name = "read" }, resource = memos }))
+    assert.same({ "m1", "m3" }, search("resource", { subject = subject("eve", "memo.read"), action = { name = "read" }, resource = memos }))
+    assert.same({ "m1", "m2" }, search("resource", { subject = subject("eve", "memo.edit"), action = { name = "update" }, resource = memos }))
+    assert.same({ "read", "update", "send" }, search("action", { subject = subject("ann", "memo.*"), resource = { type = "memo", id = "m1" } }))
+    assert.same({ "read" }, search("action", { subject = subject("eve", "memo.read"), resource = { type = "memo", id = "m1" } }))
+    assert.same({}, search("action", { subject = subject "eve", resource = { type = "memo", id = "m1" } }))
+    assert.same({ "update" }, search("action", { subject = subject("eve", "memo.edit"),
+      resource = { type = "memo", id = "m1" }, page = { limit = 1 } }))
+  end)
+
+  it("a machine that says nothing of them denies them, and finds none", function()
+    for _, action in ipairs { "read", "update" } do
+      assert.is_false(ask(subject("ann", "*"), action, "note", "n").decision)
+    end
+    assert.same({ "B" }, search("action", { subject = subject("ann", "*"), resource = { type = "note", id = "n" } }))
+  end)
+
+  it("a state's own update makes it an action in every state, as PATCH has it", function()
+    assert.is_true(ask(subject "eve", "update", "late", "l").decision)
+    http.expect(statute.client:post("/v1/entities/late/l/transitions", { to = "B" }), 200)
+    assert.is_false(ask(subject "eve", "update", "late", "l").decision)
+    assert.is_true(ask(subject("eve", "late.edit"), "update", "late", "l").decision)
+  end)
+
+  it("an access that names them answers for them; its \"*\" leaves them to the machine", function()
+    assert.is_true(ask(subject("eve", "file.peek"), "read", "file", "f").decision)
+    assert.is_false(ask(subject("eve", "file.read"), "read", "file", "f").decision)
+    assert.is_true(ask(subject("eve", "file.edit"), "update", "file", "f").decision)
+    assert.is_false(ask(subject("eve", "file.admin"), "update", "file", "f").decision)
+    assert.is_true(ask(subject("eve", "file.admin"), "shred", "file", "f").decision)
+    assert.same({ "read", "update" }, search("action", { subject = subject("eve", "file.*"), resource = { type = "file", id = "f" } }))
+  end)
+
+  it("a verb of that name is the verb", function()
+    assert.is_true(ask(subject("eve", "clip.take"), "read", "clip", "c").decision)
+    assert.is_false(ask(subject("eve", "clip.read"), "read", "clip", "c").decision)
+    assert.same({ "read" }, search("action", { subject = subject("eve", "clip.*"), resource = { type = "clip", id = "c" } }))
+  end)
+end)
+
 describe("a wrong access or directory", function()
   for source, message in pairs {
     ['return { access "a" { actions = { x = "p" } }, access "a" { actions = { x = "p" } } }'] = "access 'a' is declared twice",

@@ -45,6 +45,7 @@ describe("a key that is bound to machines", function()
       function(c, m) return c:get("/v1/entities/" .. m .. "/1/transitions") end,
       function(c, m) return c:post("/v1/entities/" .. m .. "/1/transitions", { to = "B" }) end,
       function(c, m) return c:get("/v1/entities/" .. m .. "/1/history") end,
+      function(c, m) return c:get("/v1/stats/states/" .. m) end,
       function(c, m) return c:get("/v1/machines/" .. m) end,
       function(c, m) return c:get("/v1/machines/" .. m .. "/diagram.dot") end,
       function(c, m) return c:post("/v1/sanitize", { machine = m, comments = "x" }) end,

@@ -354,6 +354,48 @@ return machine "light" { renamed_from = "lamp", initial = "OFF", states = { OFF 
       http.expect(statute:move("light", "l9", "ON"), 200)
     end)
 
+    it("a machine keeps its indexed fields: lists find what was there, while it is renamed and after", function()
+      local fields = 'fields = { room = { type = "string", index = true }, note = "string" },'
+      local function source(name, more)
+        return ('return machine "%s" { %s initial = "OFF", %s states = { OFF = { to = { ON = true } }, ON = {} } }'):format(name, more or "", fields)
+      end
+      start({ ["lamp.lua"] = source "lamp" }, { "--watch", "off" })
+      for i = 1, 600 do statute:create("lamp", "l" .. i, { room = "r" .. i % 3 }) end
+      local function found(machine, query)
+        local count, cursor = 0, nil
+        repeat
+          local page = http.expect(statute.client:get(("/v1/entities/%s?limit=50&%s%s"):format(machine, query,
+            cursor and "&cursor=" .. cursor or "")), 200)
+          for _, item in ipairs(page.items) do assert.equal(query:match "room=(%w+)", item.data.room) end
+          count, cursor = count + #page.items, page.next_cursor
+        until not cursor
+        return count
+      end
+      local function counted(machine, query)
+        return http.expect(statute.client:get(("/v1/entities/%s?limit=1&count=true&%s"):format(machine, query)), 200).count
+      end
+      assert.same({ 200, 200 }, { found("lamp", "room=r1"), counted("lamp", "room=r1") })
+      statute:remove_policy("lamp.lua")
+      statute:write_policy("light.lua", source("light", 'renamed_from = "lamp",'))
+      http.expect(reload(), 200)
+      for _ = 1, 5 do assert.same({ 200, 200 }, { found("light", "room=r1"), counted("light", "room=r1") }) end
+      http.expect(statute:move("light", "l1", { to = "ON", data = { room = "r2" } }), 200)
+      assert.same({ 199, 201 }, { found("light", "room=r1"), found("light", "room=r2") })
+      eventually(function() return statute:log():find("policy_renamed", 1, true) end, 20, "the walk has ended")
+      http.expect(statute.client:patch("/v1/entities/light/l4", { data = { room = "r2" } }), 200)
+      statute:create("light", "new", { room = "r1" })
+      assert.same({ 199, 199 }, { found("light", "room=r1"), counted("light", "room=r1") })
+      assert.same({ 202, 202 }, { found("light", "room=r2&order=newest"), counted("light", "room=r2") })
+      -- The index of the new name is whole, and nothing is left of the old one.
+      local function indexes() return server.sql(statute.store, "SELECT machine || ' ' || built_to FROM index_field ORDER BY machine;") end
+      eventually(function() return table.concat(indexes(), ","):find "light %-1" end, 10, "the index is built anew")
+      statute:write_policy("light.lua", source "light") -- nothing is looked for under the old name any more
+      http.expect(reload(), 200)
+      assert.same({ 199, 202 }, { found("light", "room=r1"), found("light", "room=r2&order=newest") })
+      assert.same({ 199, 202, 200 }, { counted("light", "room=r1"), counted("light", "room=r2"), counted("light", "room=r0") })
+      assert.same({ "601" }, server.sql(statute.store, "SELECT count(*) FROM index_value;"))
+    end)
+
     it("a machine and a state do not stop a batch that was accepted before", function()
       start({ ["lamp.lua"] = LAMP }, { "--watch", "off" })
       for i = 1, 3000 do statute:create("lamp", "l" .. i, {}) end

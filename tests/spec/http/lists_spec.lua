@@ -1,4 +1,5 @@
 -- Lists of entities and batches: order, filters, counts, pages; and queries that nothing knows.
+local eventually = require "tests.support.eventually"
 local http   = require "tests.support.http"
 local server = require "tests.support.server"
 
@@ -89,8 +90,35 @@ describe("a list of entities", function()
     http.expect(statute.client:patch("/v1/entities/task/t7", { data = { note = "new" } }), 200)
     assert.equal("ate2 ate1 7", ids("?order=newest&limit=1&updated_since=" .. made.updated_at))
     assert.equal(3, http.expect(get("?count=true&limit=1&updated_since=" .. made.updated_at), 200).count)
+    assert.equal("ate1 ate2", ids("?customer=late&updated_since=" .. made.updated_at))
+    assert.equal("ate2 ate1", ids("?customer=late&state=NEW&order=newest&limit=1&updated_since=" .. made.updated_at))
+    assert.equal("", ids("?customer=c1&state=DONE&updated_since=" .. made.updated_at))
     assert.equal("", ids "?updated_since=2999-01-01T00:00:00Z")
     http.expect(get "?updated_since=yesterday", 400, "bad_request")
+  end)
+
+  it("has indexes from the start on, after a restart, and after a change of rules", function()
+    local function indexed()
+      return table.concat(server.sql(statute.store, "SELECT field || ' ' || built_to FROM index_field ORDER BY field;"), ", ")
+    end
+    local function are(expected) eventually(function() return indexed() == expected end, 10, expected) end
+    are "amount -1, customer -1, due -1, urgent -1"
+    assert.is_true(tonumber(server.sql(statute.store, "SELECT count(*) FROM index_value;")[1]) >= 80)
+    for _ = 1, 5 do
+      statute:write_policy("task.lua", (TASK:gsub('note = "string"', 'note = { type = "string", index = true }')))
+      http.expect(statute.client:post("/v1/policies/reload", {}), 200)
+      are "amount -1, customer -1, due -1, note -1, urgent -1"
+      statute:write_policy("task.lua", TASK)
+      http.expect(statute.client:post("/v1/policies/reload", {}), 200)
+      are "amount -1, customer -1, due -1, urgent -1"
+    end
+    statute:stop(true)
+    statute:write_policy("task.lua", (TASK:gsub('note = "string"', 'note = { type = "string", index = true }')))
+    statute:restart()
+    are "amount -1, customer -1, due -1, note -1, urgent -1"
+    statute:stop(true)
+    statute:write_policy("task.lua", TASK)
+    statute:restart()
   end)
 
   it("shows which fields are indexed", function()

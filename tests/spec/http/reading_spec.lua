@@ -1,4 +1,5 @@
--- Who may read: entity, list, history, transitions.
+-- Who may read: entity, list, history, transitions, counts by state.
+local eventually = require "tests.support.eventually"
 local http     = require "tests.support.http"
 local policies = require "tests.support.policies"
 local server   = require "tests.support.server"
@@ -14,6 +15,20 @@ return {
                 end },
     fields  = { owner = { type = "string", index = true } },
     states  = { OPEN = { to = { SHUT = true } }, SHUT = { final = true } },
+  },
+  machine "alarm" {
+    initial = "ASLEEP",
+    read    = { permit = any { "alarm.all", function(actor, data) return actor.id == data.owner end } },
+    fields  = { owner = "string" },
+    states  = { ASLEEP = { to = { AWAKE = true }, after = { delay = "50ms", to = "AWAKE" } },
+                AWAKE  = { require = function() error "out of order" end } },
+  },
+  roles { clerk = { "desk.read" } },
+  machine "desk" { initial = "A", within = "tenant", read = { permit = "desk.read" }, fields = { tenant = "string" }, states = { A = {} } },
+  machine "slow" {
+    initial = "A",
+    read    = { permit = function() local n = 0 while n < 200000 do n = n + 1 end return true end },
+    states  = { A = {} },
   },
   machine "plain" { initial = "A", states = { A = {} } },
   machine "secret" { initial = "A", read = { permit = "secret.read" }, states = { A = { to = { B = true } }, B = {} } },
@@ -92,6 +107,54 @@ describe("reading", function()
     assert.equal(2, #http.expect(get("file", "actor=eve&permissions=file.read_all&owner=ann"), 200).items)
   end)
 
+  local function states(machine, query)
+    local counts = {}
+    for _, state in ipairs(http.expect(statute.client:get("/v1/stats/states/" .. machine .. (query and "?" .. query or "")), 200).states) do
+      counts[state.state] = state.entities
+    end
+    return counts
+  end
+
+  it("counts by state are of what may be read", function()
+    assert.same({ OPEN = 3, SHUT = 0 }, states("file", "actor=ann"))
+    assert.same({ OPEN = 28, SHUT = 0 }, states("file", "actor=eve&permissions=file.read_all"))
+    assert.same({ OPEN = 0, SHUT = 0 }, states("file", "actor=eve"))
+    assert.same({ OPEN = 0, SHUT = 0 }, states "file")
+    assert.same({ A = 1, B = 0 }, states("secret", "actor=eve&permissions=secret.read"))
+    assert.same({ A = 0, B = 0 }, states("secret", "actor=eve"))
+    assert.same({ A = 0, B = 0 }, states "secret")
+    assert.same({ A = 1 }, states "plain")
+    local eve = http.expect(statute.client:get "/v1/stats/states/secret?actor=eve", 200).states[1]
+    assert.is_nil(eve.oldest_at)
+    http.expect(statute.client:get "/v1/stats/states/file?who=ann", 400, "bad_request")
+    http.expect(statute.client:get "/v1/stats/states/none?actor=ann", 404, "unknown_machine")
+  end)
+
+  it("the oldest of a state, and timers that are overdue, are of what may be read, too", function()
+    local function asleep(query) return http.expect(statute.client:get("/v1/stats/states/alarm?actor=" .. query), 200).states[1] end
+    local first = statute:create("alarm", "a1", { owner = "bob" })
+    local second = statute:create("alarm", "a2", { owner = "ann" })
+    statute:create("alarm", "a3", { owner = "ann" })
+    eventually(function() return asleep "eve&permissions=alarm.all".overdue_timers == 3 end, 5, "all are overdue")
+    assert.same({ 3, first.created_at }, { asleep "eve&permissions=alarm.all".entities, asleep "eve&permissions=alarm.all".oldest_at })
+    assert.same({ 2, 2, second.created_at }, { asleep "ann".entities, asleep "ann".overdue_timers, asleep "ann".oldest_at })
+    assert.same({ 0, 0 }, { asleep "eve".entities, asleep "eve".overdue_timers })
+  end)
+
+  it("counts by state go by the tenant of each entity", function()
+    for i, tenant in ipairs { "acme", "acme", "other" } do statute:create("desk", "d" .. i, { tenant = tenant }) end
+    local function as(role) return states("desk", 'actor={"id":"ann","roles":["' .. role .. '"]}') end
+    assert.same({ A = 3 }, as "clerk")
+    assert.same({ A = 0 }, as "guest")
+    assert.same({ A = 2 }, states("desk", "actor=ann&roles=clerk@acme"))
+  end)
+
+  it("counts by state that would take too long are refused, never given in part", function()
+    for i = 1, 400 do statute:create("slow", "s" .. i, {}) end
+    local refused = http.expect(statute.client:get "/v1/stats/states/slow?actor=ann", 403, "permission_denied")
+    assert.truthy(refused.detail:find("scope audit", 1, true), refused.detail)
+  end)
+
   it("an entity whose rule fails is a policy error, and left out of lists", function()
     statute:create("file", "z", { owner = "zoe", broken = true })
     http.expect(get("file/z", "actor=zoe"), 500, "policy_error")
@@ -117,6 +180,7 @@ describe("reading", function()
       return { Authorization = "Bearer " .. assert(out:match("st_%w+_%w+"), out) }
     end
     local reader, clerk = key("reader", "--scopes", "read,transition"), key("clerk", "--scopes", "read", "--permissions", "secret.read")
+    local auditor = key("auditor", "--scopes", "read,audit,act_as")
     local keyed = server.start { directory = directory, store = store, auth = false, policies = { ["file.lua"] = FILE } }
     http.expect(keyed.client:post("/v1/entities/secret", { id = "s" }, reader), 201)
     for _, path in ipairs(PATHS) do
@@ -126,6 +190,9 @@ describe("reading", function()
     end
     assert.equal(1, #http.expect(keyed.client:get("/v1/entities/secret", clerk), 200).items)
     assert.equal(0, #http.expect(keyed.client:get("/v1/entities/secret", reader), 200).items)
+    local function counted(query, as) return http.expect(keyed.client:get("/v1/stats/states/secret" .. query, as), 200).states[1].entities end
+    assert.same({ 1, 0, 1, 0 }, { counted("", clerk), counted("", reader), counted("", auditor), counted("?actor=eve", auditor) })
+    http.expect(keyed.client:get("/v1/stats/states/secret?actor=clerk", reader), 403, "permission_denied")
     keyed:stop()
     server.drop_store(store)
   end)

@@ -2,6 +2,7 @@
 local chain  = require "tests.support.chain"
 local http   = require "tests.support.http"
 local json   = require "tests.support.json"
+local random_machine = require "tests.support.random_machine"
 local server = require "tests.support.server"
 
 -- Everything that can change data does: the patch, prepare, defaults, set and unset, on the way out and in, and a
@@ -221,7 +222,76 @@ describe("a record", function()
     end
   end)
 
+  -- STATUTE_TEST_SEED repeats a run: the seed is in the test's name.
+  local SEED = math.tointeger(tonumber(os.getenv("STATUTE_TEST_SEED"))) or os.time()
+  it(("and those before it give the data at every version, of machines made at random (seed %d)"):format(SEED), function()
+    local machines, files = {}, { ["pii.lua"] = PII }
+    for i = 1, 24 do
+      machines[i] = random_machine.new("m" .. i, SEED * 1000 + i)
+      files[machines[i].name .. ".lua"] = machines[i].source
+    end
+    local random = server.start { policies = files }
+    local seen = { versions = 0, refusals = 0, changes = 0 }
+    local function cleaned(data) return decoded(random.client:post("/v1/sanitize", { metadata = data })).metadata end
+
+    local function live(machine)
+      local path, versions = ("/v1/entities/%s/x"):format(machine.name), {}
+      for attempt = 1, 30 do
+        local before = random.client:get(path)
+        if before.status == 404 then
+          random.client:post("/v1/entities/" .. machine.name, { id = "x", data = machine:data() })
+        elseif attempt % 3 == 0 then
+          random.client:patch(path, { data = machine:patch() })
+        else
+          random.client:post(path .. "/transitions", machine:attempt())
+        end
+        local after = decoded(random.client:get(path))
+        if after.version then versions[after.version] = { cleaned = cleaned(after.data), data = after.data } end
+      end
+      return versions, decoded(random.client:get(path .. "/history?limit=1000")).items
+    end
+
+    -- The machine's defaults, and what is left of them when they are cleaned.
+    local function defaults_of(machine)
+      local defaults = setmetatable({}, { __jsontype = "object" })
+      for _, field in pairs(decoded(random.client:get("/v1/machines/" .. machine.name)).fields) do defaults[field.name] = field.default end
+      return { data = defaults, cleaned = cleaned(defaults) }
+    end
+
+    -- A field that is not stored shows its default, which no record says.
+    local function present(data, defaults, shown)
+      local complete = apply(nil, data)
+      for key, value in pairs(defaults.data) do
+        if complete[key] == nil and json.encode(shown[key]) == json.encode(value) then complete[key] = defaults.cleaned[key] end
+      end
+      return complete
+    end
+
+    for _, machine in ipairs(machines) do
+      local versions, history = live(machine)
+      local defaults = defaults_of(machine)
+      local data = setmetatable({}, { __jsontype = "object" })
+      for _, record in ipairs(history) do
+        data = apply(data, record.changes)
+        local place = ("seed %d, version %s, record %d of\n%s"):format(SEED, record.version, record.sequence, machine.source)
+        if not record.success then
+          seen.refusals = seen.refusals + 1
+          assert.equal("{}", json.encode(record.changes), place)
+        elseif versions[record.version] then
+          seen.versions = seen.versions + 1
+          seen.changes = seen.changes + (next(record.changes) and 1 or 0)
+          assert.equal(json.encode(apply(nil, versions[record.version].cleaned)),
+            json.encode(present(data, defaults, versions[record.version].data)), place)
+        end
+      end
+      assert(chain.verify(history))
+    end
+    random:stop()
+    assert.is_true(seen.versions > 100 and seen.changes > 50 and seen.refusals > 20,
+      ("too little happened: %d versions, %d changes, %d refusals"):format(seen.versions, seen.changes, seen.refusals))
+  end)
+
   it("makes no chain that would not verify", function()
-    for _, id in ipairs { "c1", "c2", "c3" } do chain.verify(statute:history("case", id)) end
+    for _, id in ipairs { "c1", "c2", "c3" } do assert(chain.verify(records(id))) end
   end)
 end)

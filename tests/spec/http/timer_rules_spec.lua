@@ -110,6 +110,24 @@ describe("timers", function()
       assert.equal(0, #read "p".timers)
     end)
 
+    it("by a policy error for the 41st time are tried again after an hour, no later", function()
+      start(BROKEN)
+      statute:create("pot", "p", {})
+      for _, case in ipairs { { 9, 512 }, { 11, 2048 }, { 12, 3600 }, { 40, 3600 }, { 100000, 3600 } } do
+        local attempts, pause = case[1], case[2]
+        eventually(function() return read "p".timers[1].attempts >= 1 end, 5)
+        statute:stop(true)
+        sql(("UPDATE deadline SET attempts = %d, next_us = NULL;"):format(attempts))
+        statute:restart()
+        eventually(function() return read "p".timers[1].attempts == attempts + 1 end, 5, "it is tried at once")
+        local history = statute:history("pot", "p")
+        local tried, next_try = instant(history[#history].timestamp), tonumber(sql("SELECT next_us FROM deadline;")[1])
+        assert.is_true(math.abs(next_try - tried - pause * 1000000) < 1000000,
+          ("after %d attempts: %.1f s, not %d"):format(attempts + 1, (next_try - tried) / 1e6, pause))
+      end
+      assert.equal(1, #read "p".timers)
+    end)
+
     it("by a policy error keep their attempts when the server is killed", function()
       start(BROKEN)
       statute:create("pot", "p", {})
