@@ -1,12 +1,15 @@
 /* bench_store.c: how many transitions a second the store commits, one by one and in batches.
  * Usage: bench_store [DIRECTORY|URL [ENTITIES [SECONDS]]]
  *        bench_store compare URL ENTITIES URL ENTITIES SECONDS [BATCH]
+ *        bench_store chains URL ENTITIES RECORDS
  * Without a URL it measures a new SQLite file in DIRECTORY, and removes it; with one the store of
  * that URL, in which it leaves its entities.
  * With SECONDS it only commits one by one for so long, and prints how many a second.
  * `compare` goes from one store to the other for so long each, with entities chosen at random, 64
  * in a transaction, and prints both rates and what the first is of the second, by the median of the
  * rounds. It fills what is empty, and leaves it there.
+ * `chains` makes a store of sound audit chains: a record of each entity, then moves of entities
+ * chosen at random, every third batch always of the same 64, until there are RECORDS.
  * A transition is what a worker does with the store: read the entity, write it in its next state,
  * take back its timers, add its audit record and its event. Sizes are measured in turns, so that a
  * slow moment of the machine hits them all, and the median of the rounds is shown. Links
@@ -47,6 +50,7 @@ struct bench {
     struct arena kept;
     const struct js *data;
     struct actor actor;
+    struct text data_hash;
     size_t entities;
     bool events;
     uint64_t random;
@@ -114,6 +118,7 @@ static struct record record_of(struct bench *bench, const struct entity *entity,
         .reason = TEXT("user_action"),
         .comments = TEXT("Pressure checked"),
         .version = entity->version + 1,
+        .data_hash = bench->data_hash,
         .timestamp_us = bench->now_us,
         .success = true,
         .execution_us = 41,
@@ -228,6 +233,15 @@ static void fill(struct bench *bench) {
     }
 }
 
+static void run_same(struct bench *bench, size_t count) {
+    struct store_key keys[MOST];
+    arena_reset(&bench->arena);
+    for (size_t i = 0; i < count; i++) {
+        keys[i] = (struct store_key){TEXT("work_order"), entity_id(&bench->arena, i)};
+    }
+    run(bench, keys, count);
+}
+
 /* --- measuring --- */
 
 static void measure(struct bench *bench, size_t size, struct figures *figures, int round) {
@@ -300,10 +314,22 @@ static void open_side(struct bench *bench, const char *url, size_t entities) {
     arena_init(&bench->kept, 0);
     check(store_open(text_of(url), STORE_WRITER, &bench->store, &fault), &fault);
     check(js_parse(&bench->kept, data_json, &bench->data, &fault), &fault);
+    bench->data_hash = chain_data_hash(&bench->kept, data_json);
     check(store_count(bench->store, machine, NULL, &count, &fault), &fault);
     if (count == 0) {
         fill(bench);
     }
+}
+
+static int make_chains(char **argv) {
+    struct bench bench;
+    int64_t records = strtol(argv[4], NULL, 10);
+    open_side(&bench, argv[2], strtoul(argv[3], NULL, 10));
+    for (int batch = 0; bench.transitions < records; batch++) {
+        (batch % 3 == 0 ? run_same : run_random)(&bench, 64);
+    }
+    store_close(bench.store);
+    return 0;
 }
 
 static double turn(struct bench *bench, size_t batch) {
@@ -361,6 +387,9 @@ static void remove_store(const char *path) {
 int main(int argc, char **argv) {
     if (argc > 6 && strcmp(argv[1], "compare") == 0) {
         return compare_sizes(argv, argc > 7 ? strtoul(argv[7], NULL, 10) : 64);
+    }
+    if (argc == 5 && strcmp(argv[1], "chains") == 0) {
+        return make_chains(argv);
     }
     struct bench bench = {.entities = argc > 2 ? strtoul(argv[2], NULL, 10) : 10000,
                           .random = UINT64_C(88172645463325252),

@@ -1,6 +1,9 @@
-/* proof.c: problems are printed as they are found, since a damaged store may have millions. */
+/* proof.c: problems are printed as they are found, since a damaged store may have millions. The
+ * file is looked at in a second thread, on a connection of its own, while the records are proven;
+ * what it finds, which is not much, is printed after them. */
 #include "cli/proof.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "cli/progress.h"
@@ -13,7 +16,18 @@ struct account {
     struct arena arena; /* of one problem */
     struct arena names; /* of machines */
     size_t shown;
-    int64_t file_problems;
+};
+
+/* Written by its thread, read when that has ended. */
+struct file_check {
+    struct text store;
+    struct arena arena;
+    struct finding {
+        struct finding *next;
+        struct text message;
+    } * first, **end;
+    bool fine;
+    struct fault fault;
 };
 
 /* {"machine", "entity", "sequence", "message"} in one line. */
@@ -100,15 +114,26 @@ static void sum_up_text(const struct account *account, const struct verify_count
 
 /* --- the two halves --- */
 
-static void report_of_file(void *context, struct text message) {
-    struct account *account = context;
-    account->file_problems++;
-    report(account, &(struct verify_problem){.message = message});
+static void keep_finding(void *context, struct text message) {
+    struct file_check *check = context;
+    struct finding *finding = ARENA_NEW(&check->arena, struct finding);
+    finding->message = text_copy(&check->arena, message);
+    *check->end = finding;
+    check->end = &finding->next;
 }
 
-static bool verify_file(struct account *account, struct fault *fault) {
-    return !account->proof->whole_file ||
-           inspect_file(account->proof->store, report_of_file, account, fault);
+static void *check_file(void *argument) {
+    struct file_check *check = argument;
+    check->fine = inspect_file(check->store, keep_finding, check, &check->fault);
+    return NULL;
+}
+
+static void report_file(struct account *account, const struct file_check *check,
+                        struct verify_counts *counts) {
+    for (const struct finding *finding = check->first; finding != NULL; finding = finding->next) {
+        counts->problems++;
+        report(account, &(struct verify_problem){.message = finding->message});
+    }
 }
 
 static bool verify_records(struct account *account, struct store *store,
@@ -132,9 +157,30 @@ static bool verify_records(struct account *account, struct store *store,
     } else {
         return false;
     }
-    bool verified = verify_audit(store, &options, counts, fault);
+    return verify_audit(store, &options, counts, fault);
+}
+
+/* Both halves at once; one after the other where there is no second thread to be had. */
+static bool verify_both(struct account *account, struct store *store, struct verify_counts *counts,
+                        struct fault *fault) {
+    struct file_check check = {.store = account->proof->store, .fault = FAULT_INIT};
+    pthread_t thread;
+    check.end = &check.first;
+    arena_init(&check.arena, 0);
+    bool beside = pthread_create(&thread, NULL, check_file, &check) == 0;
+    bool verified = verify_records(account, store, counts, fault);
+    if (beside) {
+        pthread_join(thread, NULL);
+    } else {
+        check_file(&check);
+    }
     progress_finish(&account->progress, "verified", counts->records);
-    return verified;
+    report_file(account, &check, counts);
+    if (verified && !check.fine) {
+        *fault = check.fault;
+    }
+    arena_deinit(&check.arena);
+    return verified && check.fine;
 }
 
 static bool verify(struct account *account, struct verify_counts *counts, struct fault *fault) {
@@ -142,8 +188,13 @@ static bool verify(struct account *account, struct verify_counts *counts, struct
     if (!store_open(account->proof->store, STORE_READER, &store, fault)) {
         return false;
     }
-    bool verified = verify_file(account, fault) && verify_records(account, store, counts, fault);
-    counts->problems += account->file_problems;
+    bool verified;
+    if (account->proof->whole_file) {
+        verified = verify_both(account, store, counts, fault);
+    } else {
+        verified = verify_records(account, store, counts, fault);
+        progress_finish(&account->progress, "verified", counts->records);
+    }
     store_close(store);
     return verified;
 }

@@ -55,7 +55,17 @@ static bool walk_on(struct walk *walk, struct text next, size_t count) {
     return text_given(walk->cursor) && walk->left > 0;
 }
 
-static bool records_page(struct walk *walk, const struct store_search *search, pages_page *each,
+static bool hand_out(struct walk *walk, const struct store_record *records, size_t count,
+                     pages_record *each) {
+    for (size_t i = 0; i < count; i++) {
+        if (!each(walk->context, &records[i], walk->fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool records_page(struct walk *walk, const struct store_search *search, pages_record *each,
                          bool *more) {
     struct store_record *items;
     struct text next = TEXT_NONE;
@@ -65,14 +75,14 @@ static bool records_page(struct walk *walk, const struct store_search *search, p
                               walk->fault)) {
         return false;
     }
-    if (!each(walk->context, items, count, walk->fault)) {
+    if (!hand_out(walk, items, count, each)) {
         return false;
     }
     *more = walk_on(walk, next, count);
     return true;
 }
 
-static bool walk_records(struct walk *walk, const struct store_search *search, pages_page *each) {
+static bool walk_records(struct walk *walk, const struct store_search *search, pages_record *each) {
     bool more = true, went = true;
     while (went && more) {
         went = walk_begin(walk) && records_page(walk, search, each, &more);
@@ -82,36 +92,12 @@ static bool walk_records(struct walk *walk, const struct store_search *search, p
     return went;
 }
 
-bool pages_whole(struct store *store, const struct store_search *search, pages_page *each,
-                 void *context, struct fault *fault) {
-    struct walk walk;
-    walk_init(&walk, store, PAGES_OWN, 0, context, fault);
-    return walk_records(&walk, search, each);
-}
-
-struct one_by_one {
-    pages_record *each;
-    void *context;
-};
-
-static bool hand_out(void *context, const struct store_record *records, size_t count,
-                     struct fault *fault) {
-    const struct one_by_one *one = context;
-    for (size_t i = 0; i < count; i++) {
-        if (!one->each(one->context, &records[i], fault)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 bool pages_records(struct store *store, enum pages_transaction transaction,
                    const struct store_search *search, int64_t most, pages_record *each,
                    void *context, struct fault *fault) {
     struct walk walk;
-    struct one_by_one one = {each, context};
-    walk_init(&walk, store, transaction, most, &one, fault);
-    return walk_records(&walk, search, hand_out);
+    walk_init(&walk, store, transaction, most, context, fault);
+    return walk_records(&walk, search, each);
 }
 
 static bool entities_page(struct walk *walk, struct text machine, pages_entity_page *each,

@@ -13,8 +13,6 @@ enum pages_transaction {
 
 /* False with a fault ends the walk. What it is given lives until it returns. */
 typedef bool pages_record(void *context, const struct store_record *record, struct fault *fault);
-typedef bool pages_page(void *context, const struct store_record *records, size_t count,
-                        struct fault *fault);
 typedef bool pages_entity(void *context, const struct entity *entity, struct fault *fault);
 /* A page of them, in the transaction that read it. */
 typedef bool pages_entity_page(void *context, const struct entity *entities, size_t count,
@@ -25,10 +23,6 @@ typedef bool pages_entity_page(void *context, const struct entity *entities, siz
 bool pages_records(struct store *store, enum pages_transaction transaction,
                    const struct store_search *search, int64_t most, pages_record *each,
                    void *context, struct fault *fault) MUST_CHECK;
-
-/* The same, a page at a time, inside the page's own transaction. */
-bool pages_whole(struct store *store, const struct store_search *search, pages_page *each,
-                 void *context, struct fault *fault) MUST_CHECK;
 
 /* In the order of their creation. */
 bool pages_entities(struct store *store, struct text machine, pages_entity *each, void *context,

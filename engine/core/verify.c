@@ -1,15 +1,12 @@
 /* verify.c: memory stays small however long the audit is: nothing is remembered of a chain once it
- * has been walked. Three passes:
+ * has been walked. Two passes:
  *
- *   1. all records, page by page: a record with sequence 1 begins a chain, which is walked to its
- *      end and compared with its entity (verify_chain.c), in the transaction of the page. Where the
- *      store has records in the order of chains, it is these that are walked (verify_stream.c).
- *   2. only if pass 1 saw more records than it walked: those whose chain has lost its first record.
- *   3. only if there are more entities than chains that led to one: those whose chain is gone.
+ *   1. all records, one chain after another, each with its entity (verify_stream.c).
+ *   2. only if there are more entities than chains that led to one: those whose chain is gone.
  *
- * Passes 2 and 3 look up one record for each they go through; a sound store never needs them, and a
- * busy one only because of what was being written at the start. For the same reason the numbers of
- * records that are compared in the end are those of SETTLING before the start. */
+ * Pass 2 looks up one record for each entity; a sound store never needs it, and a busy one only
+ * because of what was being written meanwhile. For the same reason the numbers of records that are
+ * compared in the end are those of SETTLING before the start. */
 #include "core/verify.h"
 
 #include "base/map.h"
@@ -22,8 +19,6 @@ struct pass {
     struct verify verify;
     struct arena arena;  /* names of machines */
     struct map machines; /* that have been met: name -> number of chains that led to an entity */
-    int64_t seen;        /* records of pass 1 */
-    int64_t seen_settled;
 };
 
 static void met(struct pass *pass, struct text machine, int64_t entities) {
@@ -35,101 +30,35 @@ static void met(struct pass *pass, struct text machine, int64_t entities) {
     *count += entities;
 }
 
-/* Without conditions, so that the store reads the records and not what helps it to search them. */
-static const struct store_search everything = {.success = -1};
-
-static bool is_asked_for(const struct pass *pass, const struct store_record *record) {
-    struct text machine = pass->verify.options->machine;
-    return !text_given(machine) || text_equal(machine, record->machine);
-}
-
 /* --- pass 1: chains --- */
-
-static bool walk_if_first(void *context, const struct store_record *record, struct fault *fault) {
-    struct pass *pass = context;
-    bool has_entity = false;
-    if (!is_asked_for(pass, record)) {
-        return true;
-    }
-    pass->seen += record->timestamp_us < pass->verify.started_us;
-    pass->seen_settled += record->timestamp_us < pass->verify.settled_us;
-    if (record->sequence == 1) {
-        struct store_key key = {record->machine, record->entity_id};
-        if (!verify_chain(&pass->verify, key, &has_entity, fault)) {
-            return false;
-        }
-    }
-    met(pass, record->machine, has_entity);
-    return true;
-}
 
 static void chain_proven(void *context, struct store_key key, bool has_entity) {
     met(context, key.machine, has_entity);
 }
 
-/* All records were of a chain. */
-static bool prove_in_order(struct pass *pass, struct fault *fault) {
-    bool proven = verify_stream(&pass->verify, chain_proven, pass, fault);
-    pass->seen = pass->verify.walked;
-    pass->seen_settled = pass->verify.walked_settled;
-    return proven;
-}
+/* --- pass 2: entities without a chain --- */
 
-static bool prove_chains(struct pass *pass, struct fault *fault) {
-    return store_has_chain_order(pass->verify.store)
-               ? prove_in_order(pass, fault)
-               : pages_records(pass->verify.store, PAGES_OWN, &everything, 0, walk_if_first, pass,
-                               fault);
-}
-
-/* --- passes 2 and 3: what has no beginning --- */
-
-struct first {
-    bool found;
-    int64_t sequence;
-};
-
-static bool keep_first(void *context, const struct store_record *record, struct fault *fault) {
+static bool keep_found(void *context, const struct store_record *record, struct fault *fault) {
     (void)fault;
-    *(struct first *)context = (struct first){true, record->sequence};
+    (void)record;
+    *(bool *)context = true;
     return true;
 }
 
-static bool find_first(struct pass *pass, struct store_key key, struct first *out,
-                       struct fault *fault) {
+static bool has_record(struct pass *pass, struct store_key key, bool *out, struct fault *fault) {
     struct store_search search = {.machine = key.machine, .entity_id = key.id, .success = -1};
-    *out = (struct first){false, 0};
-    return pages_records(pass->verify.store, PAGES_OPEN, &search, 1, keep_first, out, fault);
-}
-
-static bool walk_if_beheaded(void *context, const struct store_record *record,
-                             struct fault *fault) {
-    struct pass *pass = context;
-    struct store_key key = {record->machine, record->entity_id};
-    struct first first;
-    bool has_entity;
-    if (record->sequence == 1 || !is_asked_for(pass, record)) {
-        return true;
-    }
-    return find_first(pass, key, &first, fault) &&
-           (first.sequence != record->sequence ||
-            verify_chain(&pass->verify, key, &has_entity, fault));
-}
-
-static bool prove_beginnings(struct pass *pass, struct fault *fault) {
-    return pass->seen == pass->verify.walked ||
-           pages_records(pass->verify.store, PAGES_OWN, &everything, 0, walk_if_beheaded, pass,
-                         fault);
+    *out = false;
+    return pages_records(pass->verify.store, PAGES_OPEN, &search, 1, keep_found, out, fault);
 }
 
 static bool report_if_bare(void *context, const struct entity *entity, struct fault *fault) {
     struct pass *pass = context;
     struct store_key key = {entity->machine, entity->id};
-    struct first first;
-    if (!find_first(pass, key, &first, fault)) {
+    bool found;
+    if (!has_record(pass, key, &found, fault)) {
         return false;
     }
-    if (!first.found) {
+    if (!found) {
         verify_report(&pass->verify, key, 0, "the entity has no audit record at all");
     }
     return true;
@@ -185,29 +114,29 @@ static bool prove_one(struct pass *pass, struct fault *fault) {
 }
 
 /* Every record is of a chain, and every record of a chain is among all. */
-static void compare_counts(struct pass *pass) {
+static void compare_counts(struct pass *pass, int64_t settled) {
     struct store_key none = {TEXT_NONE, TEXT_NONE};
-    if (pass->seen_settled != pass->verify.walked_settled) {
+    if (settled != pass->verify.walked_settled) {
         verify_report(&pass->verify, none, 0, "there are %lld records, but the chains hold %lld",
-                      (long long)pass->seen_settled, (long long)pass->verify.walked_settled);
+                      (long long)settled, (long long)pass->verify.walked_settled);
     }
 }
 
 static bool prove_all(struct pass *pass, struct fault *fault) {
+    int64_t settled;
     meet_known_machines(pass);
-    if (!prove_chains(pass, fault) || !prove_beginnings(pass, fault) ||
+    if (!verify_stream(&pass->verify, chain_proven, pass, &settled, fault) ||
         !prove_entities(pass, fault)) {
         return false;
     }
-    compare_counts(pass);
+    compare_counts(pass, settled);
     return true;
 }
 
 bool verify_audit(struct store *store, const struct verify_options *options,
                   struct verify_counts *counts, struct fault *fault) {
     struct pass pass = {.verify = {.store = store, .options = options}};
-    pass.verify.started_us = now_wall_us(&options->now);
-    pass.verify.settled_us = pass.verify.started_us - SETTLING_US;
+    pass.verify.settled_us = now_wall_us(&options->now) - SETTLING_US;
     arena_init(&pass.arena, 0);
     map_init(&pass.machines, &pass.arena);
     bool proven = (text_given(options->entity_id) ? prove_one : prove_all)(&pass, fault);

@@ -8,10 +8,8 @@ struct verify {
     struct store *store;
     const struct verify_options *options;
     struct verify_counts counts;
-    int64_t started_us; /* wall clock */
-    int64_t settled_us; /* earlier: what is older was committed long before the start */
-    int64_t walked;     /* records from before the start */
-    int64_t walked_settled;
+    int64_t settled_us;     /* what is older was committed long before the start */
+    int64_t walked_settled; /* records from before that */
 };
 
 /* Where the walk of a chain has come to. */
@@ -21,18 +19,20 @@ struct chain {
     int64_t sequence;                 /* of the record before; 0: none */
     unsigned char hash[DIGEST_BYTES]; /* of that record, as stored */
     int64_t version;                  /* of the entity, as that record says */
-    struct arena arena;               /* of the texts below */
+    struct arena arena;               /* of the texts below, which are those of the last record */
     struct text machine;              /* of the entity, as that record says; it may be renamed */
     struct text state;                /* of the entity, as that record says; TEXT_NONE: no entity */
     struct text data_hash;            /* of its data, as that record says; TEXT_NONE: no entity */
     struct arena scratch;             /* of one record */
 };
 
-/* From its first record to its last, then what has become of it. The key is lent. */
-void chain_init(struct chain *chain, struct verify *verify, struct store_key key);
+/* One chain after another: from its first record to its last, then what has become of its entity,
+ * of which `data` or data_json is looked at. The key is lent. */
+void chain_init(struct chain *chain, struct verify *verify);
+void chain_begin(struct chain *chain, struct store_key key);
 void chain_check(struct chain *chain, const struct store_record *record);
 void chain_end(struct chain *chain, const struct entity *entity);
-void chain_drop(struct chain *chain); /* in place of chain_end */
+void chain_deinit(struct chain *chain);
 
 /* Inside a read transaction. `has_entity`: the chain belongs to an entity that is there. */
 bool verify_chain(struct verify *verify, struct store_key key, bool *has_entity,

@@ -1,12 +1,11 @@
-/* verify_stream.c: records chain by chain, a page at a time, and the entities of each page in one
- * call: two round trips for a thousand records.
+/* verify_stream.c: records chain by chain, a page at a time, each with its entity.
  *
- * A chain may go on in the next page, and grow between the two: so its entity is read with every
- * page that has a part of it, and the newest one counts. If the next page has none, then nothing
- * was added between its moment and that of the page before that the entity does not know of. */
+ * A chain may go on in the next page, and grow between the two: so its entity comes with every one
+ * of its records, and the one that came last counts. If the next page has none, then nothing was
+ * added between its moment and that of the page before that the entity does not know of. */
 #include "core/verify_stream.h"
 
-#include "core/pages.h"
+#include "store/chains.h"
 
 struct stream {
     struct verify *verify;
@@ -14,23 +13,12 @@ struct stream {
     void *context;
     struct arena arena; /* of the open chain's key and entity */
     struct chain chain;
-    struct entity entity; /* of the open chain, as the latest page saw it */
+    struct entity entity; /* of the open chain, as its latest record came with it */
     bool open;
 };
 
-static bool is_of(const struct store_record *record, struct store_key key) {
-    return text_equal(record->entity_id, key.id) && text_equal(record->machine, key.machine);
-}
-
-/* The keys of the chains in the page, in its order. */
-static size_t keys_of(const struct store_record *records, size_t count, struct store_key *keys) {
-    size_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (found == 0 || !is_of(&records[i], keys[found - 1])) {
-            keys[found++] = (struct store_key){records[i].machine, records[i].entity_id};
-        }
-    }
-    return found;
+static bool is_of(const struct entity *entity, struct store_key key) {
+    return text_equal(entity->id, key.id) && text_equal(entity->machine, key.machine);
 }
 
 static void finish(struct stream *stream) {
@@ -43,70 +31,55 @@ static void finish(struct stream *stream) {
     stream->proven(stream->context, key, stream->entity.exists);
 }
 
-static void begin(struct stream *stream, struct store_key key) {
+static void begin(struct stream *stream, const struct entity *entity) {
     arena_reset(&stream->arena);
-    struct store_key kept = {text_copy(&stream->arena, key.machine),
-                             text_copy(&stream->arena, key.id)};
-    chain_init(&stream->chain, stream->verify, kept);
+    struct store_key kept = {text_copy(&stream->arena, entity->machine),
+                             text_copy(&stream->arena, entity->id)};
+    chain_begin(&stream->chain, kept);
     stream->open = true;
 }
 
 /* What the open chain's entity has of the page goes with the page, but for this. */
-static void keep_entity(struct stream *stream, const struct entity *entity) {
-    const struct js *data = entity->exists ? js_copy(&stream->arena, entity->data) : NULL;
-    stream->entity = *entity;
-    stream->entity.machine = stream->chain.key.machine;
-    stream->entity.id = stream->chain.key.id;
-    stream->entity.state = text_copy(&stream->arena, entity->state);
-    stream->entity.data = data;
-    stream->entity.data_json = TEXT_NONE;
+static void keep_entity(struct stream *stream) {
+    struct entity *entity = &stream->entity;
+    entity->machine = stream->chain.key.machine;
+    entity->id = stream->chain.key.id;
+    entity->state = text_copy(&stream->arena, entity->state);
+    entity->data_json = text_copy(&stream->arena, entity->data_json);
 }
 
-static void walk(struct stream *stream, const struct store_record *records, size_t count,
-                 const struct entity *entities) {
-    size_t at = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!stream->open || !is_of(&records[i], stream->chain.key)) {
-            finish(stream);
-            begin(stream, (struct store_key){records[i].machine, records[i].entity_id});
-        }
-        at += i > 0 && !is_of(&records[i - 1], stream->chain.key);
-        stream->entity = entities[at];
-        chain_check(&stream->chain, &records[i]);
-    }
-    if (count > 0) {
-        keep_entity(stream, &entities[at]);
-    }
-}
-
-static bool each_page(void *context, const struct store_record *records, size_t count,
+static bool each_page(void *context, const struct store_link *links, size_t count,
                       struct fault *fault) {
     struct stream *stream = context;
-    struct arena arena;
-    arena_init(&arena, 0);
-    struct store_key *keys = ARENA_ARRAY(&arena, struct store_key, count);
-    struct entity *entities = ARENA_ARRAY(&arena, struct entity, count);
-    size_t found = keys_of(records, count, keys);
-    bool read = store_read(stream->verify->store, &arena, keys, found, entities, fault);
-    if (read) {
-        walk(stream, records, count, entities);
+    (void)fault;
+    for (size_t i = 0; i < count; i++) {
+        if (!stream->open || !is_of(&links[i].entity, stream->chain.key)) {
+            finish(stream);
+            begin(stream, &links[i].entity);
+        }
+        stream->entity = links[i].entity;
+        chain_check(&stream->chain, &links[i].record);
     }
-    arena_deinit(&arena);
-    return read;
+    if (stream->open) {
+        keep_entity(stream);
+    }
+    return true;
 }
 
-bool verify_stream(struct verify *verify, verify_proven *proven, void *context,
+bool verify_stream(struct verify *verify, verify_proven *proven, void *context, int64_t *settled,
                    struct fault *fault) {
-    struct store_search search = {
-        .machine = verify->options->machine, .success = -1, .by_chain = true};
     struct stream stream = {.verify = verify, .proven = proven, .context = context};
+    struct store_walk walk = {.machine = verify->options->machine,
+                              .settled_us = verify->settled_us,
+                              .each = each_page,
+                              .context = &stream};
     arena_init(&stream.arena, 0);
-    bool walked = pages_whole(verify->store, &search, each_page, &stream, fault);
+    chain_init(&stream.chain, verify);
+    bool walked = store_walk_chains(verify->store, &walk, settled, fault);
     if (walked) {
         finish(&stream);
-    } else if (stream.open) {
-        chain_drop(&stream.chain);
     }
+    chain_deinit(&stream.chain);
     arena_deinit(&stream.arena);
     return walked;
 }

@@ -135,7 +135,6 @@ struct store_search {
     int success;                                                            /* 1, 0, or -1: any */
     int64_t since_us;                                                       /* inclusive; 0: any */
     int64_t until_us;                                                       /* exclusive; 0: any */
-    bool by_chain; /* one entity's after another's, each in chain order: store_has_chain_order */
 };
 
 /* --- API keys (identity/auth.c says what they mean) --- */

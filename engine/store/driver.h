@@ -8,6 +8,7 @@
 
 #include "store/bulk_driver.h"
 #include "store/census.h"
+#include "store/chains.h"
 #include "store/inspect.h"
 #include "store/lock_driver.h"
 #include "store/migration.h"
@@ -26,7 +27,6 @@ struct store_driver {
     void (*close)(struct store *store);
     /* How many connections may write at once; asked without opening anything. */
     unsigned writers_most;
-    bool has_chain_order; /* what store_has_chain_order answers */
 
     /* --- transactions: at most one at a time --- */
     bool (*begin)(struct store *store, enum store_access access, enum isolation isolation,
@@ -76,6 +76,8 @@ struct store_driver {
                            const struct store_search *search, const struct store_page *page,
                            struct store_record **items, size_t *count, struct text *next,
                            struct fault *fault) MUST_CHECK;
+    bool (*walk_chains)(struct store *store, const struct store_walk *walk, int64_t *settled,
+                        struct fault *fault) MUST_CHECK;
 
     /* --- answers, policies --- */
     bool (*find_answers)(struct store *store, struct arena *arena,

@@ -175,16 +175,17 @@ bool store_list_ids(struct store *store, struct arena *arena, struct text machin
     return store->driver->list_ids(store, arena, machine, where, after, limit, ids, count, fault);
 }
 
-bool store_has_chain_order(const struct store *store) {
-    return store->driver->has_chain_order;
-}
-
 bool store_search_records(struct store *store, struct arena *arena,
                           const struct store_search *search, const struct store_page *page,
                           struct store_record **items, size_t *count, struct text *next,
                           struct fault *fault) {
     return check_limit(page->limit, fault) &&
            store->driver->search_records(store, arena, search, page, items, count, next, fault);
+}
+
+bool store_walk_chains(struct store *store, const struct store_walk *walk, int64_t *settled,
+                       struct fault *fault) {
+    return store->driver->walk_chains(store, walk, settled, fault);
 }
 
 /* --- answers, policies --- */

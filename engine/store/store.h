@@ -91,9 +91,6 @@ bool store_list_ids(struct store *store, struct arena *arena, struct text machin
                     const struct store_where *where, struct text after, int64_t limit,
                     struct text **ids, size_t *count, struct fault *fault) MUST_CHECK;
 
-/* Whether records can be searched by_chain. */
-bool store_has_chain_order(const struct store *store);
-
 /* Oldest first; with machine and entity_id given: the entity's history, in chain order. */
 bool store_search_records(struct store *store, struct arena *arena,
                           const struct store_search *search, const struct store_page *page,

@@ -195,6 +195,13 @@ static bool faulty_search_records(struct store *store, struct arena *arena,
                                                                 page, items, count, next, fault));
 }
 
+static bool faulty_walk_chains(struct store *store, const struct store_walk *walk, int64_t *settled,
+                               struct fault *fault) {
+    return strike(store, "walk_chains", fault) &&
+           ended(store,
+                 inner_of(store)->driver->walk_chains(inner_of(store), walk, settled, fault));
+}
+
 static bool faulty_find_answers(struct store *store, struct arena *arena,
                                 const struct store_answer_key *keys, size_t count,
                                 int64_t oldest_us, const struct store_answer **out,
@@ -486,6 +493,7 @@ static const struct store_driver driver = {
     .count = faulty_count,
     .list_ids = faulty_list_ids,
     .search_records = faulty_search_records,
+    .walk_chains = faulty_walk_chains,
     .find_answers = faulty_find_answers,
     .expire_answers = faulty_expire_answers,
     .entered = faulty_entered,

@@ -16,6 +16,7 @@
 #include "store/postgres/driver.h"
 
 #include "store/postgres/census.h"
+#include "store/postgres/chains.h"
 #include "store/postgres/index.h"
 
 /* --- the time-outs of every transaction --- */
@@ -86,6 +87,16 @@ bool postgres_run(struct postgres_store *self, const char *sql, const struct val
                   struct fault *fault) {
     postgres_queue(self, sql, values);
     return wire_run(&self->wire, fault);
+}
+
+void postgres_queue_whole(struct postgres_store *self, const char *first, const char *sql,
+                          const struct values *values) {
+    self->phase = PG_READING;
+    postgres_queue(self, first, NULL);
+    wire_queue(&self->wire, sql, values);
+    wire_queue(&self->wire, COMMIT, NULL);
+    self->begun = false;
+    self->phase = PG_IDLE;
 }
 
 /* --- ends --- */
@@ -188,7 +199,6 @@ const struct store_driver store_postgres = {
     .begin = postgres_begin,
     .commit = postgres_commit,
     .rollback = postgres_rollback,
-    .has_chain_order = true,
     .ping = postgres_ping,
     .read = postgres_read,
     .read_as = postgres_read_as,
@@ -203,6 +213,7 @@ const struct store_driver store_postgres = {
     .count = postgres_count,
     .list_ids = postgres_list_ids,
     .search_records = postgres_search_records,
+    .walk_chains = postgres_walk_chains,
     .find_answers = postgres_find_answers,
     .expire_answers = postgres_expire_answers,
     .entered = postgres_entered,

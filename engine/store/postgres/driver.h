@@ -56,6 +56,10 @@ void postgres_queue(struct postgres_store *self, const char *sql, const struct v
 /* Queues nothing else, and runs: one statement in one round trip. */
 bool postgres_run(struct postgres_store *self, const char *sql, const struct values *values,
                   struct fault *fault) MUST_CHECK;
+/* Queues a transaction of its own that reads: `first`, without values, then `sql`, whose answer is
+ * wire_result 1. */
+void postgres_queue_whole(struct postgres_store *self, const char *first, const char *sql,
+                          const struct values *values);
 /* What a statement needs joins the open transaction, or gets one of its own, which leave ends:
  *   bool own; return postgres_enter(self, access, &own, fault) &&
  *                    postgres_leave(self, own, work(...), fault)

@@ -1,7 +1,6 @@
 /* search.c: audit records.
  *
- * The history of one entity goes by its chain, all else by position, or, to verify it, by chain
- * after chain. Conditions that are not given
+ * The history of one entity goes by its chain, all else by position. Conditions that are not given
  * are NULL; the server plans each statement with its values, so that they cost nothing.
  *
  * Records of one entity are written one transaction after the other, so that the order of their
@@ -44,12 +43,6 @@ static const char *const statements[2][2][2] = {
      {HISTORY("<", "", "DESC", LAST), HISTORY("<", TAGS, "DESC", LAST)}},
 };
 
-#define OF_LAST(column) "coalesce((SELECT " column " FROM audit WHERE position = $11::bigint), 0)"
-/* e.number is compared too, for a join that goes through both in order. */
-static const char CHAINS[] = COLUMNS PLACE CONDITIONS "AND e.number >= " OF_LAST(
-    "entity") " AND (a.entity, a.sequence) > "
-              "(" OF_LAST("entity") ", " OF_LAST(
-                  "sequence") ") ORDER BY a.entity, a.sequence LIMIT $10::bigint";
 /* Whether the record that a cursor names is of this entity. */
 static const char FIND_PLACE[] =
     "SELECT 1 FROM audit WHERE position = $3::bigint AND entity = " ENTITY;
@@ -136,10 +129,7 @@ static void queue_search(struct postgres_store *self, const struct store_search 
         values_add_text(&values, search->batch);
         values_add_text(&values, search->error_code);
     }
-    postgres_queue(
-        self,
-        search->by_chain ? CHAINS : statements[is_history(search)][page->newest][is_tagged(search)],
-        &values);
+    postgres_queue(self, statements[is_history(search)][page->newest][is_tagged(search)], &values);
 }
 
 /* *rows is lent until the next statement. */

@@ -313,10 +313,9 @@ static bool send_queue(struct wire *wire, struct fault *fault) {
     return flush(wire, fault);
 }
 
-bool wire_run(struct wire *wire, struct fault *fault) {
-    struct fault lost = FAULT_INIT;
-    bool whole =
-        send_queue(wire, &lost) && read_unread(wire, &lost) && read_trip(wire, true, &lost);
+/* `sent`: the trip has been, and `lost` says why if not. */
+static bool receive(struct wire *wire, bool sent, struct fault lost, struct fault *fault) {
+    bool whole = sent && read_unread(wire, &lost) && read_trip(wire, true, &lost);
     if (!check_results(wire, fault)) {
         return false; /* says more than that the connection went */
     }
@@ -324,6 +323,21 @@ bool wire_run(struct wire *wire, struct fault *fault) {
         *fault = lost;
     }
     return whole;
+}
+
+bool wire_run(struct wire *wire, struct fault *fault) {
+    struct fault lost = FAULT_INIT;
+    bool sent = send_queue(wire, &lost);
+    return receive(wire, sent, lost, fault);
+}
+
+bool wire_finish(struct wire *wire, struct fault *fault) {
+    struct fault lost = FAULT_INIT;
+    if (wire->broken || wire->unread == 0) {
+        return lose(wire, fault);
+    }
+    wire->unread--;
+    return receive(wire, true, lost, fault);
 }
 
 void wire_send(struct wire *wire) {
@@ -338,6 +352,15 @@ void wire_send(struct wire *wire) {
 const PGresult *wire_result(const struct wire *wire, size_t index) {
     size_t at = wire->first + index;
     return at < wire->result_count ? wire->results[at] : NULL;
+}
+
+PGresult *wire_take(struct wire *wire, size_t index) {
+    size_t at = wire->first + index;
+    PGresult *taken = at < wire->result_count ? wire->results[at] : NULL;
+    if (taken != NULL) {
+        wire->results[at] = NULL;
+    }
+    return taken;
 }
 
 size_t wire_changed(const struct wire *wire, size_t index) {

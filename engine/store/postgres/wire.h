@@ -59,9 +59,14 @@ void wire_lead(struct wire *wire);
 bool wire_run(struct wire *wire, struct fault *fault) MUST_CHECK;
 /* Sends what is queued; whatever the answer is, the next wire_run reads past it. */
 void wire_send(struct wire *wire);
+/* The answer to the latest wire_send, if nothing was queued since: together they are a wire_run,
+ * and between them the server works. */
+bool wire_finish(struct wire *wire, struct fault *fault) MUST_CHECK;
 
 /* Lent until the next wire_queue; NULL when there is none. */
 const PGresult *wire_result(const struct wire *wire, size_t index);
+/* The same, but it is the caller's from now on: PQclear. */
+PGresult *wire_take(struct wire *wire, size_t index);
 /* Rows that the statement changed. */
 size_t wire_changed(const struct wire *wire, size_t index);
 

@@ -10,6 +10,7 @@
  * the file as far as readers let it. Only when they have kept it from starting anew for long are
  * they waited for, a little; so the log stays bounded but for the time of one very long reader. */
 #include "store/sqlite/driver.h"
+#include "store/sqlite/chains.h"
 
 #include "store/sqlite/index.h"
 
@@ -166,6 +167,7 @@ const struct store_driver store_sqlite = {
     .count = sqlite_count,
     .list_ids = sqlite_list_ids,
     .search_records = sqlite_search_records,
+    .walk_chains = sqlite_walk_chains,
     .find_answers = sqlite_find_answers,
     .expire_answers = sqlite_expire_answers,
     .entered = sqlite_entered,

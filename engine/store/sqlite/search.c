@@ -9,6 +9,7 @@
  * entity is searched by facts instead: what is left is shown, with the gap that verification looks
  * for. */
 #include "store/cursor.h"
+#include "store/sqlite/chains.h"
 #include "store/sqlite/driver.h"
 #include "store/sqlite/facts.h"
 #include "store/sqlite/tags.h"
@@ -103,6 +104,10 @@ static struct store_record kept_record(struct arena *arena, sqlite3_stmt *row,
     memcpy(record.uuid, uuid.bytes,
            uuid.length < sizeof record.uuid ? uuid.length : sizeof record.uuid);
     return record;
+}
+
+struct store_record sqlite_record_of_row(struct arena *arena, sqlite3_stmt *row) {
+    return kept_record(arena, row, lent_record(row));
 }
 
 static bool has_tags(struct page *page, struct text json) {
@@ -245,16 +250,19 @@ static bool read_head(struct sql *sql, int64_t entity, struct head *head, struct
     return true;
 }
 
-/* Position of the first milestone at or behind a sequence; the head's when there is none. */
-static bool find_start(struct sql *sql, int64_t entity, int64_t sequence, const struct head *head,
-                       int64_t *position, struct fault *fault) {
+bool sqlite_find_start(struct sql *sql, int64_t entity, int64_t sequence, int64_t head_sequence,
+                       int64_t head_position, int64_t *position, struct fault *fault) {
+    *position = head_position;
+    if (sequence == head_sequence) {
+        return true;
+    }
     sqlite3_stmt *statement = sql_use(sql, READ_MILESTONE, fault);
     if (statement == NULL) {
         return false;
     }
     sql_put_integer(statement, 1, entity);
     sql_put_integer(statement, 2, sequence);
-    return sql_ask(sql, statement, head->position, position, fault);
+    return sql_ask(sql, statement, head_position, position, fault);
 }
 
 /* Walks back over `first`..`last` and notes their positions in out[sequence - first]; *broken when
@@ -262,7 +270,7 @@ static bool find_start(struct sql *sql, int64_t entity, int64_t sequence, const 
 static bool walk_back(struct sql *sql, int64_t entity, int64_t first, int64_t last,
                       const struct head *head, int64_t *out, bool *broken, struct fault *fault) {
     int64_t position;
-    if (!find_start(sql, entity, last, head, &position, fault)) {
+    if (!sqlite_find_start(sql, entity, last, head->sequence, head->position, &position, fault)) {
         return false;
     }
     int64_t before = INT64_MAX;

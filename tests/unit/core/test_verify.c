@@ -162,6 +162,40 @@ static void a_record_taken_out_of_the_middle_is_found(void **state) {
     assert_true(fixture->counts.problems > 0);
 }
 
+static void gaps_in_a_long_chain_are_found(void **state) {
+    struct fixture *fixture = *state;
+    for (int i = 0; i < 300; i++) {
+        run(fixture, ATTEMPT_TRANSITION, "b", "DONE");
+        run(fixture, ATTEMPT_TRANSITION, "b", "NEW");
+    }
+    assert_string_equal(verify_all(fixture), "");
+    assert_int_equal(fixture->counts.records, 606);
+    tamper(fixture, "DELETE FROM audit WHERE sequence IN (10, 300)");
+    assert_string_equal(verify_all(fixture),
+                        "job/b/11: the record before it is 9: records are missing\n"
+                        "job/b/301: the record before it is 299: records are missing\n");
+    assert_int_equal(fixture->counts.records, 604);
+    assert_int_equal(fixture->counts.chains, 3);
+}
+
+static void a_record_that_no_chain_leads_to_is_found(void **state) {
+    struct fixture *fixture = *state;
+    fixture->world.wall_us += 600 * NOW_SECOND;
+    tamper(fixture, "UPDATE entity SET audit_sequence = 3, audit_position = "
+                    "(SELECT position FROM audit WHERE sequence = 3) WHERE id = 'a'");
+    const char *said = verify_all(fixture);
+    check_contains(said, "job/a/0: the entity does not have the hash of its newest record");
+    check_contains(said, "there are 6 records, but the chains hold 5");
+}
+
+static void a_chain_that_should_be_endless_is_found(void **state) {
+    struct fixture *fixture = *state;
+    tamper(fixture, "UPDATE entity SET audit_sequence = 1000000000000 WHERE id = 'a'");
+    check_contains(verify_all(fixture), "job/a/0: the entity's newest record should be "
+                                        "1000000000000, but the chain ends with 4");
+    assert_int_equal(fixture->counts.records, 6);
+}
+
 static void a_first_record_that_is_gone_is_found(void **state) {
     struct fixture *fixture = *state;
     tamper(fixture, "DELETE FROM audit WHERE sequence = 1 AND " OF_ENTITY("a"));
@@ -326,6 +360,9 @@ int main(void) {
         CASE(columns_that_disagree_are_found),
         CASE(a_record_dated_to_come_is_found),
         CASE(a_record_taken_out_of_the_middle_is_found),
+        CASE(gaps_in_a_long_chain_are_found),
+        CASE(a_record_that_no_chain_leads_to_is_found),
+        CASE(a_chain_that_should_be_endless_is_found),
         CASE(a_first_record_that_is_gone_is_found),
         CASE(a_tail_that_was_cut_off_is_found),
         CASE(a_chain_that_is_gone_is_found),
