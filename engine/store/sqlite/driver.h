@@ -1,14 +1,14 @@
 /* driver.h: what the files of the SQLite store share. Room store/sqlite/: the driver of
- * `sqlite:PATH`; sole user of sqlite3. It uses store/, and is reached through the table
- * store_sqlite alone. One struct sqlite_store is one connection of one thread; a file has at most
- * one writer, and only it writes and checkpoints. */
+ * `sqlite:PATH`; with its room sql/ the sole user of sqlite3. It uses store/, and is reached
+ * through the table store_sqlite alone. One struct sqlite_store is one connection of one thread; a
+ * file has at most one writer, and only it writes and checkpoints. */
 #ifndef STATUTE_STORE_SQLITE_H
 #define STATUTE_STORE_SQLITE_H
 
 #include "store/driver.h"
-#include "store/sqlite/file.h"
 #include "store/sqlite/names.h"
-#include "store/sqlite/sql.h"
+#include "store/sqlite/sql/file.h"
+#include "store/sqlite/sql/sql.h"
 #include "store/sqlite/tags.h"
 
 #define STORE_BUSY_MS 1000 /* how long another program may hold SQLite's lock */

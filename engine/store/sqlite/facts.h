@@ -4,7 +4,7 @@
 #ifndef STATUTE_STORE_SQLITE_FACTS_H
 #define STATUTE_STORE_SQLITE_FACTS_H
 
-#include "store/sqlite/sql.h"
+#include "store/sqlite/sql/sql.h"
 #include "store/store.h"
 
 struct facts {

@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 #include "base/map.h"
-#include "store/sqlite/sql.h"
+#include "store/sqlite/sql/sql.h"
 
 #define KIND_MOST 65535
 

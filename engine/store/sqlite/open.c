@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "store/sqlite/driver.h"
-#include "store/sqlite/wal.h"
+#include "store/sqlite/sql/wal.h"
 
 #define APPLICATION_ID 0x53544154 /* as in schema/sqlite_001.sql */
 

@@ -5,7 +5,7 @@
 #ifndef STATUTE_STORE_SQLITE_TAGS_H
 #define STATUTE_STORE_SQLITE_TAGS_H
 
-#include "store/sqlite/sql.h"
+#include "store/sqlite/sql/sql.h"
 #include "store/store.h"
 
 struct tags {

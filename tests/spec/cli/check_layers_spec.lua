@@ -106,8 +106,12 @@ describe("check-layers", function()
 
   it("finds a third-party header outside of its room", function()
     finds {
-      { "core/planted.c", "#include <sqlite3.h>", "only store/sqlite may" },
-      { "store/planted.c", "#include <sqlite3.h>", "only store/sqlite may" },
+      { "core/planted.c", "#include <sqlite3.h>", "only store/sqlite store/sqlite/sql may" },
+      { "store/planted.c", "#include <sqlite3.h>", "only store/sqlite store/sqlite/sql may" },
+      { "store/planted.c", '#include "store/sqlite/sql/sql.h"', "only store/sqlite may" },
+      { "server/planted.c", '#include "store/sqlite/sql/sql.h"', "only store/sqlite may" },
+      { "store/sqlite/sql/planted.c", '#include "store/store.h"', "are siblings" },
+      { "store/sqlite/sql/planted.c", '#include "store/sqlite/driver.h"', "store/sqlite is private" },
       { "store/sqlite/planted.c", "#include <libpq-fe.h>", "only store/postgres may" },
       { "base/planted.c", "#include <jansson.h>", "has no owner" },
       { "server/planted.c", "#include <openssl/sha.h>", "only base may" },

@@ -1,6 +1,6 @@
 /* sql.c: statements are kept in a table that is keyed by the address of their text, so
  * that each file can have its SQL as constants next to their use, and finding one costs a probe. */
-#include "store/sqlite/sql.h"
+#include "store/sqlite/sql/sql.h"
 
 #include <stdlib.h>
 

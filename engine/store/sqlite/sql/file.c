@@ -1,5 +1,5 @@
 /* file.c: see the header. */
-#include "store/sqlite/file.h"
+#include "store/sqlite/sql/file.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -13,7 +13,7 @@
  *     readers, who open the files themselves, miss nothing.
  *  4. A run that cannot be written is dropped, and the call that needed it fails: SQLite then rolls
  *     the transaction back and writes its pages anew. */
-#include "store/sqlite/wal.h"
+#include "store/sqlite/sql/wal.h"
 
 #include <pthread.h>
 #include <sqlite3.h>

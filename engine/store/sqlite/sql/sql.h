@@ -1,5 +1,5 @@
 /* sql.h: one SQLite connection: statements prepared once, parameters, columns, faults.
- * Private to store/sqlite/
+ * Room store/sqlite/sql/: how store/sqlite/, which alone uses it, speaks to SQLite. It uses base/.
  *
  * How to run a statement: sql_use (its text must be a constant: the pointer is the key), bind every
  * parameter, then sql_run, or sql_next until there is no row. Whoever leaves sql_next early calls
