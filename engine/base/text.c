@@ -185,7 +185,7 @@ void text_mend_utf8(char *bytes, size_t length) {
     size_t at = 0;
     while (at < length) {
         size_t character = utf8_character((const unsigned char *)bytes + at, length - at);
-        if (character == 0) {
+        if (character == 0 || bytes[at] == '\0') {
             bytes[at] = '?';
             character = 1;
         }

@@ -77,7 +77,8 @@ struct text text_cut(struct text text, size_t most);
 /* Well-formed UTF-8 (RFC 3629): no surrogates, no overlong forms. */
 bool text_is_utf8(struct text text);
 
-/* Puts '?' in place of every byte that keeps `bytes` from being well-formed UTF-8. */
+/* Puts '?' in place of every byte that keeps `bytes` from being well-formed UTF-8, and of every
+ * NUL, which no store keeps and no record may hold. */
 void text_mend_utf8(char *bytes, size_t length);
 
 /* The candidate nearest to `word` by edit distance, for "did you mean"; TEXT_NONE when none is

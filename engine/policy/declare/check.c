@@ -134,14 +134,18 @@ static bool is_list_of_functions(lua_State *lua, int index) {
     return all && count == length && count > 0 && count <= CHECK_FUNCTIONS_MOST;
 }
 
+/* Whether the string can be stored: UTF-8 without a NUL. */
+static bool is_storable(lua_State *lua, int index) {
+    struct text text;
+    text.bytes = lua_tolstring(lua, index, &text.length);
+    return text_is_utf8(text) && memchr(text.bytes, '\0', text.length) == NULL;
+}
+
 static bool is_kind(lua_State *lua, int index, unsigned kinds) {
     index = lua_absindex(lua, index);
     switch (lua_type(lua, index)) {
-    case LUA_TSTRING: {
-        struct text text;
-        text.bytes = lua_tolstring(lua, index, &text.length);
-        return (kinds & KIND_TEXT) != 0 && text_is_utf8(text);
-    }
+    case LUA_TSTRING:
+        return (kinds & KIND_TEXT) != 0 && is_storable(lua, index);
     case LUA_TBOOLEAN:
         return (kinds & KIND_BOOLEAN) != 0;
     case LUA_TNUMBER:
@@ -167,7 +171,7 @@ static const char *kind_name(lua_State *lua, int index) {
     case LUA_TNUMBER:
         return lua_isinteger(lua, index) ? "an integer" : "a number";
     case LUA_TSTRING:
-        return "a string";
+        return is_storable(lua, index) ? "a string" : "a string with a NUL or that is not UTF-8";
     case LUA_TTABLE:
         return "a table";
     case LUA_TFUNCTION:
