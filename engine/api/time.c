@@ -1,7 +1,7 @@
 /* time.c: offsets and instants for apps in any language. Pure functions of the request,
  * answered on the HTTP thread. A value of the wrong JSON type is 400 and names the place; a value
  * that cannot be understood is 422 with the reason under `errors`, all fields together. Nothing is
- * coerced: "330", 330.0 and true are no offsets. */
+ * coerced: "330", 330.5 and true are no offsets. */
 #include "api/form.h"
 #include "api/route.h"
 

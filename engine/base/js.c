@@ -54,12 +54,29 @@ const struct js *js_integer(struct arena *arena, int64_t value) {
     return node;
 }
 
+/* Whether what is printed of a whole number is read back as an integer. */
+static bool becomes_integer(struct arena *arena, double value, int64_t *integer) {
+    if (value != trunc(value) || fabs(value) >= 0x1p63) {
+        return false;
+    }
+    if (fabs(value) < 0x1p53) {
+        *integer = (int64_t)value;
+        return true;
+    }
+    const struct js real = {.type = JS_REAL, .real = value};
+    return text_to_integer(js_print(arena, &real), integer);
+}
+
 const struct js *js_real(struct arena *arena, double value) {
+    int64_t integer;
     if (!isfinite(value)) {
         return &js_null;
     }
+    if (becomes_integer(arena, value, &integer)) {
+        return js_integer(arena, integer);
+    }
     struct js *node = node_new(arena, JS_REAL);
-    node->real = value == 0 ? 0 : value;
+    node->real = value;
     return node;
 }
 

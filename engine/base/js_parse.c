@@ -167,6 +167,8 @@ static bool parse_string(struct parser *parser, struct text *out) {
 
 /* --- numbers --- */
 
+#define DIGITS_MOST 17 /* with so many every double can be written */
+
 static bool skip_digits(struct parser *parser) {
     const char *start = parser->at;
     while (*parser->at >= '0' && *parser->at <= '9') {
@@ -200,6 +202,21 @@ static bool is_written_as_zero(const char *number) {
     return !isdigit((unsigned char)number[strspn(number, "-0.")]);
 }
 
+/* The digits that count: without zeros at either end, and without the exponent. */
+static size_t significant_digits(struct text number) {
+    size_t count = 0, zeros = 0;
+    for (size_t i = 0; i < number.length && (number.bytes[i] | 0x20) != 'e'; i++) {
+        bool is_zero = number.bytes[i] == '0';
+        if (is_zero && count > 0) {
+            zeros++;
+        } else if (!is_zero && isdigit((unsigned char)number.bytes[i])) {
+            count += zeros + 1;
+            zeros = 0;
+        }
+    }
+    return count;
+}
+
 /* RFC 8785 prints reals from 2^63 on as up to 21 digits without a point. Those digits are a real;
  * all others beyond int64 are an integer that is too big. */
 static bool is_printed_real(struct arena *arena, struct text number, double real) {
@@ -226,6 +243,12 @@ static bool parse_number(struct parser *parser, const struct js **out) {
     }
     if (real == 0 && !is_written_as_zero(start)) {
         return refuse(parser, start, "the number is too small to be told from 0");
+    }
+    if (!whole && significant_digits(number) > DIGITS_MOST) {
+        return refuse(
+            parser, start,
+            "the number has more than 17 digits, which a double does not keep; send it as "
+            "a string");
     }
     *out = js_real(parser->arena, real);
     return true;

@@ -318,10 +318,6 @@ static const struct js *settled(struct arena *arena, enum field_type type, const
         char printed[INSTANT_TEXT];
         return js_string(arena, text_copy(arena, instant_print(value->integer, printed)));
     }
-    if (type == FIELD_INTEGER && js_is(value, JS_REAL) && value->real >= -0x1p53 &&
-        value->real <= 0x1p53 && (double)(int64_t)value->real == value->real) {
-        return js_integer(arena, (int64_t)value->real);
-    }
     if (type == FIELD_ARRAY && js_is(value, JS_OBJECT) && value->object.count == 0) {
         return &js_empty_array;
     }

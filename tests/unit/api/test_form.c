@@ -64,7 +64,9 @@ static void an_absent_or_null_member_keeps_the_fallback(void **state) {
 static void a_real_is_not_an_integer(void **state) {
     int64_t value = 7;
     (void)state;
-    assert_false(form_integer(form("{\"limit\":5.0}", ""), "limit", 1, 10, &value));
+    assert_true(form_integer(form("{\"limit\":5.0}", ""), "limit", 1, 10, &value));
+    assert_int_equal(value, 5);
+    assert_false(form_integer(form("{\"limit\":5.5}", ""), "limit", 1, 10, &value));
 }
 
 static void a_truthy_value_is_not_a_boolean(void **state) {

@@ -1,9 +1,11 @@
 /* test_js_parse.c: js_parse against jansson, which takes and refuses the same and reads the same
- * values, but for four things, which `for_jansson` takes care of:
+ * values, but for six things, which `for_jansson` takes care of:
  *  1. over 64 levels of nesting are refused (jansson: over 2048);
  *  2. a number that is not 0 but would be read as 0 is refused (jansson reads 0);
  *  3. digits beyond int64 are a real where RFC 8785 prints that real so (jansson refuses them);
- *  4. a NUL right behind a number or a word is refused (jansson 2.14 loses it).
+ *  4. a NUL right behind a number or a word is refused (jansson 2.14 loses it);
+ *  5. a number with a point or an exponent and over 17 digits that count is refused;
+ *  6. a real that would be printed as an integer is one.
  * The texts are random, from a seed that is told when one fails. */
 #include "unit/base/check.h"
 
@@ -46,6 +48,25 @@ static bool vanishes(const char *number) {
     return strcspn(number, "123456789") < strcspn(number, "eE") && strtod(number, NULL) == 0;
 }
 
+/* Between the first and the last that are no zeros. */
+static bool has_too_many_digits(const char *number) {
+    char digits[64] = "";
+    size_t count = 0, exponent = strcspn(number, "eE");
+    if (strcspn(number, ".eE") == strlen(number)) {
+        return false;
+    }
+    for (size_t i = 0; i < exponent && count < sizeof digits - 1; i++) {
+        bool leads = count == 0 && number[i] == '0';
+        if (number[i] >= '0' && number[i] <= '9' && !leads) {
+            digits[count++] = number[i];
+        }
+    }
+    while (count > 0 && digits[count - 1] == '0') {
+        count--;
+    }
+    return count > 17;
+}
+
 static bool is_printed_real(struct arena *arena, const char *number) {
     int64_t integer;
     return strspn(number, "-0123456789") == strlen(number) && strlen(number) <= 22 &&
@@ -65,7 +86,8 @@ static bool for_jansson(struct arena *arena, struct text text, struct buffer *ou
         bool is_number = is_number_part(first) && first != 'e' && first != 'E';
         const char *string = text_cstring(arena, token);
         nesting += (first == '[' || first == '{') - (first == ']' || first == '}');
-        if (nesting > NESTING_MOST || (is_number && vanishes(string))) {
+        if (nesting > NESTING_MOST ||
+            (is_number && (vanishes(string) || has_too_many_digits(string)))) {
             return false;
         }
         buffer_add_text(out, token);
@@ -125,7 +147,9 @@ static bool is_same(const struct js *ours, const json_t *theirs) {
     case JSON_INTEGER:
         return js_is(ours, JS_INTEGER) && ours->integer == json_integer_value(theirs);
     case JSON_REAL:
-        return js_is(ours, JS_REAL) && ours->real == json_real_value(theirs);
+        return js_is(ours, JS_INTEGER)
+                   ? (double)ours->integer == json_real_value(theirs)
+                   : js_is(ours, JS_REAL) && ours->real == json_real_value(theirs);
     case JSON_TRUE:
         return js_is(ours, JS_TRUE);
     case JSON_FALSE:

@@ -579,7 +579,7 @@ static void what_a_client_sends_is_never_coerced(void **state) {
     struct fixture *fixture = *state;
     fixture_load_source(fixture, prepares);
     struct decision decision =
-        fixture_create(fixture, "{\"name\":\"ann\",\"at\":1759289400000000,\"n\":3.0,\"tags\":{}}");
+        fixture_create(fixture, "{\"name\":\"ann\",\"at\":1759289400000000,\"n\":3.5,\"tags\":{}}");
     check_refused(decision, FAULT_VALIDATION_FAILED);
     check_json(
         fixture, decision.errors,

@@ -32,6 +32,8 @@ static void what_fits_is_stored(void **state) {
         {"'any'", "{\"a\":[1]}", NULL},
         {"'string'", "\"\"", NULL},
         {"'integer'", "9223372036854775807", NULL},
+        {"'integer'", "10.0", NULL},
+        {"'integer'", "1e1", NULL},
         {"'number'", "3", NULL},
         {"'number'", "3.5", NULL},
         {"'boolean'", "false", NULL},
@@ -70,7 +72,7 @@ static void what_does_not_fit_is_said(void **state) {
     struct fixture *fixture = *state;
     static const struct misfit misfits[] = {
         {"'string'", "1", "must be a string, not an integer"},
-        {"'integer'", "3.0", "must be an integer, not a number"},
+        {"'integer'", "3.5", "must be an integer, not a number"},
         {"'integer'", "\"3\"", "must be an integer, not a string"},
         {"'integer'", "true", "must be an integer, not a boolean"},
         {"'number'", "\"3\"", "must be a number, not a string"},
