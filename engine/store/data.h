@@ -105,7 +105,7 @@ struct store_batch {
 
 /* --- what queries ask for --- */
 #define STORE_PAGE_BYTES                                                                           \
-    (1024 * 1024) /* of data: a page of entities ends there, after one at least */
+    (1024 * 1024) /* of data: a page of entities or records ends there, after one at least */
 
 struct store_page {
     int64_t limit;      /* 1..1000, or FAULT_BAD_REQUEST */

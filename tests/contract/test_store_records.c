@@ -399,6 +399,71 @@ static void a_request_is_found_wherever_its_record_stands(void **state) {
     assert_int_equal(count_of_request(fixture, 905), 0);
 }
 
+/* --- pages of large records --- */
+
+#define LARGE_BYTES 300000
+
+static struct text large_json(struct fixture *fixture, int number) {
+    char *bytes = arena_alloc(&fixture->arena, LARGE_BYTES + 1);
+    memset(bytes, 'x', LARGE_BYTES);
+    int begin = snprintf(bytes, LARGE_BYTES, "{\"n\":%d,\"x\":\"", number);
+    bytes[begin] = 'x';
+    memcpy(bytes + LARGE_BYTES - 2, "\"}", 3);
+    return (struct text){bytes, LARGE_BYTES};
+}
+
+static void make_large(struct fixture *fixture, int count) {
+    begin(fixture->store, STORE_WRITE);
+    for (int i = 0; i < count; i++) {
+        struct entity before = read_task(fixture, "a");
+        struct changed changed;
+        prepare(fixture, &before, (struct change){.id = TEXT("a"), .at_us = DAY + i}, &changed);
+        changed.record.json = large_json(fixture, i);
+        FINE(try_write(fixture, &changed, &fault));
+    }
+    commit(fixture->store);
+}
+
+static void check_large(struct fixture *fixture, struct store_search wanted, bool newest) {
+    struct store_page page = {.limit = 1000, .newest = newest};
+    size_t seen = 0;
+    do {
+        struct found found = {0};
+        FINE(store_search_records(fixture->store, &fixture->arena, &wanted, &page, &found.items,
+                                  &found.count, &found.next, &fault));
+        assert_true(found.count >= 1);
+        assert_true(found.count * LARGE_BYTES <= STORE_PAGE_BYTES + LARGE_BYTES);
+        for (size_t i = 0; i < found.count; i++, seen++) {
+            int64_t expected = newest ? 10 - (int64_t)seen : 1 + (int64_t)seen;
+            assert_int_equal(found.items[i].sequence, expected);
+        }
+        page.cursor = found.next;
+    } while (text_given(page.cursor));
+    assert_int_equal(seen, 10);
+}
+
+static void a_page_of_large_records_ends_early_and_goes_on(void **state) {
+    struct fixture *fixture = *state;
+    make_large(fixture, 10);
+    check_large(fixture, (struct store_search){ANY}, false);
+    check_large(fixture, (struct store_search){ANY}, true);
+    check_large(fixture, history_of("a"), false);
+    check_large(fixture, history_of("a"), true);
+}
+
+static void a_page_of_hundreds_is_whole(void **state) {
+    struct fixture *fixture = *state;
+    make_rounds(fixture, 70);
+    for (int64_t limit = 63; limit < 215; limit += 1 + limit % 3) {
+        struct found found = search_page(fixture, (struct store_search){ANY}, limit, TEXT_NONE);
+        assert_int_equal(found.count, limit < 210 ? limit : 210);
+        assert_int_equal(text_given(found.next), limit < 210);
+        for (size_t i = 0; i < found.count; i++) {
+            assert_int_equal(found.items[i].timestamp_us, DAY + (int64_t)i);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_record_is_found_as_it_was_written),
@@ -417,6 +482,8 @@ int main(void) {
         TEST(a_search_goes_through_thousands_of_records),
         TEST(a_clock_that_was_set_back_hides_nothing),
         TEST(a_request_is_found_wherever_its_record_stands),
+        TEST(a_page_of_large_records_ends_early_and_goes_on),
+        TEST(a_page_of_hundreds_is_whole),
         TEST(cursors_stay_where_they_are_while_records_are_added),
         TEST(cursors_that_are_none_of_ours_are_refused),
     };

@@ -133,7 +133,7 @@ end
 server.nodes = tonumber(os.getenv("STATUTE_TEST_NODES") or 1)
 
 -- options: policies (directory or table), directory (to go on with), auth ("none"; false: leave out), arguments (list),
--- host (to listen on), store and lock (URLs, in place of fresh ones),
+-- host (to listen on), within (a program that runs it, "nsenter ..."), store and lock (URLs, in place of fresh ones),
 -- nodes (servers in all on this store; `ports` and `nodes` list them).
 -- tls: true: clients speak it; --tls-cert and --tls-key are to be among the arguments.
 function server.start(options)
@@ -169,8 +169,8 @@ function Server:launch()
   self.launches = (self.launches or 0) + 1
   self.log_path = ("%s/log.%d"):format(self.directory, self.launches)
   -- the server dies with the test run, whatever becomes of it
-  self.pipe = assert(io.popen(("echo $$; exec setpriv --pdeathsig KILL %s >%s 2>%s"):format(
-    quoted(arguments), server.quote(self.directory .. "/out"), server.quote(self.log_path))))
+  self.pipe = assert(io.popen(("echo $$; exec %s setpriv --pdeathsig KILL %s >%s 2>%s"):format(
+    self.options.within or "", quoted(arguments), server.quote(self.directory .. "/out"), server.quote(self.log_path))))
   self.pid = assert(tonumber(self.pipe:read("l")))
   self.guard = setmetatable({ pid = self.pid }, Guard)
   self.port = eventually(function()

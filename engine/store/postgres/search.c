@@ -10,6 +10,8 @@
 #include "store/cursor.h"
 #include "store/postgres/driver.h"
 
+#define PIECE 64 /* records asked for at once */
+
 #define COLUMNS                                                                                    \
     "SELECT a.position, e.machine, e.id, a.from_state, a.to_state, a.actor, a.reason, "            \
     "a.uuid::text, a.sequence, a.timestamp_us, a.success, a.json, a.previous_hash, a.hash "        \
@@ -149,24 +151,47 @@ static bool ask(struct postgres_store *self, const struct store_search *search,
            fault_set(fault, FAULT_BAD_REQUEST, "the cursor is not one of this entity's history");
 }
 
+/* The page that is being filled. */
+struct page {
+    struct store_record *items;
+    size_t count, limit, bytes;
+    int64_t last; /* position of the last item */
+    bool more;    /* there are others behind it */
+};
+
+static bool is_full(const struct page *page) {
+    return page->count == page->limit || (page->count > 0 && page->bytes > STORE_PAGE_BYTES);
+}
+
+/* Takes what has room of a piece that was to have `asked` rows, and one more to show that it goes
+ * on. */
+static void take_piece(struct page *page, struct arena *arena, const PGresult *rows, int asked) {
+    int found = PQntuples(rows), row = 0;
+    for (; row < found && row < asked && !is_full(page); row++) {
+        page->items[page->count] = record_of_row(arena, rows, row);
+        page->bytes += page->items[page->count++].json.length;
+        page->last = cell_integer(rows, row, POSITION);
+    }
+    page->more = row < found;
+}
+
+/* In pieces, lest a thousand of the largest records be in memory before the page is found full. */
 static bool take_page(struct postgres_store *self, struct arena *arena,
-                      const struct store_search *search, const struct store_page *page,
-                      int64_t after, struct store_record **items, size_t *count, struct text *next,
-                      struct fault *fault) {
+                      const struct store_search *search, const struct store_page *wanted,
+                      int64_t after, struct page *page, struct fault *fault) {
     const PGresult *rows = NULL;
-    if (!ask(self, search, page, after, &rows, fault)) {
-        return false;
-    }
-    int found = PQntuples(rows);
-    int taken = found > page->limit ? (int)page->limit : found;
-    *items = ARENA_ARRAY(arena, struct store_record, (size_t)taken);
-    *count = (size_t)taken;
-    for (int row = 0; row < taken; row++) {
-        (*items)[row] = record_of_row(arena, rows, row);
-    }
-    if (found > taken) {
-        *next = cursor_print(arena, cursor_of(CURSOR_RECORDS, page->newest),
-                             cell_integer(rows, taken - 1, POSITION));
+    struct store_page piece = *wanted;
+    *page = (struct page){.items = ARENA_ARRAY(arena, struct store_record, (size_t)wanted->limit),
+                          .limit = (size_t)wanted->limit,
+                          .last = after,
+                          .more = true};
+    while (page->more && !is_full(page)) {
+        int64_t room = wanted->limit - (int64_t)page->count;
+        piece.limit = room < PIECE ? room : PIECE;
+        if (!ask(self, search, &piece, page->last, &rows, fault)) {
+            return false;
+        }
+        take_piece(page, arena, rows, (int)piece.limit);
     }
     return true;
 }
@@ -176,12 +201,18 @@ bool postgres_search_records(struct store *store, struct arena *arena,
                              struct store_record **items, size_t *count, struct text *next,
                              struct fault *fault) {
     struct postgres_store *self = postgres_of(store);
+    char of = cursor_of(CURSOR_RECORDS, page->newest);
+    struct page filled;
     int64_t after;
     bool own;
-    *next = TEXT_NONE;
-    return cursor_parse(page->cursor, cursor_of(CURSOR_RECORDS, page->newest), &after, fault) &&
-           postgres_enter(self, STORE_READ, &own, fault) &&
-           postgres_leave(self, own,
-                          take_page(self, arena, search, page, after, items, count, next, fault),
-                          fault);
+    if (!cursor_parse(page->cursor, of, &after, fault) ||
+        !postgres_enter(self, STORE_READ, &own, fault) ||
+        !postgres_leave(self, own, take_page(self, arena, search, page, after, &filled, fault),
+                        fault)) {
+        return false;
+    }
+    *items = filled.items;
+    *count = filled.count;
+    *next = filled.more ? cursor_print(arena, of, filled.last) : TEXT_NONE;
+    return true;
 }

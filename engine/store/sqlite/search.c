@@ -45,9 +45,9 @@ struct page {
     bool tagged;                /* the search wants what tags know */
     struct tags_scan *tags;     /* when tagged */
     struct store_record *items; /* room for one more than the limit */
-    size_t count;
-    size_t limit;
-    int64_t last; /* position of the last item within the limit */
+    size_t count, bytes;
+    size_t limit; /* of items; that of bytes is STORE_PAGE_BYTES */
+    int64_t last; /* position of the last item within the limits */
     int64_t more; /* position of the one behind it; 0: none */
 };
 
@@ -121,10 +121,11 @@ static void offer(struct page *page, sqlite3_stmt *row) {
     if (!fits(page->search, &record) || !has_tags(page, sql_lent(row, 11))) {
         return;
     }
-    if (page->count == page->limit) {
+    if (page->count == page->limit || (page->count > 0 && page->bytes > STORE_PAGE_BYTES)) {
         page->more = sql_integer(row, 0);
         return;
     }
+    page->bytes += sql_lent(row, 11).length;
     page->items[page->count++] = kept_record(page->arena, row, record);
     page->last = sql_integer(row, 0);
 }
