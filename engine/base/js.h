@@ -37,10 +37,14 @@ struct js_member {
 
 /* Parses one JSON text. FAULT_BAD_REQUEST names line and column; duplicate keys, invalid UTF-8,
  * trailing bytes, numbers out of range (over int64, or a real that overflows or that underflows to
- * zero), nesting over 64 levels and NUL characters in strings are refused. "-0" reads as 0.
- * Strings are copied into the arena. */
+ * zero), reals of over 17 digits, nesting over 64 levels and NUL characters in strings are refused.
+ * "-0" reads as 0. Strings are copied into the arena. */
 bool js_parse(struct arena *arena, struct text text, const struct js **out,
               struct fault *fault) MUST_CHECK;
+/* The same, but reals of any number of digits are taken, and rounded: what another program has
+ * computed, such as the average in a column of type numeric. */
+bool js_parse_rounding(struct arena *arena, struct text text, const struct js **out,
+                       struct fault *fault) MUST_CHECK;
 
 /* --- building --- */
 extern const struct js js_null, js_true, js_false, js_empty_object, js_empty_array;

@@ -27,6 +27,7 @@ struct parser {
     char *copy;
     char *at; /* the next byte of the copy */
     int nesting;
+    bool rounds;             /* reals of too many digits */
     struct js_member *stack; /* items of arrays have no keys */
     size_t count;
     size_t capacity;
@@ -244,7 +245,7 @@ static bool parse_number(struct parser *parser, const struct js **out) {
     if (real == 0 && !is_written_as_zero(start)) {
         return refuse(parser, start, "the number is too small to be told from 0");
     }
-    if (!whole && significant_digits(number) > DIGITS_MOST) {
+    if (!whole && !parser->rounds && significant_digits(number) > DIGITS_MOST) {
         return refuse(
             parser, start,
             "the number has more than 17 digits, which a double does not keep; send it as "
@@ -372,10 +373,15 @@ static bool parse_value(struct parser *parser, const struct js **out) {
     }
 }
 
-bool js_parse(struct arena *arena, struct text text, const struct js **out, struct fault *fault) {
+static bool parse(struct arena *arena, struct text text, bool rounds, const struct js **out,
+                  struct fault *fault) {
     struct js_member stack[STACK_FIRST];
-    struct parser parser = {
-        .arena = arena, .text = text, .stack = stack, .capacity = STACK_FIRST, .fault = fault};
+    struct parser parser = {.arena = arena,
+                            .text = text,
+                            .rounds = rounds,
+                            .stack = stack,
+                            .capacity = STACK_FIRST,
+                            .fault = fault};
     parser.copy = parser.at = arena_alloc(arena, text.length + 1);
     memcpy(parser.copy, text_given(text) ? text.bytes : "", text.length);
     const struct js *value;
@@ -388,4 +394,13 @@ bool js_parse(struct arena *arena, struct text text, const struct js **out, stru
     }
     *out = value;
     return true;
+}
+
+bool js_parse(struct arena *arena, struct text text, const struct js **out, struct fault *fault) {
+    return parse(arena, text, false, out, fault);
+}
+
+bool js_parse_rounding(struct arena *arena, struct text text, const struct js **out,
+                       struct fault *fault) {
+    return parse(arena, text, true, out, fault);
 }

@@ -243,7 +243,7 @@ static void add_rows(struct values *values, struct arena *arena, const struct js
 static bool fields_of_row(struct arena *arena, const struct app_table *table, struct text json,
                           const struct js **out, struct fault *fault) {
     const struct js *values;
-    if (!js_parse(arena, json, &values, fault)) {
+    if (!js_parse_rounding(arena, json, &values, fault)) {
         fault->code = FAULT_STORE_UNAVAILABLE;
         return fault_within(fault, "a row of the table '%.*s'", TEXT_ARGS(table->name));
     }

@@ -172,7 +172,7 @@ static const struct js *value_of(struct arena *arena, sqlite3_stmt *statement, i
         return js_real(arena, sqlite3_column_double(statement, column));
     default: {
         struct text text = sql_text(arena, statement, column);
-        return kind == APP_JSON && js_parse(arena, text, &parsed, &unreadable)
+        return kind == APP_JSON && js_parse_rounding(arena, text, &parsed, &unreadable)
                    ? parsed
                    : js_string(arena, text);
     }

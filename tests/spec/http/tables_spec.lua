@@ -85,6 +85,13 @@ describe("an application's own table", function()
     assert.equal(404, statute:read("job", "987654").status)
   end)
 
+  it("rounds a number of more digits than JSON keeps, and goes on", function()
+    local id = job("NEW", "ann")
+    sql("UPDATE activity_jobneed SET hours = 1.0 / 3 WHERE id = " .. id)
+    assert.is_true(math.abs(statute:read("job", id).json.data.hours - 1 / 3) < 1e-15)
+    http.expect(statute:move("job", id, "OPEN"), 200)
+  end)
+
   it("holds state, data and version after a transition, in the same transaction as the audit", function()
     local id = job("NEW", "ann")
     local answer = http.expect(statute:move("job", id, { to = "OPEN", data = { urgent = true, extra = { a = { 1, 2 } }, hours = 1.5,

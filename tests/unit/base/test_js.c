@@ -303,6 +303,10 @@ static void a_number_that_would_lose_digits_is_refused(void **state) {
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
         check_contains(refusal(text_of(numbers[i])), "more than 17 digits");
     }
+    const struct js *value;
+    struct fault fault = FAULT_INIT;
+    assert_true(js_parse_rounding(&arena, TEXT("[0.3333333333333333333333,1]"), &value, &fault));
+    check_text(js_print(&arena, value), "[0.3333333333333333,1]");
 }
 
 /* --- writing --- */
