@@ -160,6 +160,22 @@ static void a_store_that_may_not_be_written_is_refused(void **state) {
     fixture->store = open_store(fixture, STORE_WRITER);
 }
 
+/* A block of tags is made of its records, when the store was opened since: one that cannot be read
+ * must not stop the writes of all that come after. */
+static void a_record_that_cannot_be_read_stops_no_write(void **state) {
+    struct fixture *fixture = *state;
+    for (int i = 0; i < 10; i++) {
+        make_task(fixture, "a");
+    }
+    run_sql(fixture, "store.db", "UPDATE audit SET json = '{\"broken' WHERE position = 5");
+    reopen(fixture);
+    for (int i = 0; i < 300; i++) {
+        make_task(fixture, "b");
+    }
+    assert_int_equal(search(fixture, (struct store_search){.entity_id = TEXT("b"), ANY}).count,
+                     300);
+}
+
 /* 0: refused as one that is locked. */
 static int try_as_second_writer(struct fixture *fixture, const char *name) {
     struct store *store;
@@ -455,6 +471,7 @@ int main(void) {
         TEST(a_schema_newer_than_the_program_is_refused),
         TEST(a_reader_of_an_older_schema_is_told_to_migrate),
         TEST(a_store_that_may_not_be_written_is_refused),
+        TEST(a_record_that_cannot_be_read_stops_no_write),
         TEST(a_file_has_one_writer_whatever_its_names),
         TEST(an_empty_file_becomes_a_store),
         TEST(what_was_committed_outlives_a_crash),

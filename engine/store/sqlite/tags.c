@@ -39,17 +39,18 @@ static struct tags *slot_of(struct tags_tail *tail, int64_t position) {
     return &tail->slots[(position - 1) % TAGS_PER_BLOCK];
 }
 
-static bool tags_of_json(struct arena *scratch, struct text json, struct tags *tags,
-                         struct fault *fault) {
+/* No tags, which match nothing, of a record that cannot be read: tags_fit would not take it either.
+ */
+static struct tags tags_of_json(struct arena *scratch, struct text json) {
     const struct js *record;
+    struct fault unreadable = FAULT_INIT;
     arena_reset(scratch);
-    if (!js_parse(scratch, json, &record, fault)) {
-        return false;
+    if (!js_parse(scratch, json, &record, &unreadable)) {
+        return (struct tags){0};
     }
-    *tags = pack(
+    return pack(
         js_text(js_find(record, TEXT("request_id"))), js_text(js_find(record, TEXT("batch"))),
         js_text(js_find(record, TEXT("transition"))), js_text(js_find(record, TEXT("error_code"))));
-    return true;
 }
 
 /* The tags of records from `first` up to what the tail remembers. */
@@ -64,9 +65,11 @@ static bool remember(struct sql *sql, struct arena *scratch, struct tags_tail *t
     sql_put_integer(statement, 2, tail->from);
     memset(slot_of(tail, first), 0, (size_t)(tail->from - first) * sizeof *tail->slots);
     while (row && fine) {
-        fine = sql_next(sql, statement, &row, fault) &&
-               (!row || tags_of_json(scratch, sql_lent(statement, 1),
-                                     slot_of(tail, sql_integer(statement, 0)), fault));
+        fine = sql_next(sql, statement, &row, fault);
+        if (fine && row) {
+            *slot_of(tail, sql_integer(statement, 0)) =
+                tags_of_json(scratch, sql_lent(statement, 1));
+        }
     }
     sql_stop(statement);
     tail->from = first;
