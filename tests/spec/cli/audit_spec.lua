@@ -7,20 +7,25 @@ local DOOR = [[
 return machine "door" { initial = "SHUT", states = { SHUT = { to = { OPEN = true } }, OPEN = { to = { SHUT = true } } } }
 ]]
 
+-- A store with the chains of five doors, of four records each; who made it removes it.
+local function fill(directory)
+  local statute = server.start { directory = directory, policies = { ["door.lua"] = DOOR } }
+  for i = 1, 5 do
+    statute:create("door", "d" .. i, { n = i })
+    http.expect(statute:move("door", "d" .. i, { to = "OPEN", comments = "Number " .. i }), 200)
+    statute:move("door", "d" .. i, "OPEN")
+    http.expect(statute:move("door", "d" .. i, "SHUT"), 200)
+  end
+  statute:stop(true)
+  return statute.store
+end
+
 describe("statute audit", function()
   local directory, store
 
   setup(function()
     directory = policies.temporary()
-    local statute = server.start { directory = directory, policies = { ["door.lua"] = DOOR } }
-    store = statute.store
-    for i = 1, 5 do
-      statute:create("door", "d" .. i, { n = i })
-      http.expect(statute:move("door", "d" .. i, { to = "OPEN", comments = "Number " .. i }), 200)
-      statute:move("door", "d" .. i, "OPEN")
-      http.expect(statute:move("door", "d" .. i, "SHUT"), 200)
-    end
-    statute:stop(true)
+    store = fill(directory)
   end)
   teardown(function() policies.remove(directory) end)
 
@@ -106,15 +111,7 @@ describe("statute audit verify on PostgreSQL", function()
   setup(function()
     server.store_kind = "postgresql"
     directory = policies.temporary()
-    local statute = server.start { directory = directory, policies = { ["door.lua"] = DOOR } }
-    store = statute.store
-    for i = 1, 5 do
-      statute:create("door", "d" .. i, { n = i })
-      http.expect(statute:move("door", "d" .. i, { to = "OPEN", comments = "Number " .. i }), 200)
-      statute:move("door", "d" .. i, "OPEN")
-      http.expect(statute:move("door", "d" .. i, "SHUT"), 200)
-    end
-    statute:stop(true)
+    store = fill(directory)
   end)
   teardown(function()
     server.drop_store(store)
